@@ -1,0 +1,179 @@
+// The adapter of the C++ implementation: requests on standard input, answers on standard output, a JSON object a line.
+//
+// Contract: conformance/ADAPTER.md.
+#include <openssl/evp.h>
+
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kcom5/kcom5.hpp"
+
+namespace {
+
+using nlohmann::json;
+using Bytes = std::vector<std::uint8_t>;
+
+/// Something in the request that this adapter does not know.
+struct Unsupported {};
+
+void answer(const json& object) { std::cout << object.dump() << std::endl; }
+
+Bytes from_hex(const std::string& digits) {
+  Bytes octets;
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+    octets.push_back(static_cast<std::uint8_t>(std::stoi(digits.substr(i, 2), nullptr, 16)));
+  }
+  return octets;
+}
+
+std::string to_hex(kcom5::Octets octets) {
+  std::string digits;
+  for (const std::uint8_t octet : octets) {
+    digits += "0123456789abcdef"[octet >> 4];
+    digits += "0123456789abcdef"[octet & 15];
+  }
+  return digits;
+}
+
+void only(const json& request, const std::set<std::string>& known) {
+  for (const auto& item : request.items()) {
+    if (!known.contains(item.key())) throw Unsupported{};
+  }
+}
+
+class Sha256 {
+ public:
+  Sha256() { EVP_DigestInit_ex(context_, EVP_sha256(), nullptr); }
+  ~Sha256() { EVP_MD_CTX_free(context_); }
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void update(kcom5::Octets octets) { EVP_DigestUpdate(context_, octets.data(), octets.size()); }
+  std::string hex() {
+    std::array<std::uint8_t, 32> digest{};
+    EVP_DigestFinal_ex(context_, digest.data(), nullptr);
+    return to_hex(digest);
+  }
+
+ private:
+  EVP_MD_CTX* context_ = EVP_MD_CTX_new();
+};
+
+json describe(kcom5::Octets data) {
+  Sha256 sha256;
+  sha256.update(data);
+  json description{{"size", data.size()}, {"sha256", sha256.hex()}};
+  if (data.size() <= 4096) description["hex"] = to_hex(data);
+  return description;
+}
+
+json describe_file(const std::string& path) {
+  Sha256 sha256;
+  std::ifstream in{path, std::ios::binary};
+  Bytes block(std::size_t{1} << 20);
+  std::uint64_t size = 0;
+  while (in.read(reinterpret_cast<char*>(block.data()), static_cast<std::streamsize>(block.size())), in.gcount() > 0) {
+    const kcom5::Octets octets{block.data(), static_cast<std::size_t>(in.gcount())};
+    sha256.update(octets);
+    size += octets.size();
+  }
+  return {{"size", size}, {"sha256", sha256.hex()}};
+}
+
+void configure(kcom5::Options& end, const json& request) {
+  const std::string via = request.at("via");
+  if (via == "unix") {
+    end.path = request.at("path").get<std::string>();
+  } else if (via == "tcp4" || via == "tcp6") {
+    end.ipv6 = via == "tcp6";
+  } else {
+    throw Unsupported{};
+  }
+  end.port = request.value("port", end.port);
+  end.close = request.value("close", end.close);
+}
+
+Bytes filled(std::size_t size, const std::string& fill) {
+  Bytes octets(size, fill == "counter251" ? std::uint8_t{0} : from_hex(fill).at(0));
+  if (fill == "counter251") {
+    for (std::size_t i = 0; i < size; ++i) octets[i] = static_cast<std::uint8_t>(i % 251);
+  }
+  return octets;
+}
+
+void send(const json& request) {
+  only(request, {"op", "via", "port", "path", "close", "message", "data"});
+  kcom5::Server server;
+  configure(server, request);
+  const json message = request.value("message", json(""));
+  const Bytes octets = message.is_string() ? Bytes{} : from_hex(message.at("hex"));
+  server.msg = message.is_string() ? message.get<std::string>() : std::string{octets.begin(), octets.end()};
+  server.listening = [&](int port) { answer({{"listening", server.path.empty() ? json(port) : request.at("path")}}); };
+  const json data = request.value("data", json{{"hex", ""}});
+  if (data.contains("file")) {
+    server.send_file(data.at("file").get<std::string>());
+  } else {
+    server.send(data.contains("hex") ? from_hex(data.at("hex")) : filled(data.at("size"), data.at("fill")));
+  }
+  answer({{"ok", true}});
+}
+
+void receive(const json& request) {
+  only(request, {"op", "via", "port", "path", "close", "limits", "to"});
+  kcom5::Client client;
+  configure(client, request);
+  const json limits = request.value("limits", json::object());
+  client.limits.message = limits.value("message", client.limits.message);
+  client.limits.data = limits.value("data", client.limits.data);
+  json data;
+  if (request.contains("to")) {
+    const std::string file = request.at("to").at("file");
+    client.receive_file(file);
+    data = describe_file(file);
+  } else {
+    data = describe(client.receive().octets());
+  }
+  answer({{"ok", true}, {"message", client.msg}, {"data", data}});
+}
+
+void serve(const json& request) {
+  const std::string op = request.at("op");
+  if (op == "about") {
+    answer({{"name", "kcom5-cpp"},
+            {"version", KCOM5_VERSION},
+            {"language", "c++"},
+            {"supports", {"pack", "send", "receive", "tcp4", "tcp6", "unix"}}});
+  } else if (op == "pack") {
+    only(request, {"op", "port", "key"});
+    answer({{"address", kcom5::pack(request.at("port"), from_hex(request.at("key")))}});
+  } else if (op == "unpack") {
+    only(request, {"op", "address"});
+    const kcom5::Address address = kcom5::unpack(request.at("address").get<std::string>());
+    answer({{"port", address.port}, {"key", to_hex(address.key)}});
+  } else if (op == "send") {
+    send(request);
+  } else if (op == "receive") {
+    receive(request);
+  } else {
+    throw Unsupported{};
+  }
+}
+
+}  // namespace
+
+int main() {
+  for (std::string line; std::getline(std::cin, line);) {
+    try {
+      serve(json::parse(line));
+    } catch (const Unsupported&) {
+      answer({{"unsupported", true}});
+    } catch (const kcom5::Failure& failure) {
+      answer({{"error", kcom5::name(failure.error())}, {"detail", failure.detail()}});
+    }
+  }
+}

@@ -1,0 +1,42 @@
+# Each library from the system, or else from its repository at a fixed version.
+include(FetchContent)
+find_package(Threads REQUIRED)
+
+# NAME as find_package knows it; TARGET that it must give.
+macro(kcom5_require NAME TARGET REPOSITORY TAG)
+  find_package(${NAME} QUIET)
+  if(NOT TARGET ${TARGET})
+    message(STATUS "${NAME} is not installed: fetching ${REPOSITORY} ${TAG}")
+    FetchContent_Declare(${NAME} GIT_REPOSITORY ${REPOSITORY} GIT_TAG ${TAG} GIT_SHALLOW ON)
+    FetchContent_MakeAvailable(${NAME})
+  endif()
+endmacro()
+
+# Asio is headers alone, and no system gives it a find_package.
+find_path(KCOM5_ASIO_INCLUDE_DIR asio.hpp)
+if(NOT KCOM5_ASIO_INCLUDE_DIR)
+  message(STATUS "Asio is not installed: fetching it")
+  FetchContent_Declare(asio GIT_REPOSITORY https://github.com/chriskohlhoff/asio.git GIT_TAG asio-1-30-2 GIT_SHALLOW ON)
+  FetchContent_MakeAvailable(asio)
+  set(KCOM5_ASIO_INCLUDE_DIR ${asio_SOURCE_DIR}/asio/include)
+endif()
+
+if(KCOM5_BUILD_PROGRAMS OR KCOM5_BUILD_TESTS)
+  kcom5_require(nlohmann_json nlohmann_json::nlohmann_json https://github.com/nlohmann/json.git v3.11.3)
+endif()
+if(KCOM5_BUILD_PROGRAMS)
+  find_package(OpenSSL REQUIRED COMPONENTS Crypto)  # the adapter's SHA-256
+  kcom5_require(CLI11 CLI11::CLI11 https://github.com/CLIUtils/CLI11.git v2.4.2)
+endif()
+if(KCOM5_BUILD_TESTS)
+  kcom5_require(GTest GTest::gtest_main https://github.com/google/googletest.git v1.15.2)
+  find_package(rapidcheck CONFIG QUIET)
+  find_path(KCOM5_RAPIDCHECK_INCLUDE_DIR rapidcheck.h)
+  find_library(KCOM5_RAPIDCHECK_LIBRARY rapidcheck)
+  if(NOT TARGET rapidcheck AND KCOM5_RAPIDCHECK_INCLUDE_DIR AND KCOM5_RAPIDCHECK_LIBRARY)
+    add_library(rapidcheck UNKNOWN IMPORTED)
+    set_target_properties(rapidcheck PROPERTIES IMPORTED_LOCATION ${KCOM5_RAPIDCHECK_LIBRARY}
+                                                INTERFACE_INCLUDE_DIRECTORIES ${KCOM5_RAPIDCHECK_INCLUDE_DIR})
+  endif()
+  kcom5_require(rapidcheck rapidcheck https://github.com/emil-e/rapidcheck.git ff6af6fc683159deb51c543b065eba14dfcf329b)
+endif()

@@ -1,0 +1,44 @@
+// Memory that grows with what arrives, and is handed on without a copy.
+//
+// It is no general container: it has what a receiver needs. Spec: `limit.memory`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "kcom5/wire.hpp"
+
+namespace kcom5 {
+
+/// Owns octets. Movable, not copyable.
+class Buffer {
+ public:
+  Buffer() noexcept = default;
+  ~Buffer();
+  Buffer(Buffer&& other) noexcept;
+  Buffer& operator=(Buffer&& other) noexcept;
+
+  [[nodiscard]] const std::uint8_t* data() const noexcept { return data_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] Octets octets() const noexcept { return {data_, size_}; }
+  [[nodiscard]] std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data_), size_}; }
+  /// A copy, which costs as much time as receiving the octets did.
+  [[nodiscard]] std::vector<std::uint8_t> to_vector() const { return {data_, data_ + size_}; }
+
+  /// Free memory behind the octets: at least one octet, at most `most`; `most` is what is still to come, so that the
+  /// last growth fits. It grows in proportion to size(). Throws std::bad_alloc. REQUIRES: most > 0.
+  [[nodiscard]] std::span<std::uint8_t> room(std::uint64_t most);
+  /// The first `count` octets of room() are filled now.
+  void filled(std::size_t count) noexcept { size_ += count; }
+
+ private:
+  std::uint8_t* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
+}  // namespace kcom5

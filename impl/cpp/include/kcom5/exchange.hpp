@@ -1,0 +1,134 @@
+// The two state machines of an exchange: octets and events in, actions out. Spec: "States".
+//
+// Core, layer 2: no socket, no clock, throws nothing; memory grows with what arrived, never by a declared length
+// (`limit.memory`). It does not move data: once the data's length is known, the transport reads the data straight
+// into its destination and says how many octets came.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "kcom5/errors.hpp"
+#include "kcom5/wire.hpp"
+
+namespace kcom5 {
+
+/// What can happen. The names are those of the spec's tables.
+enum class Event : std::uint8_t { connected, refused, more, whole, wrong, over, sent, end, reset, timeout, failure };
+inline constexpr std::size_t event_count = 11;
+
+/// What is to be done, now.
+enum class Action : std::uint8_t { none, send_hello, send_frame, half_close, deliver };
+
+enum class ServerState : std::uint8_t { listening, hello, sending, half_closed, confirming, done, failed };
+enum class ClientState : std::uint8_t { connecting, echo, message_length, message, data_length, data, done, failed };
+
+/// A row of the state tables: in `state`, on `event`, do `action` and go to `next`, or fail with `error`. What is not
+/// listed does nothing and stays.
+template <class State>
+struct Transition {
+  State state;
+  Event event;
+  Action action;
+  State next;
+  std::optional<Error> error = std::nullopt;
+};
+
+[[nodiscard]] std::span<const Transition<ServerState>> server_transitions() noexcept;
+[[nodiscard]] std::span<const Transition<ClientState>> client_transitions() noexcept;
+
+/// Whether a server may send this message: message-too-long, then message-not-utf8, or nothing.
+[[nodiscard]] std::optional<Error> check_message(Octets message) noexcept;
+
+/// What a receiver takes: `limit.over`. A length equal to the limit is within it.
+struct Limits {
+  std::uint64_t message = std::uint64_t{16} << 20;                 ///< octets; 16 MiB
+  std::uint64_t data = std::numeric_limits<std::uint64_t>::max();  ///< octets; no limit
+};
+
+/// The server's side of one exchange.
+class ServerExchange {
+ public:
+  /// REQUIRES: check_message(message) finds nothing; `message` outlives the exchange.
+  ServerExchange(std::string_view message, std::uint64_t data_size) noexcept;
+
+  /// An event other than octets. The action is for the caller to do, at once.
+  Action on(Event event) noexcept;
+
+  /// All octets that one read gave: `hello.segments`, `hello.reject`, `hello.alone`. After the hello they are counted
+  /// and thrown away: `close.extra`.
+  Action receive(Octets octets) noexcept;
+
+  /// With `Action::send_frame`: what goes before the data, as three pieces that live as long as this object and the
+  /// message: `echo.exact`, `frame.order`.
+  [[nodiscard]] std::array<Octets, 3> head() const noexcept;
+
+  [[nodiscard]] ServerState state() const noexcept { return state_; }
+  [[nodiscard]] std::optional<Error> error() const noexcept { return error_; }
+  /// How many octets of the peer were consumed, up to the error if there is one.
+  [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
+
+ private:
+  ServerState state_ = ServerState::listening;
+  std::optional<Error> error_;
+  std::uint64_t offset_ = 0;
+  std::array<std::uint8_t, hello_size + message_length_size> opening_;  // the echo, then the message's length
+  std::string_view message_;
+  std::array<std::uint8_t, data_length_size> data_length_;
+};
+
+/// The client's side of one exchange.
+class ClientExchange {
+ public:
+  explicit ClientExchange(const Nonce& nonce, Limits limits = {}) noexcept;
+
+  /// An event other than octets. The action is for the caller to do, at once.
+  Action on(Event event) noexcept;
+
+  /// Octets of the head, in any pieces: `echo.segments`, `frame.segments`. Returns how many were consumed: all of them,
+  /// or those up to the first octet of the data, or up to the end of the exchange.
+  std::size_t receive(Octets octets);
+
+  /// In state `data`: `count` octets of it have arrived. REQUIRES: count <= data_left().
+  Action receive_data(std::uint64_t count) noexcept;
+
+  /// With `Action::send_hello`: the octets to send.
+  [[nodiscard]] const Hello& hello() const noexcept { return hello_; }
+  [[nodiscard]] const std::string& message() const noexcept { return message_; }
+  /// The declared lengths, once they are known.
+  [[nodiscard]] std::uint64_t message_size() const noexcept { return message_size_; }
+  [[nodiscard]] std::uint64_t data_size() const noexcept { return data_size_; }
+  [[nodiscard]] std::uint64_t data_left() const noexcept { return data_size_ - data_received_; }
+
+  [[nodiscard]] ClientState state() const noexcept { return state_; }
+  [[nodiscard]] std::optional<Error> error() const noexcept { return error_; }
+  /// How many octets of the peer were consumed, up to the error if there is one.
+  [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
+
+ private:
+  void take_echo(Octets& octets) noexcept;
+  void take_message_length(Octets& octets) noexcept;
+  void take_message(Octets& octets);
+  void take_data_length(Octets& octets) noexcept;
+  [[nodiscard]] bool take_length(Octets& octets, std::size_t size) noexcept;
+
+  ClientState state_ = ClientState::connecting;
+  std::optional<Error> error_;
+  std::uint64_t offset_ = 0;
+  Hello hello_;
+  Limits limits_;
+  std::array<std::uint8_t, data_length_size> field_{};  // a length, as far as it has arrived
+  std::size_t have_ = 0;                                // octets of the echo or of field_
+  std::uint64_t message_size_ = 0;
+  std::string message_;
+  std::uint64_t data_size_ = 0;
+  std::uint64_t data_received_ = 0;
+};
+
+}  // namespace kcom5

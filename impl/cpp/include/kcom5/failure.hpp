@@ -1,0 +1,28 @@
+// The one exception of this library.
+#pragma once
+
+#include <string>
+#include <system_error>
+
+#include "kcom5/errors.hpp"
+
+namespace kcom5 {
+
+/// A failure and its name: `result.class`. `what()` is "name: detail"; `code()` is the code that the overloads with a
+/// std::error_code give.
+class Failure : public std::system_error {
+ public:
+  Failure(std::error_code code, std::string detail);
+  explicit Failure(std::error_code code) : Failure(code, code.message()) {}
+
+  [[nodiscard]] Error error() const noexcept { return error_of(code()); }
+  /// What happened, in words: got, and expected.
+  [[nodiscard]] const std::string& detail() const noexcept { return detail_; }
+  [[nodiscard]] const char* what() const noexcept override { return what_.c_str(); }
+
+ private:
+  std::string detail_;
+  std::string what_;
+};
+
+}  // namespace kcom5

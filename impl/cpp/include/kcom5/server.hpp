@@ -1,0 +1,58 @@
+// The server: it listens, serves one client, and sends. Spec: "Listening and connecting", "Closing", "Time".
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <system_error>
+
+#include "kcom5/failure.hpp"
+#include "kcom5/options.hpp"
+#include "kcom5/wire.hpp"
+
+namespace kcom5 {
+
+/// Sends one message and one block of octets to one client, and returns when the client has confirmed that it took
+/// them (`result.sync`, `close.confirm`). It may be used again afterwards. One call at a time; only cancel() may be
+/// called meanwhile. When a call has returned nothing of it is left (`close.residue`).
+///
+/// Each call throws Failure, or, with an `ec`, sets it. Errors: invalid-port, message-too-long, message-not-utf8
+/// (before a socket is opened), in-use, timeout, io, invalid-connection, unconfirmed.
+class Server : public Options {
+ public:
+  Server();
+  ~Server();
+  Server(Server&&) noexcept;
+  Server& operator=(Server&&) noexcept;
+
+  /// Called as soon as it listens, with what open() returns.
+  std::function<void(int port)> listening;
+
+  /// Listens, and returns the port to tell the client (0 with `path`). Optional: a send does it otherwise.
+  int open();
+  int open(std::error_code& ec);
+
+  /// Sends `msg` and these octets, which are not copied.
+  void send(Octets data);
+  void send(Octets data, std::error_code& ec);
+
+  /// Sends `msg` and a file with constant memory. A file that is shorter at the end than at the start is io.
+  void send_file(const std::filesystem::path& file);
+  void send_file(const std::filesystem::path& file, std::error_code& ec);
+
+  /// Sends `msg` and what a descriptor still has: the rest of a file; or all of a pipe, which is first read to its end
+  /// into a temporary file without a name, because its length must be known. The descriptor stays open.
+  void send_descriptor(int descriptor);
+  void send_descriptor(int descriptor, std::error_code& ec);
+
+  /// Ends a running call soon, with io (operation canceled). For other threads and signal handlers. A call that starts
+  /// later is ended too.
+  void cancel() noexcept;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kcom5

@@ -1,0 +1,126 @@
+// Where the data comes from and where it goes: memory, files, descriptors. Constant memory, but for data in memory.
+//
+// Nothing here knows sockets or the protocol. Everything throws Failure.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "kcom5/buffer.hpp"
+#include "kcom5/wire.hpp"
+#include "system.hpp"
+
+namespace kcom5 {
+
+/// Data to send, in its order.
+class Source {
+ public:
+  explicit Source(std::uint64_t size = 0) noexcept : size_{size} {}
+  virtual ~Source() = default;
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+
+  /// How many octets next() gives in all.
+  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+  /// The next octets; they live until the next call. No octets: the end.
+  virtual Octets next() = 0;
+
+ protected:
+  std::uint64_t size_;
+};
+
+class MemorySource final : public Source {
+ public:
+  explicit MemorySource(Octets octets) noexcept : Source{octets.size()}, octets_{octets} {}
+  Octets next() override { return std::exchange(octets_, {}); }
+
+ private:
+  Octets octets_;
+};
+
+/// What a descriptor still has. A file is read as it is sent; anything else is first copied to a file without a name.
+class DescriptorSource final : public Source {
+ public:
+  /// `name` is for error texts; `cancelled` ends the copying.
+  DescriptorSource(int descriptor, std::string name, const std::atomic<bool>& cancelled);
+  Octets next() override;
+
+ private:
+  void spool(const std::atomic<bool>& cancelled);
+
+  int descriptor_;
+  std::string name_;
+  system::File copy_;
+  std::uint64_t given_ = 0;
+  std::vector<std::uint8_t> block_;
+};
+
+/// Data as it arrives.
+class Sink {
+ public:
+  Sink() = default;
+  virtual ~Sink() = default;
+  Sink(const Sink&) = delete;
+  Sink& operator=(const Sink&) = delete;
+
+  /// Memory for the next octets: at least one, at most `most`.
+  virtual std::span<std::uint8_t> room(std::uint64_t most) = 0;
+  /// The first `count` octets of room() have arrived.
+  virtual void filled(std::size_t count) = 0;
+  /// All has arrived.
+  virtual void finish() {}
+};
+
+class MemorySink final : public Sink {
+ public:
+  std::span<std::uint8_t> room(std::uint64_t most) override;
+  void filled(std::size_t count) override { buffer_.filled(count); }
+  Buffer take() noexcept { return std::move(buffer_); }
+
+ private:
+  Buffer buffer_;
+};
+
+class DescriptorSink : public Sink {
+ public:
+  DescriptorSink(int descriptor, std::string name, const std::atomic<bool>& cancelled);
+  std::span<std::uint8_t> room(std::uint64_t most) override;
+  void filled(std::size_t count) override;
+
+ private:
+  int descriptor_;
+  std::string name_;
+  const std::atomic<bool>& cancelled_;
+  std::vector<std::uint8_t> block_;
+};
+
+/// A file that gets its name when it is complete, and is removed otherwise.
+class FileSink final : public Sink {
+ public:
+  FileSink(const std::filesystem::path& path, const std::atomic<bool>& cancelled);
+  std::span<std::uint8_t> room(std::uint64_t most) override { return to_.room(most); }
+  void filled(std::size_t count) override { to_.filled(count); }
+  void finish() override;
+
+ private:
+  /// Removes the file, unless it was renamed and the path cleared.
+  struct Temporary {
+    std::filesystem::path path;
+    ~Temporary();
+  };
+
+  system::File open(const std::filesystem::path& path);
+
+  std::filesystem::path path_;  // links followed
+  Temporary temporary_;         // without a path if path_ is written to directly
+  system::File file_;
+  DescriptorSink to_;
+};
+
+}  // namespace kcom5

@@ -1,0 +1,46 @@
+// Geometric growth by realloc, which moves pages and not octets where the system can (mremap). Spec: `limit.memory`.
+#include "kcom5/buffer.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+#include <new>
+#include <utility>
+
+#include "system.hpp"
+
+namespace kcom5 {
+namespace {
+
+constexpr std::size_t first_capacity = std::size_t{64} << 10;
+
+}  // namespace
+
+Buffer::~Buffer() { std::free(data_); }
+
+Buffer::Buffer(Buffer&& other) noexcept
+    : data_{std::exchange(other.data_, nullptr)},
+      size_{std::exchange(other.size_, 0)},
+      capacity_{std::exchange(other.capacity_, 0)} {}
+
+Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  std::swap(capacity_, other.capacity_);
+  return *this;
+}
+
+std::span<std::uint8_t> Buffer::room(std::uint64_t most) {
+  if (size_ == capacity_) {
+    const std::uint64_t wanted = std::min<std::uint64_t>(std::max(first_capacity, size_ * 2), size_ + most);
+    if (wanted > std::numeric_limits<std::ptrdiff_t>::max()) throw std::bad_alloc{};
+    void* const grown = std::realloc(data_, static_cast<std::size_t>(wanted));
+    if (grown == nullptr) throw std::bad_alloc{};
+    data_ = static_cast<std::uint8_t*>(grown);
+    capacity_ = static_cast<std::size_t>(wanted);
+    system::prefer_huge_pages(data_, capacity_);
+  }
+  return {data_ + size_, static_cast<std::size_t>(std::min<std::uint64_t>(most, capacity_ - size_))};
+}
+
+}  // namespace kcom5

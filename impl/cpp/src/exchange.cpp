@@ -1,0 +1,232 @@
+// The state tables as data, and the two machines that walk them. Spec: "States".
+#include "kcom5/exchange.hpp"
+
+#include <algorithm>
+
+namespace kcom5 {
+namespace {
+
+using S = ServerState;
+using C = ClientState;
+using enum Event;
+using enum Action;
+
+constexpr Transition<S> server_rows[] = {
+    {S::listening, connected, none, S::hello},
+    {S::listening, timeout, none, S::failed, Error::timeout},
+    {S::listening, failure, none, S::failed, Error::io},
+    {S::hello, whole, send_frame, S::sending},
+    {S::hello, wrong, none, S::failed, Error::invalid_connection},
+    {S::hello, end, none, S::failed, Error::invalid_connection},
+    {S::hello, reset, none, S::failed, Error::invalid_connection},
+    {S::hello, timeout, none, S::failed, Error::timeout},
+    {S::hello, failure, none, S::failed, Error::io},
+    {S::sending, sent, half_close, S::confirming},
+    {S::sending, end, none, S::half_closed},
+    {S::sending, reset, none, S::failed, Error::unconfirmed},
+    {S::sending, timeout, none, S::failed, Error::timeout},
+    {S::sending, failure, none, S::failed, Error::io},
+    {S::half_closed, sent, half_close, S::done},
+    {S::half_closed, reset, none, S::failed, Error::unconfirmed},
+    {S::half_closed, timeout, none, S::failed, Error::timeout},
+    {S::half_closed, failure, none, S::failed, Error::io},
+    {S::confirming, end, none, S::done},
+    {S::confirming, reset, none, S::failed, Error::unconfirmed},
+    {S::confirming, timeout, none, S::failed, Error::unconfirmed},
+    {S::confirming, failure, none, S::failed, Error::io},
+};
+
+constexpr Transition<C> client_rows[] = {
+    {C::connecting, connected, send_hello, C::echo},
+    {C::connecting, refused, none, C::failed, Error::refused},
+    {C::connecting, timeout, none, C::failed, Error::timeout},
+    {C::connecting, failure, none, C::failed, Error::io},
+    {C::echo, whole, none, C::message_length},
+    {C::echo, wrong, none, C::failed, Error::invalid_connection},
+    {C::echo, end, none, C::failed, Error::invalid_connection},
+    {C::echo, reset, none, C::failed, Error::invalid_connection},
+    {C::echo, timeout, none, C::failed, Error::timeout},
+    {C::echo, failure, none, C::failed, Error::io},
+    {C::message_length, whole, none, C::message},
+    {C::message_length, over, none, C::failed, Error::over_limit},
+    {C::message_length, end, none, C::failed, Error::truncated},
+    {C::message_length, reset, none, C::failed, Error::truncated},
+    {C::message_length, timeout, none, C::failed, Error::timeout},
+    {C::message_length, failure, none, C::failed, Error::io},
+    {C::message, whole, none, C::data_length},
+    {C::message, wrong, none, C::failed, Error::malformed_message},
+    {C::message, end, none, C::failed, Error::truncated},
+    {C::message, reset, none, C::failed, Error::truncated},
+    {C::message, timeout, none, C::failed, Error::timeout},
+    {C::message, failure, none, C::failed, Error::io},
+    {C::data_length, whole, none, C::data},
+    {C::data_length, over, none, C::failed, Error::over_limit},
+    {C::data_length, end, none, C::failed, Error::truncated},
+    {C::data_length, reset, none, C::failed, Error::truncated},
+    {C::data_length, timeout, none, C::failed, Error::timeout},
+    {C::data_length, failure, none, C::failed, Error::io},
+    {C::data, whole, deliver, C::done},
+    {C::data, end, none, C::failed, Error::truncated},
+    {C::data, reset, none, C::failed, Error::truncated},
+    {C::data, timeout, none, C::failed, Error::timeout},
+    {C::data, failure, none, C::failed, Error::io},
+};
+
+template <class State>
+struct Cell {
+  Action action = none;
+  State next{};
+  std::optional<Error> error;
+};
+
+template <class State>
+using Table = std::array<std::array<Cell<State>, event_count>, static_cast<std::size_t>(State::failed) + 1>;
+
+/// The rows as a table with a cell for every state and event.
+template <class State, std::size_t Count>
+constexpr Table<State> expand(const Transition<State> (&rows)[Count]) noexcept {
+  Table<State> table{};
+  for (std::size_t state = 0; state < table.size(); ++state) {
+    for (Cell<State>& cell : table[state]) cell.next = static_cast<State>(state);
+  }
+  for (const Transition<State>& row : rows) {
+    table[static_cast<std::size_t>(row.state)][static_cast<std::size_t>(row.event)] = {row.action, row.next, row.error};
+  }
+  return table;
+}
+
+constexpr Table<S> server_table = expand(server_rows);
+constexpr Table<C> client_table = expand(client_rows);
+
+template <class State>
+Action step(const Table<State>& table, State& state, std::optional<Error>& error, Event event) noexcept {
+  const Cell<State>& cell = table[static_cast<std::size_t>(state)][static_cast<std::size_t>(event)];
+  state = cell.next;
+  if (cell.error) error = cell.error;
+  return cell.action;
+}
+
+}  // namespace
+
+std::span<const Transition<ServerState>> server_transitions() noexcept { return server_rows; }
+std::span<const Transition<ClientState>> client_transitions() noexcept { return client_rows; }
+
+std::optional<Error> check_message(Octets message) noexcept {
+  if (message.size() > max_message_size) return Error::message_too_long;
+  if (!is_utf8(message)) return Error::message_not_utf8;
+  return std::nullopt;
+}
+
+ServerExchange::ServerExchange(std::string_view message, std::uint64_t data_size) noexcept
+    : opening_{}, message_{message}, data_length_{encode_length<data_length_size>(data_size)} {
+  std::ranges::copy(encode_length<message_length_size>(message.size()), opening_.begin() + hello_size);
+}
+
+Action ServerExchange::on(Event event) noexcept { return step(server_table, state_, error_, event); }
+
+Action ServerExchange::receive(Octets octets) noexcept {
+  if (state_ != S::hello) {
+    offset_ += octets.size();
+    return on(more);
+  }
+  for (const std::uint8_t octet : octets) {
+    const std::uint64_t at = offset_++;
+    if (at == hello_size || (at < magic.size() && octet != magic[at])) return on(wrong);
+    opening_[at] = octet;
+  }
+  return on(offset_ == hello_size ? whole : more);
+}
+
+std::array<Octets, 3> ServerExchange::head() const noexcept { return {opening_, octets_of(message_), data_length_}; }
+
+ClientExchange::ClientExchange(const Nonce& nonce, Limits limits) noexcept
+    : hello_{make_hello(nonce)}, limits_{limits} {}
+
+Action ClientExchange::on(Event event) noexcept { return step(client_table, state_, error_, event); }
+
+std::size_t ClientExchange::receive(Octets octets) {
+  const std::size_t size = octets.size();
+  // Each field takes what it can; a field that is not complete has taken everything.
+  for (C before{}; !octets.empty() && before != state_;) {
+    before = state_;
+    const std::size_t left = octets.size();
+    if (state_ == C::echo) {
+      take_echo(octets);
+    } else if (state_ == C::message_length) {
+      take_message_length(octets);
+    } else if (state_ == C::message) {
+      take_message(octets);
+    } else if (state_ == C::data_length) {
+      take_data_length(octets);
+    }
+    offset_ += left - octets.size();
+  }
+  return size - octets.size();
+}
+
+Action ClientExchange::receive_data(std::uint64_t count) noexcept {
+  data_received_ += count;
+  offset_ += count;
+  return on(data_left() == 0 ? whole : more);
+}
+
+void ClientExchange::take_echo(Octets& octets) noexcept {
+  while (!octets.empty() && have_ < hello_size) {
+    const bool same = octets[0] == hello_[have_++];
+    octets = octets.subspan(1);
+    if (!same) {
+      on(wrong);
+      return;
+    }
+  }
+  if (have_ < hello_size) {
+    on(more);
+    return;
+  }
+  have_ = 0;
+  on(whole);
+}
+
+/// Whether field_ has `size` octets now. It is ready for the next length then.
+bool ClientExchange::take_length(Octets& octets, std::size_t size) noexcept {
+  const std::size_t count = std::min(octets.size(), size - have_);
+  std::ranges::copy(octets.first(count), field_.begin() + static_cast<std::ptrdiff_t>(have_));
+  octets = octets.subspan(count);
+  have_ += count;
+  if (have_ < size) return false;
+  have_ = 0;
+  return true;
+}
+
+void ClientExchange::take_message_length(Octets& octets) noexcept {
+  if (!take_length(octets, message_length_size)) {
+    on(more);
+    return;
+  }
+  message_size_ = decode_length(Octets{field_}.first(message_length_size));
+  on(message_size_ > limits_.message ? over : whole);
+  if (message_size_ == 0) on(whole);  // a field of no octets is complete; in `failed` nothing happens
+}
+
+void ClientExchange::take_message(Octets& octets) {
+  const std::size_t count = std::min<std::uint64_t>(octets.size(), message_size_ - message_.size());
+  message_.append(reinterpret_cast<const char*>(octets.data()), count);
+  octets = octets.subspan(count);
+  if (message_.size() < message_size_) {
+    on(more);
+  } else {
+    on(is_utf8(octets_of(message_)) ? whole : wrong);
+  }
+}
+
+void ClientExchange::take_data_length(Octets& octets) noexcept {
+  if (!take_length(octets, data_length_size)) {
+    on(more);
+    return;
+  }
+  data_size_ = decode_length(field_);
+  on(data_size_ > limits_.data ? over : whole);
+  if (data_size_ == 0) on(whole);
+}
+
+}  // namespace kcom5

@@ -1,0 +1,10 @@
+#include "kcom5/failure.hpp"
+
+#include <utility>
+
+namespace kcom5 {
+
+Failure::Failure(std::error_code code, std::string detail)
+    : std::system_error{code}, detail_{std::move(detail)}, what_{std::string{name(error_of(code))} + ": " + detail_} {}
+
+}  // namespace kcom5
