@@ -7,6 +7,7 @@ implementation, not here. Format: README.md beside this file; rules: ../spec/kco
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -16,22 +17,20 @@ from typing import Any
 
 import jsonschema
 
-HERE = Path(__file__).resolve().parent
-SPEC = HERE.parent / "spec" / "kcom5.md"
 
-
-def spec_levels() -> dict[str, str]:
+def spec_levels(root: Path) -> dict[str, str]:
     """Each rule of the spec, and the one keyword of its paragraph."""
     levels = {}
-    for name, text in re.findall(r"\*\*([a-z]+\.[a-z0-9-]+)\*\* — (.*?)(?=\n\n|\n- |\Z)", SPEC.read_text(), re.S):
+    spec = (root / "spec" / "kcom5.md").read_text(encoding="utf-8")
+    for name, text in re.findall(r"\*\*([a-z]+\.[a-z0-9-]+)\*\* — (.*?)(?=\n\n|\n- |\Z)", spec, re.S):
         found = re.findall(r"\b(MUST|SHOULD|MAY)\b", text)
         levels[name] = found[0] if found else ""
     return levels
 
 
-def one_sided() -> dict[str, str]:
+def one_sided(root: Path) -> dict[str, str]:
     """The table of README.md: a rule, and what vectors it has (positive, negative or none)."""
-    text = (HERE / "README.md").read_text().split("## Rules shown on one side")[1]
+    text = (root / "vectors" / "README.md").read_text(encoding="utf-8").split("## Rules shown on one side")[1]
     return dict(re.findall(r"^\| `([a-z.0-9-]+)` \| (positive|negative|none) \|", text, re.M))
 
 
@@ -65,11 +64,14 @@ def members(vector: dict[str, Any], by_id: dict[str, dict[str, Any]]) -> int:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description="Check the vectors against their schema, the spec and themselves.")
+    parser.add_argument("root", nargs="?", type=Path, default=Path(__file__).resolve().parent.parent)
+    root = parser.parse_args().root
     faults: list[str] = []
-    schema = json.loads((HERE / "schema.json").read_text())
+    schema = json.loads((root / "vectors" / "schema.json").read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
     entries: list[tuple[str, dict[str, Any]]] = []
-    for path in sorted(HERE.glob("*.json")):
+    for path in sorted((root / "vectors").glob("*.json")):
         if path.name == "schema.json":
             continue
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -82,7 +84,7 @@ def main() -> int:
         return 1
 
     by_id = {vector["id"]: vector for _, vector in entries}
-    levels, exempt = spec_levels(), one_sided()
+    levels, exempt = spec_levels(root), one_sided(root)
     sides: dict[str, set[str]] = {rule: set() for rule in levels}
     count: Counter[str] = Counter()
     for name, vector in entries:

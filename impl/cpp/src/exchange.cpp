@@ -126,7 +126,8 @@ Action ServerExchange::on(Event event) noexcept { return step(server_table, stat
 
 Action ServerExchange::receive(Octets octets) noexcept {
   if (state_ != S::hello) {
-    offset_ += octets.size();
+    const bool is_open = state_ == S::sending || state_ == S::half_closed || state_ == S::confirming;
+    if (is_open) offset_ += octets.size();
     return on(more);
   }
   for (const std::uint8_t octet : octets) {

@@ -1,0 +1,207 @@
+// See peer.hpp.
+#include "peer.hpp"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <utility>
+
+namespace kcom5::test {
+namespace {
+
+constexpr int patience = 10'000;  // milliseconds: a test that waits longer has failed
+constexpr int other_user = 65534;
+
+[[noreturn]] void fail(const std::string& what) { throw Unexpected{what + ": " + std::strerror(errno)}; }
+
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
+Address address_of(const Place& place, const std::string& host) {
+  Address address;
+  if (place.is_unix()) {
+    auto* const unix_address = reinterpret_cast<sockaddr_un*>(&address.storage);
+    unix_address->sun_family = AF_UNIX;
+    place.path().string().copy(unix_address->sun_path, sizeof unix_address->sun_path - 1);
+    address.size = sizeof *unix_address;
+  } else if (place.is_ipv6() && host.empty()) {
+    auto* const ipv6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
+    ipv6->sin6_family = AF_INET6;
+    ipv6->sin6_port = htons(static_cast<std::uint16_t>(place.port));
+    ipv6->sin6_addr = in6addr_loopback;
+    address.size = sizeof *ipv6;
+  } else {
+    auto* const ipv4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+    ipv4->sin_family = AF_INET;
+    ipv4->sin_port = htons(static_cast<std::uint16_t>(place.port));
+    ::inet_pton(AF_INET, host.empty() ? "127.0.0.1" : host.c_str(), &ipv4->sin_addr);
+    address.size = sizeof *ipv4;
+  }
+  return address;
+}
+
+int new_socket(const Address& address) {
+  const int socket = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) fail("socket");
+  return socket;
+}
+
+}  // namespace
+
+Place::Place(std::string via) : via_{std::move(via)} {
+  std::string folder = (std::filesystem::temp_directory_path() / "kcom5-test-XXXXXX").string();
+  if (::mkdtemp(folder.data()) == nullptr) fail(folder);
+  folder_ = folder;
+  path_ = folder_ / "socket";
+}
+
+Place::~Place() {
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+Peer::~Peer() {
+  if (socket_ >= 0) ::close(socket_);
+}
+
+Peer::Peer(Peer&& other) noexcept : socket_{std::exchange(other.socket_, -1)} {}
+
+Peer& Peer::operator=(Peer&& other) noexcept {
+  std::swap(socket_, other.socket_);
+  return *this;
+}
+
+Peer Peer::dial(const Place& place, const std::string& host) {
+  const Address address = address_of(place, host);
+  Peer peer{new_socket(address)};
+  if (::connect(peer.socket_, address.get(), address.size) != 0) fail("connect");
+  return peer;
+}
+
+Peer Peer::listen(Place& place, int queue) {
+  const Address address = address_of(place, {});
+  Peer peer{new_socket(address)};
+  const int on = 1;
+  ::setsockopt(peer.socket_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(peer.socket_, address.get(), address.size) != 0) fail("bind");
+  if (::listen(peer.socket_, queue) != 0) fail("listen");
+  if (!place.is_unix()) {
+    sockaddr_storage bound{};
+    socklen_t size = sizeof bound;
+    ::getsockname(peer.socket_, reinterpret_cast<sockaddr*>(&bound), &size);
+    place.port = ntohs(place.is_ipv6() ? reinterpret_cast<sockaddr_in6*>(&bound)->sin6_port
+                                       : reinterpret_cast<sockaddr_in*>(&bound)->sin_port);
+  }
+  return peer;
+}
+
+Peer Peer::accept() const {
+  pollfd entry{.fd = socket_, .events = POLLIN, .revents = 0};
+  if (::poll(&entry, 1, patience) != 1) throw Unexpected{"nobody connected"};
+  Peer peer{::accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC)};
+  if (peer.socket_ < 0) fail("accept");
+  return peer;
+}
+
+void Peer::send(const Bytes& octets) const {
+  for (std::size_t at = 0; at < octets.size();) {
+    const ssize_t count = ::send(socket_, octets.data() + at, octets.size() - at, MSG_NOSIGNAL);
+    if (count < 0) return;  // it has ended: the outcome tells whether it should have
+    at += static_cast<std::size_t>(count);
+  }
+}
+
+ssize_t Peer::read_some(std::uint8_t* octets, std::size_t size) const {
+  pollfd entry{.fd = socket_, .events = POLLIN, .revents = 0};
+  if (::poll(&entry, 1, patience) != 1) throw Unexpected{"silence"};
+  return ::recv(socket_, octets, size, 0);
+}
+
+Bytes Peer::read(std::size_t count) const {
+  Bytes octets(count);
+  for (std::size_t at = 0; at < count;) {
+    const ssize_t got = read_some(octets.data() + at, count - at);
+    if (got < 0) fail("read after " + std::to_string(at) + " of " + std::to_string(count) + " octets");
+    if (got == 0) throw Unexpected{"the end after " + std::to_string(at) + " of " + std::to_string(count) + " octets"};
+    at += static_cast<std::size_t>(got);
+  }
+  return octets;
+}
+
+void Peer::expect(const Bytes& octets) const {
+  const Bytes got = read(octets.size());
+  const auto different = std::ranges::mismatch(got, octets);
+  if (different.in1 != got.end()) {
+    throw Unexpected{"octet " + std::to_string(different.in1 - got.begin()) + ": got " +
+                     std::to_string(*different.in1) + ", expected " + std::to_string(*different.in2)};
+  }
+}
+
+void Peer::expect_nothing() const {
+  pollfd entry{.fd = socket_, .events = POLLIN, .revents = 0};
+  std::uint8_t octet = 0;
+  if (::poll(&entry, 1, 10) == 1 && ::recv(socket_, &octet, 1, MSG_PEEK) > 0) {
+    throw Unexpected{"octet " + std::to_string(octet) + ", expected nothing"};
+  }
+}
+
+void Peer::expect_end(bool reset_is_end) const {
+  std::uint8_t octet = 0;
+  const ssize_t got = read_some(&octet, 1);
+  if (got > 0) throw Unexpected{"octet " + std::to_string(octet) + ", expected the end"};
+  if (got < 0 && !reset_is_end) fail("expected an orderly end");
+}
+
+void Peer::expect_reset() const {
+  std::uint8_t octet = 0;
+  if (read_some(&octet, 1) >= 0) throw Unexpected{"octets or the end, expected a reset"};
+}
+
+void Peer::half_close() const { ::shutdown(socket_, SHUT_WR); }
+
+void Peer::close() { ::close(std::exchange(socket_, -1)); }
+
+void Peer::reset() {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  close();
+}
+
+void pause(std::chrono::milliseconds time) { ::poll(nullptr, 0, static_cast<int>(time.count())); }
+
+void become_other_user() {
+  // The system call itself is for one thread; the C library's function is for all.
+  if (::syscall(SYS_setresuid, -1, other_user, -1) != 0) {
+    throw CannotRun{std::string{"another user: "} + std::strerror(errno)};
+  }
+}
+
+void enter_network_with_one_port(int port) {
+  if (::unshare(CLONE_NEWNET) != 0) throw CannotRun{std::string{"a network namespace: "} + std::strerror(errno)};
+  const int socket = ::socket(AF_INET, SOCK_DGRAM, 0);
+  ifreq request{};
+  std::strncpy(request.ifr_name, "lo", sizeof request.ifr_name - 1);
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  const bool up = ::ioctl(socket, SIOCSIFFLAGS, &request) == 0;
+  ::close(socket);
+  std::ofstream range{"/proc/sys/net/ipv4/ip_local_port_range"};
+  range << port << ' ' << port << std::flush;
+  if (!up || !range) throw CannotRun{"a network namespace: its settings"};
+}
+
+}  // namespace kcom5::test

@@ -1,0 +1,90 @@
+// The other end of a live test: plain sockets, and nothing of the library. POSIX; namespaces and users are Linux's.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "vectors.hpp"
+
+namespace kcom5::test {
+
+/// What a peer did not see as it should.
+struct Unexpected : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Something this machine does not let a test do.
+struct CannotRun : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Where a live test takes place: a transport, and for Unix-domain sockets a path in a folder of its own.
+class Place {
+ public:
+  explicit Place(std::string via);
+  ~Place();
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+  [[nodiscard]] bool is_unix() const { return via_ == "unix"; }
+  [[nodiscard]] bool is_ipv6() const { return via_ == "tcp6"; }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+
+  int port = 0;
+
+ private:
+  std::string via_;
+  std::filesystem::path folder_;
+  std::filesystem::path path_;
+};
+
+/// A socket of the peer's.
+class Peer {
+ public:
+  explicit Peer(int socket = -1) : socket_{socket} {}
+  ~Peer();
+  Peer(Peer&& other) noexcept;
+  Peer& operator=(Peer&& other) noexcept;
+
+  /// A connection to the place, or to `address` at its port.
+  static Peer dial(const Place& place, const std::string& address = {});
+  /// A listener at the place; it sets the place's port.
+  static Peer listen(Place& place, int queue = 16);
+  [[nodiscard]] Peer accept() const;
+
+  void send(const Bytes& octets) const;
+  void expect(const Bytes& octets) const;
+  [[nodiscard]] Bytes read(std::size_t count) const;
+  void expect_nothing() const;
+  /// The end of the stream; a reset counts if `reset_is_end`.
+  void expect_end(bool reset_is_end) const;
+  void expect_reset() const;
+  void half_close() const;
+  void close();
+  void reset();
+
+  [[nodiscard]] int socket() const { return socket_; }
+
+ private:
+  /// Octets read, 0 at the end, or -1 with errno; waits for at most ten seconds.
+  [[nodiscard]] ssize_t read_some(std::uint8_t* octets, std::size_t size) const;
+
+  int socket_;
+};
+
+/// A moment: long enough for what was sent to be read alone.
+void pause(std::chrono::milliseconds time);
+
+/// The calling thread is another user from now on (Linux; the others stay who they are).
+void become_other_user();
+/// The calling thread has a network of its own from now on, with one ephemeral port.
+void enter_network_with_one_port(int port);
+
+}  // namespace kcom5::test
