@@ -34,6 +34,24 @@ def one_sided(root: Path) -> dict[str, str]:
     return dict(re.findall(r"^\| `([a-z.0-9-]+)` \| (positive|negative|none) \|", text, re.M))
 
 
+def schema_faults(schema: dict[str, Any], document: dict[str, Any]) -> list[str]:
+    """What is wrong and where. An entry is held against the one form that its keys show, not against all four."""
+    found = []
+    for error in jsonschema.Draft202012Validator(schema).iter_errors(document):
+        where, causes, entry = "/".join(map(str, error.absolute_path)), [error], error.instance
+        if error.validator == "oneOf" and isinstance(entry, dict):
+            op = entry.get("op", "family" if "family" in entry else "conversation")
+            if op in schema["$defs"]:
+                form = {"$ref": f"#/$defs/{op}", "$defs": schema["$defs"]}
+                causes = list(jsonschema.Draft202012Validator(form).iter_errors(entry)) or causes
+            where = str(entry.get("id", where))
+        for cause in causes:
+            best = jsonschema.exceptions.best_match([cause]) or cause
+            inside = "/".join(map(str, best.absolute_path)) if best is not error else ""
+            found.append(": ".join(filter(None, (where, inside, best.message[:200]))))
+    return found
+
+
 def joined_length(vector: dict[str, Any]) -> int:
     """How many octets a conversation sends."""
     total = 0
@@ -69,15 +87,14 @@ def main() -> int:
     root = parser.parse_args().root
     faults: list[str] = []
     schema = json.loads((root / "vectors" / "schema.json").read_text(encoding="utf-8"))
-    validator = jsonschema.Draft202012Validator(schema)
     entries: list[tuple[str, dict[str, Any]]] = []
     for path in sorted((root / "vectors").glob("*.json")):
         if path.name == "schema.json":
             continue
         document = json.loads(path.read_text(encoding="utf-8"))
-        for error in validator.iter_errors(document):
-            where = "/".join(str(p) for p in error.absolute_path)
-            faults.append(f"{path.name}: {where}: {error.message[:200]}")
+        faults += [f"{path.name}: {fault}" for fault in schema_faults(schema, document)]
+        if faults:
+            continue
         entries += [(path.name, vector) for vector in document["vectors"]]
     if faults:
         print("\n".join(faults))

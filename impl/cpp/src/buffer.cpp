@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <limits>
 #include <new>
 #include <utility>
 
@@ -32,12 +31,11 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 
 std::span<std::uint8_t> Buffer::room(std::uint64_t most) {
   if (size_ == capacity_) {
-    const std::uint64_t wanted = std::min<std::uint64_t>(std::max(first_capacity, size_ * 2), size_ + most);
-    if (wanted > std::numeric_limits<std::ptrdiff_t>::max()) throw std::bad_alloc{};
-    void* const grown = std::realloc(data_, static_cast<std::size_t>(wanted));
+    const std::size_t growth = static_cast<std::size_t>(std::min<std::uint64_t>(std::max(first_capacity, size_), most));
+    void* const grown = std::realloc(data_, size_ + growth);
     if (grown == nullptr) throw std::bad_alloc{};
     data_ = static_cast<std::uint8_t*>(grown);
-    capacity_ = static_cast<std::size_t>(wanted);
+    capacity_ = size_ + growth;
     system::prefer_huge_pages(data_, capacity_);
   }
   return {data_ + size_, static_cast<std::size_t>(std::min<std::uint64_t>(most, capacity_ - size_))};

@@ -19,13 +19,6 @@ namespace {
 
 std::string seconds(const Options& options) { return std::to_string(options.close) + " s"; }
 
-/// A socket for this endpoint, not connected.
-Socket socket_for(asio::io_context& context, const Endpoint& endpoint) try {
-  return Socket{context, endpoint.protocol()};
-} catch (const std::system_error& error) {
-  throw Failure{system::system_code(error.code())};
-}
-
 Nonce random_nonce() {
   Nonce nonce;
   std::error_code ec;
@@ -46,10 +39,10 @@ class Client::Impl {
     const Endpoint endpoint = endpoint_of(client);
     ClientExchange exchange{random_nonce(), client.limits};
     asio::io_context context{1};
-    Stream stream{socket_for(context, endpoint), client, cancelled_};
+    Stream stream{Socket{context, endpoint.protocol()}, client, cancelled_};
 
     Event event = connect(exchange, stream, endpoint);
-    if (exchange.state() < ClientState::data) event = receive_head(exchange, stream, sink);
+    if (exchange.state() < ClientState::data) event = receive_head(client, exchange, stream, sink);
     while (exchange.state() == ClientState::data) {
       if (client.progress) client.progress(exchange.data_size() - exchange.data_left(), exchange.data_size());
       std::size_t count = 0;
@@ -77,7 +70,8 @@ class Client::Impl {
   static Event connect(ClientExchange& exchange, Stream& stream, const Endpoint& endpoint) {
     Event event = stream.connect(endpoint);
     if (event == Event::connected && stream.is_other_user()) {
-      throw Failure{Error::invalid_connection, "the server belongs to another user"};
+      exchange.on(Event::wrong);
+      throw Failure{*exchange.error(), "the server belongs to another user"};
     }
     if (exchange.on(event) != Action::send_hello) return event;
     stream.restart();
@@ -91,12 +85,14 @@ class Client::Impl {
   }
 
   /// Up to the data, of which some may come with it.
-  static Event receive_head(ClientExchange& exchange, Stream& stream, Sink& sink) {
+  static Event receive_head(const Client& client, ClientExchange& exchange, Stream& stream, Sink& sink) {
     std::vector<std::uint8_t> octets(std::size_t{64} << 10);
     Event event = Event::more;
     while (exchange.state() < ClientState::data) {
       std::size_t count = 0;
-      event = stream.receive(octets, count);
+      // A Unix-domain socket is reset by a close with unread octets, and by nothing else.
+      const std::uint64_t most = client.path.empty() ? octets.size() : exchange.needed();
+      event = stream.receive(std::span{octets}.first(std::min<std::uint64_t>(octets.size(), most)), count);
       if (event != Event::more) {
         exchange.on(event);
         continue;
@@ -166,7 +162,7 @@ Client& Client::operator=(Client&&) noexcept = default;
 
 Buffer Client::receive() {
   MemorySink sink;
-  impl_->receive(*this, sink);
+  as_failures([&] { return impl_->receive(*this, sink); });
   return sink.take();
 }
 
@@ -176,7 +172,7 @@ Buffer Client::receive(std::error_code& ec) {
 
 std::uint64_t Client::receive_file(const std::filesystem::path& file) {
   FileSink sink{file, impl_->cancelled()};
-  return impl_->receive(*this, sink);
+  return as_failures([&] { return impl_->receive(*this, sink); });
 }
 
 std::uint64_t Client::receive_file(const std::filesystem::path& file, std::error_code& ec) {
@@ -185,7 +181,7 @@ std::uint64_t Client::receive_file(const std::filesystem::path& file, std::error
 
 std::uint64_t Client::receive_descriptor(int descriptor) {
   DescriptorSink sink{descriptor, "descriptor " + std::to_string(descriptor), impl_->cancelled()};
-  return impl_->receive(*this, sink);
+  return as_failures([&] { return impl_->receive(*this, sink); });
 }
 
 std::uint64_t Client::receive_descriptor(int descriptor, std::error_code& ec) {

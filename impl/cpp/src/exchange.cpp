@@ -13,6 +13,7 @@ using enum Action;
 
 constexpr Transition<S> server_rows[] = {
     {S::listening, connected, none, S::hello},
+    {S::listening, wrong, none, S::failed, Error::invalid_connection},
     {S::listening, timeout, none, S::failed, Error::timeout},
     {S::listening, failure, none, S::failed, Error::io},
     {S::hello, whole, send_frame, S::sending},
@@ -39,6 +40,7 @@ constexpr Transition<S> server_rows[] = {
 constexpr Transition<C> client_rows[] = {
     {C::connecting, connected, send_hello, C::echo},
     {C::connecting, refused, none, C::failed, Error::refused},
+    {C::connecting, wrong, none, C::failed, Error::invalid_connection},
     {C::connecting, timeout, none, C::failed, Error::timeout},
     {C::connecting, failure, none, C::failed, Error::io},
     {C::echo, whole, none, C::message_length},
@@ -163,6 +165,23 @@ std::size_t ClientExchange::receive(Octets octets) {
     offset_ += left - octets.size();
   }
   return size - octets.size();
+}
+
+std::uint64_t ClientExchange::needed() const noexcept {
+  switch (state_) {
+    case C::echo:
+      return hello_size - have_;
+    case C::message_length:
+      return message_length_size - have_;
+    case C::message:
+      return message_size_ - message_.size();
+    case C::data_length:
+      return data_length_size - have_;
+    case C::data:
+      return data_left();
+    default:
+      return 0;
+  }
 }
 
 Action ClientExchange::receive_data(std::uint64_t count) noexcept {

@@ -154,9 +154,9 @@ class Server::Impl {
     open(options);
     ServerExchange exchange{options.msg, source.size()};
     Stream stream{listener_->accept(cancelled_), options, cancelled_};
-    exchange.on(Event::connected);
     listener_.reset();
-    if (stream.is_other_user()) throw Failure{Error::invalid_connection, "the client belongs to another user"};
+    exchange.on(stream.is_other_user() ? Event::wrong : Event::connected);
+    if (exchange.error()) throw Failure{*exchange.error(), "the client belongs to another user"};
 
     Event event = Event::more;
     while (exchange.state() == ServerState::hello) event = receive(exchange, stream);
@@ -242,7 +242,9 @@ Server::~Server() = default;
 Server::Server(Server&&) noexcept = default;
 Server& Server::operator=(Server&&) noexcept = default;
 
-int Server::open() { return impl_->open(*this); }
+int Server::open() {
+  return as_failures([&] { return impl_->open(*this); });
+}
 
 int Server::open(std::error_code& ec) {
   return without_exception(ec, [&] { return open(); });
@@ -250,7 +252,7 @@ int Server::open(std::error_code& ec) {
 
 void Server::send(Octets data) {
   MemorySource source{data};
-  impl_->send(*this, source);
+  as_failures([&] { impl_->send(*this, source); });
 }
 
 void Server::send(Octets data, std::error_code& ec) {
@@ -262,7 +264,7 @@ void Server::send_file(const std::filesystem::path& file) {
   const system::File opened = system::open_read(file, ec);
   if (ec) throw Failure{ec, file.string() + ": " + ec.message()};
   DescriptorSource source{opened.get(), file.string(), impl_->cancelled()};
-  impl_->send(*this, source);
+  as_failures([&] { impl_->send(*this, source); });
 }
 
 void Server::send_file(const std::filesystem::path& file, std::error_code& ec) {
@@ -271,7 +273,7 @@ void Server::send_file(const std::filesystem::path& file, std::error_code& ec) {
 
 void Server::send_descriptor(int descriptor) {
   DescriptorSource source{descriptor, "descriptor " + std::to_string(descriptor), impl_->cancelled()};
-  impl_->send(*this, source);
+  as_failures([&] { impl_->send(*this, source); });
 }
 
 void Server::send_descriptor(int descriptor, std::error_code& ec) {

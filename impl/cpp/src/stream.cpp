@@ -9,8 +9,6 @@
 #include <string>
 #include <utility>
 
-#include "kcom5/failure.hpp"
-
 namespace kcom5 {
 
 Endpoint endpoint_of(const Options& options) {
@@ -92,7 +90,8 @@ Event Stream::connect(const Endpoint& endpoint) {
     }
     if (event != Event::more) return event;
   }
-  const bool is_self = is_tcp_ && socket_.local_endpoint() == socket_.remote_endpoint();
+  std::error_code gone;  // a connection that was reset meanwhile has no peer: the first read tells
+  const bool is_self = is_tcp_ && socket_.local_endpoint(gone) == socket_.remote_endpoint(gone) && !gone;
   return is_self ? Event::refused : Event::connected;
 }
 

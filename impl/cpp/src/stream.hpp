@@ -14,6 +14,7 @@
 
 #include "deadline.hpp"
 #include "kcom5/exchange.hpp"
+#include "kcom5/failure.hpp"
 #include "kcom5/options.hpp"
 #include "system.hpp"
 
@@ -28,14 +29,26 @@ inline constexpr std::chrono::milliseconds glance{250};
 /// The same in words: "[::1]:13600".
 [[nodiscard]] std::string name_of(const Options& options);
 
+/// What `call` returns, with every system error as a Failure: Asio throws its own.
+template <class Call>
+auto as_failures(Call call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const Failure&) {
+    throw;
+  } catch (const std::system_error& error) {
+    throw Failure{system::system_code(error.code())};
+  }
+}
+
 /// What `call` returns, with its Failure as a code: the overloads with a std::error_code.
 template <class Call>
 auto without_exception(std::error_code& ec, Call call) -> decltype(call()) {
   ec.clear();
   try {
     return call();
-  } catch (const std::system_error& error) {
-    ec = error.code();
+  } catch (const Failure& failure) {
+    ec = failure.code();
   }
   return decltype(call())();
 }

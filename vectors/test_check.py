@@ -1,0 +1,197 @@
+"""Break a copy of the vectors and the spec in every way that check.py knows, and see it name the fault.
+
+Each break is one edit of one entry; needs jsonschema, as check.py does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+Entry = dict[str, Any]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project of spec/ and vectors/ alone."""
+    for name in ("spec", "vectors"):
+        shutil.copytree(HERE.parent / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    return tmp_path
+
+
+def check(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(HERE / "check.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False)
+
+
+def faults(root: Path) -> list[str]:
+    """The lines of a check that found faults."""
+    result = check(root)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert result.stderr == ""
+    return result.stdout.splitlines()
+
+
+def change(root: Path, name: str, vid: str, act: Callable[[list[Entry], Entry], object]) -> None:
+    """Do something to the list of entries of a file, and to the one with this id."""
+    path = root / "vectors" / name
+    document = json.loads(path.read_text(encoding="utf-8"))
+    (entry,) = (vector for vector in document["vectors"] if vector["id"] == vid)
+    act(document["vectors"], entry)
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def edit(root: Path, name: str, old: str, new: str) -> None:
+    """Replace the one place where `old` stands."""
+    text = (root / name).read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{name} has {text.count(old)} of {old!r}"
+    (root / name).write_text(text.replace(old, new), encoding="utf-8")
+
+
+def members(root: Path) -> tuple[int, int, int]:
+    """The three counts of the summary: entries, vectors, rules."""
+    result = check(root)
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = re.fullmatch(r"vectors: (\d+) entries, (\d+) vectors, (\d+) rules\n", result.stdout)
+    assert found, result.stdout
+    return int(found[1]), int(found[2]), int(found[3])
+
+
+def test_an_unbroken_copy_passes_with_a_summary(root: Path) -> None:
+    assert members(root)[0] == sum(
+        len(json.loads(path.read_text(encoding="utf-8"))["vectors"])
+        for path in (root / "vectors").glob("*.json")
+        if path.name != "schema.json"
+    )
+
+
+ONE = "frame.order/one-exchange"
+
+# What is broken: the file, the entry, what is done to it, and the fault.
+BREAKS: dict[str, tuple[str, str, Callable[[list[Entry], Entry], object], str]] = {
+    "an unknown key": (
+        "frame.json", ONE, lambda _, v: v.update(color="red"),
+        r"frame\.json: frame\.order/one-exchange: Additional properties are not allowed \('color' was unexpected\)",
+    ),
+    "a key too few": (
+        "frame.json", ONE, lambda _, v: v.pop("note"),
+        r"frame\.json: frame\.order/one-exchange: 'note' is a required property",
+    ),
+    "an octet that is none": (
+        "frame.json", ONE, lambda _, v: v["steps"].append(["send", "4"]),
+        r"frame\.json: frame\.order/one-exchange: steps/5: \['send', '4'\] is not valid .*",
+    ),
+    "a step that is none": (
+        "frame.json", ONE, lambda _, v: v["steps"].append(["sleep"]),
+        r"frame\.json: frame\.order/one-exchange: steps/5: \['sleep'\] is not valid .*",
+    ),
+    "an outcome of no known error": (
+        "frame.json", ONE, lambda _, v: v.update(outcome={"error": "lost"}),
+        r"frame\.json: frame\.order/one-exchange: outcome/error: 'lost' is not one of .*",
+    ),
+    "an id twice": (
+        "frame.json", ONE, lambda vs, v: vs.append(v),
+        r"frame\.json: frame\.order/one-exchange: this id stands twice",
+    ),
+    "an id of another rule": (
+        "frame.json", ONE, lambda _, v: v.update(rule="frame.segments"),
+        r"frame\.json: frame\.order/one-exchange: an id begins with its rule, frame\.segments/",
+    ),
+    "a rule that is none": (
+        "frame.json", ONE, lambda _, v: v.update(rule="frame.nothing", id="frame.nothing/one"),
+        r"frame\.json: frame\.nothing/one: no rule frame\.nothing in spec/kcom5\.md",
+    ),
+    "another level than the spec's": (
+        "frame.json", ONE, lambda _, v: v.update(level="MAY"),
+        r"frame\.json: frame\.order/one-exchange: level MAY, but the spec says MUST",
+    ),
+    "a family of no vector": (
+        "frame.json", "frame.segments/cut-at-{k}", lambda _, v: v.update(of="frame.order/none"),
+        r"frame\.json: frame\.segments/cut-at-\{k\}: no vector frame\.order/none",
+    ),
+    "a family whose id has no braces": (
+        "frame.json", "frame.segments/cut-at-{k}", lambda _, v: v.update(id="frame.segments/cut-at-k"),
+        r"frame\.json: frame\.segments/cut-at-k: exactly the ids of families have a \{k\} or \{v\}",
+    ),
+    "braces in the id of one vector": (
+        "frame.json", ONE, lambda _, v: v.update(id="frame.order/one-{k}"),
+        r"frame\.json: frame\.order/one-\{k\}: exactly the ids of families have a \{k\} or \{v\}",
+    ),
+    "a row with another error than its operation has": (
+        "address.json", "address.pack-reject/port-0", lambda _, v: v.update(error="timeout"),
+        r"address\.json: address\.pack-reject/port-0: error: 'timeout' is not one of .*",
+    ),
+    "an operation that is none": (
+        "address.json", "address.pack-reject/port-0", lambda _, v: v.update(op="repack"),
+        r"address\.json: address\.pack-reject/port-0: .*",
+    ),
+    "a rule whose failing side is gone": (
+        "listen.json", "listen.exclusive/port-taken", lambda vs, v: vs.remove(v),
+        r"listen\.exclusive: its vectors are positive, README\.md says both",
+    ),
+    "a rule whose succeeding side is gone": (
+        "listen.json", "listen.exclusive/port-free", lambda vs, v: vs.remove(v),
+        r"listen\.exclusive: its vectors are negative, README\.md says both",
+    ),
+    "a rule whose vectors are gone": (
+        "close.json", "close.half/after-the-hello",
+        lambda vs, _: vs.__setitem__(slice(None), [v for v in vs if v["rule"] != "close.half"]),
+        r"close\.half: its vectors are none, README\.md says positive",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_names_the_fault(root: Path, name: str) -> None:
+    path, vid, act, fault = BREAKS[name]
+    change(root, path, vid, act)
+    found = faults(root)
+    assert any(re.fullmatch(fault, line) for line in found), "\n".join(found)
+
+
+def test_names_a_file_without_entries(root: Path) -> None:
+    (root / "vectors" / "echo.json").write_text("{}", encoding="utf-8")
+    assert faults(root) == [f"echo.json: '{key}' is a required property" for key in ("about", "vectors")]
+
+
+def test_names_a_rule_of_the_readme_that_the_spec_has_not(root: Path) -> None:
+    row = "| `close.half` | positive |"
+    edit(root, "vectors/README.md", row, row.replace("half", "nothing") + " |\n" + row)
+    assert faults(root) == ["close.nothing: in the table of README.md, not in the spec"]
+
+
+def test_names_a_side_that_the_readme_excuses_without_need(root: Path) -> None:
+    edit(root, "vectors/README.md", "| `close.half` | positive |", "| `close.half` | negative |")
+    assert faults(root) == ["close.half: its vectors are positive, README.md says negative"]
+
+
+def test_names_a_rule_that_the_spec_adds_and_no_vector_shows(root: Path) -> None:
+    rule = "- <a id="
+    text = (root / "spec" / "kcom5.md").read_text(encoding="utf-8")
+    added = f"{rule}'hello.new'></a>**hello.new** — A hello MUST be new.\n{rule}"
+    (root / "spec" / "kcom5.md").write_text(text.replace(rule, added, 1), encoding="utf-8")
+    assert faults(root) == ["hello.new: its vectors are none, README.md says both"]
+
+
+def test_counts_the_members_of_a_family(root: Path) -> None:
+    entries, vectors, rules = members(root)
+    change(root, "frame.json", "frame.segments/cut-at-{k}", lambda vs, v: vs.remove(v))
+    fewer = members(root)
+    # The family cuts echo (8), message length (4), "hi" (2), data length (8) and data (3) at each inner octet.
+    assert (entries - fewer[0], vectors - fewer[1], rules - fewer[2]) == (1, 8 + 4 + 2 + 8 + 3 - 1, 0)
+
+
+def test_exits_2_at_a_wrong_option_and_0_at_help() -> None:
+    assert check("--nonsense").returncode == 2
+    result = check("--help")
+    assert result.returncode == 0
+    assert "root" in result.stdout
