@@ -86,7 +86,8 @@ Event Stream::connect(const Endpoint& endpoint) {
       system::wait(system::no_socket, {}, std::chrono::milliseconds{10});
       event = wait({});
     } else {
-      return event_of(ec) == Event::reset ? Event::refused : Event::failure;
+      // Reset already: it was connected, and the first read tells.
+      return event_of(ec) == Event::reset ? Event::connected : Event::failure;
     }
     if (event != Event::more) return event;
   }

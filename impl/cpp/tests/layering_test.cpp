@@ -34,8 +34,8 @@ const std::map<std::string, std::set<std::string>> layers{
 
 const std::set<std::string> core{"errors", "wire", "address", "exchange"};
 // What the core may use of the language: nothing that does I/O, tells the time, or throws by design.
-const std::set<std::string> core_headers{"algorithm", "array",  "cstddef",     "cstdint",     "limits",
-                                         "optional",  "span",   "string_view", "string",      "system_error"};
+const std::set<std::string> core_headers{"algorithm", "array", "cstddef",     "cstdint", "limits",
+                                         "optional",  "span",  "string_view", "string",  "system_error"};
 
 TEST(Layering, AnArrowNeverPointsUp) {
   const std::regex include{R"(#include ["<](?:kcom5/)?([^">]+?)(?:\.hpp)?[">])"};

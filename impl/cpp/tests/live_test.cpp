@@ -44,7 +44,7 @@ Ended ended_by(Call call) {
 }
 
 void configure(Options& options, const Conversation& c, const Place& place) {
-  options.close = c.close.value_or(5);
+  options.close = c.close.value_or(30);
   options.ipv6 = place.is_ipv6();
   if (place.is_unix()) options.path = place.path();
   if (!c.default_port) options.port = c.port.value_or(place.port);
@@ -68,7 +68,7 @@ class Replay {
   }
 
  private:
-  milliseconds period() const { return std::chrono::seconds{c_.close.value_or(5) > 0 ? c_.close.value_or(5) : 1}; }
+  milliseconds period() const { return std::chrono::seconds{c_.close.value_or(30) > 0 ? c_.close.value_or(30) : 1}; }
 
   void set_up() {
     if (c_.setup == "taken") listener_ = Peer::listen(place_);
@@ -103,6 +103,7 @@ class Replay {
   }
 
   void replay_against_server() {
+    connected_ = last_act_ = Clock::now();
     const bool kept = c_.outcome.path == "kept";
     std::promise<int> listening;
     std::future<int> port = listening.get_future();
@@ -127,8 +128,10 @@ class Replay {
       if (chosen >= 0) {
         if (!place_.is_unix()) place_.port = chosen;
         if (c_.default_port && chosen != default_port) throw Unexpected{"port " + std::to_string(chosen)};
-        last_act_ = connected_ = Clock::now();
-        const auto dial = [&] { first_ = Peer::dial(place_); };
+        const auto dial = [&] {
+          last_act_ = connected_ = Clock::now();
+          first_ = Peer::dial(place_);
+        };
         const bool connects = std::ranges::any_of(c_.steps, [](const Step& s) { return s.name == "connect"; });
         if (c_.setup == "other-user") {
           ::chmod(place_.path().c_str(), 0666);
@@ -180,7 +183,7 @@ class Replay {
 
   void play(std::future<Ended>& result) {
     for (const Step& step : c_.steps) {
-      const bool acts = step.name == "send" || step.name == "connect" || step.name == "half-close";
+      const bool acts = step.name == "send" || step.name == "half-close";
       if (acts) last_act_ = Clock::now();
       if (step.name == "send") {
         first_.send(resolve(step.octets, nonce_));
@@ -202,6 +205,7 @@ class Replay {
         std::filesystem::remove(place_.path());
         std::ofstream{place_.path()} << "somebody else's";
       } else if (step.name == "connect") {
+        last_act_ = connected_ = Clock::now();
         first_ = Peer::dial(place_);
       } else if (step.name == "half-close") {
         first_.half_close();
@@ -267,34 +271,33 @@ class Replay {
   Clock::time_point last_act_;
 };
 
-TEST(Live, EveryConversationEndsAsItSaysOnEveryTransport) {
-  struct Job {
-    const Conversation* conversation;
-    std::string via;
-  };
-  std::vector<Job> jobs;
-  for (const Conversation& c : conversations()) {
-    for (const std::string& via : c.via) jobs.push_back({&c, via});
-  }
-  // The slow ones first.
-  std::ranges::partition(jobs, [](const Job& job) { return job.conversation->close.has_value(); });
-  std::atomic<std::size_t> next{0};
+struct Job {
+  const Conversation* conversation;
+  std::string via;
+};
+
+struct Report {
   std::mutex mutex;
   std::vector<std::string> faults;
   std::vector<std::string> not_run;
+};
+
+/// Many side by side: most of them wait.
+void run(const std::vector<Job>& jobs, Report& report) {
+  std::atomic<std::size_t> next{0};
   const auto work = [&] {
     for (std::size_t i = next++; i < jobs.size(); i = next++) {
       const std::string id = jobs[i].conversation->id + " over " + jobs[i].via;
-      // A thread for each: it may become another user or enter another network, for good.
+      // A thread for each: it may enter another network, for good.
       std::thread{[&] {
         try {
           Replay{*jobs[i].conversation, jobs[i].via}.run();
         } catch (const CannotRun& reason) {
-          const std::lock_guard lock{mutex};
-          not_run.push_back(id + ": " + reason.what());
+          const std::lock_guard lock{report.mutex};
+          report.not_run.push_back(id + ": " + reason.what());
         } catch (const std::exception& fault) {
-          const std::lock_guard lock{mutex};
-          faults.push_back(id + ": " + fault.what());
+          const std::lock_guard lock{report.mutex};
+          report.faults.push_back(id + ": " + fault.what());
         }
       }}.join();
     }
@@ -302,9 +305,22 @@ TEST(Live, EveryConversationEndsAsItSaysOnEveryTransport) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 24; ++i) threads.emplace_back(work);
   for (std::thread& thread : threads) thread.join();
-  for (const std::string& fault : faults) ADD_FAILURE() << fault;
-  std::cout << "live: " << jobs.size() - not_run.size() << " of " << jobs.size() << " conversations run\n";
-  for (const std::string& reason : not_run) std::cout << "NOT RUN: " << reason << '\n';
+}
+
+TEST(Live, EveryConversationEndsAsItSaysOnEveryTransport) {
+  // Those with a T of their own apart from those that keep the processor busy: a peer that comes late is another peer.
+  std::vector<Job> timed;
+  std::vector<Job> others;
+  for (const Conversation& c : conversations()) {
+    for (const std::string& via : c.via) (c.close ? timed : others).push_back({&c, via});
+  }
+  Report report;
+  run(timed, report);
+  run(others, report);
+  for (const std::string& fault : report.faults) ADD_FAILURE() << fault;
+  const std::size_t all = timed.size() + others.size();
+  std::cout << "live: " << all - report.not_run.size() << " of " << all << " conversations run\n";
+  for (const std::string& reason : report.not_run) std::cout << "NOT RUN: " << reason << '\n';
 }
 
 }  // namespace

@@ -21,7 +21,7 @@
 namespace kcom5::test {
 namespace {
 
-constexpr int patience = 10'000;  // milliseconds: a test that waits longer has failed
+constexpr int patience = 60'000;  // milliseconds: a test that waits longer has failed
 constexpr int other_user = 65534;
 
 [[noreturn]] void fail(const std::string& what) { throw Unexpected{what + ": " + std::strerror(errno)}; }

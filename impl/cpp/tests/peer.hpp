@@ -14,6 +14,15 @@
 
 namespace kcom5::test {
 
+/// Whether a sanitizer watches: it needs memory and descriptors of its own.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool is_sanitized = true;
+#elif defined(__has_feature)
+inline constexpr bool is_sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+inline constexpr bool is_sanitized = false;
+#endif
+
 /// What a peer did not see as it should.
 struct Unexpected : std::runtime_error {
   using std::runtime_error::runtime_error;

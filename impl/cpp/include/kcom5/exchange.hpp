@@ -95,8 +95,8 @@ class ClientExchange {
   /// or those up to the first octet of the data, or up to the end of the exchange.
   std::size_t receive(Octets octets);
 
-  /// How many octets the field still needs: a client that reads no more leaves the others unread, for a reset to tell the
-  /// server (`close.abort`) where the transport has no other.
+  /// How many octets the field still needs: a client that reads no more leaves the others unread, for a reset to tell
+  /// the server (`close.abort`) where the transport has no other.
   [[nodiscard]] std::uint64_t needed() const noexcept;
 
   /// In state `data`: `count` octets of it have arrived. REQUIRES: count <= data_left().
