@@ -6,16 +6,15 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cctype>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <functional>
-#include <iostream>
-#include <iterator>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -74,25 +73,46 @@ struct Options {
   std::string message_file;
   std::string file = "-";
   std::string source = "-";
-  double wait = 2;
+  int wait = 2;
   bool json = false;
 };
 
-std::string read_all(std::istream& in) {
-  return {std::istreambuf_iterator<char>{in}, std::istreambuf_iterator<char>{}};
+[[noreturn]] void fail_with_errno(const std::string& name) {
+  const std::error_code ec{errno, std::system_category()};
+  throw Failure{ec, name + ": " + ec.message()};
 }
 
+std::string read_all(std::FILE* file, const std::string& name) {
+  std::string text;
+  std::array<char, 4096> block{};
+  while (const std::size_t count = std::fread(block.data(), 1, block.size(), file)) text.append(block.data(), count);
+  if (std::ferror(file) != 0) fail_with_errno(name);
+  return text;
+}
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
 std::string read_file(const std::string& path) {
-  std::ifstream in{path, std::ios::binary};
-  if (!in) throw Failure{{errno, std::system_category()}, path + ": " + std::system_category().message(errno)};
-  return read_all(in);
+  const File file{std::fopen(path.c_str(), "rbe")};
+  if (file == nullptr) fail_with_errno(path);
+  return read_all(file.get(), path);
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  const File file{std::fopen(path.c_str(), "wbe")};
+  if (file == nullptr) fail_with_errno(path);
+  std::fwrite(text.data(), 1, text.size(), file.get());
+  if (std::fflush(file.get()) != 0) fail_with_errno(path);
 }
 
 /// A secret from where no other user can read it: "-", "env:NAME" or a file. One line end is taken off.
 std::string read_secret(const std::string& source) {
   std::string text;
   if (source == "-") {
-    text = read_all(std::cin);
+    text = read_all(stdin, "standard input");
   } else if (source.starts_with("env:")) {
     const char* const value = std::getenv(source.substr(4).c_str());
     if (value == nullptr) {
@@ -117,18 +137,27 @@ void configure(kcom5::Options& end, const Options& options) {
 
 // ---- commands
 
-void send(const Options& options, const Report& report) {
-  kcom5::Server server;
-  const Running<kcom5::Server> running{running_server, server};
-  configure(server, options);
-  server.msg = options.message_file.empty() ? options.message : read_file(options.message_file);
-
+/// Returns how many octets were sent.
+std::uint64_t send_once(kcom5::Server& server, const Options& options) {
   Progress progress;
   std::uint64_t sent = 0;
   server.progress = [&](std::uint64_t done, std::uint64_t total) {
     sent = total;
     progress.show(done, total);
   };
+  if (options.file == "-") {
+    server.send_descriptor(STDIN_FILENO);
+  } else {
+    server.send_file(options.file);
+  }
+  return sent;
+}
+
+void send(const Options& options, const Report& report) {
+  kcom5::Server server;
+  const Running<kcom5::Server> running{running_server, server};
+  configure(server, options);
+  server.msg = options.message_file.empty() ? options.message : read_file(options.message_file);
   server.listening = [&](int port) {
     if (!options.socket.empty()) {
       report.result({{"listening", options.socket}}, "listening on " + options.socket);
@@ -137,11 +166,7 @@ void send(const Options& options, const Report& report) {
                     "listening on " + std::string{options.ipv4 ? "127.0.0.1:" : "[::1]:"} + std::to_string(port));
     }
   };
-  if (options.file == "-") {
-    server.send_descriptor(STDIN_FILENO);
-  } else {
-    server.send_file(options.file);
-  }
+  const std::uint64_t sent = send_once(server, options);
   report.result({{"ok", true}, {"sent", sent}}, "sent " + with_commas(sent) + " octets");
 }
 
@@ -154,13 +179,12 @@ std::uint64_t receive_once(kcom5::Client& client, const Options& options) {
 /// The two programs of a pair are often started at the same time: for a while, nobody listening is no failure.
 std::uint64_t receive_when_ready(kcom5::Client& client, const Options& options) {
   using Clock = std::chrono::steady_clock;
-  const Clock::time_point until = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                                     std::chrono::duration<double>{std::clamp(options.wait, 0.0, 1e9)});
+  const Clock::time_point until = Clock::now() + std::chrono::seconds{options.wait};
   for (;;) {
     try {
       return receive_once(client, options);
     } catch (const Failure& failure) {
-      if (failure.error() != kcom5::Error::refused || Clock::now() >= until) throw;
+      if (failure.error() != kcom5::Error::refused || Clock::now() >= until || caught_signal != 0) throw;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds{20});
   }
@@ -172,11 +196,7 @@ void receive(const Options& options, const Report& report) {
   configure(client, options);
   const std::uint64_t received = receive_when_ready(client, options);
   if (!options.message_file.empty()) {
-    std::ofstream out{options.message_file, std::ios::binary};
-    if (!(out << client.msg) || !out.flush()) {
-      throw Failure{{errno, std::system_category()},
-                    options.message_file + ": " + std::system_category().message(errno)};
-    }
+    write_file(options.message_file, client.msg);
   }
   const std::string words = "received " + with_commas(received) + " octets";
   report.result({{"ok", true}, {"received", received}, {"message", client.msg}},
@@ -217,8 +237,18 @@ void unpack(const Options& options, const Report&) {
 
 constexpr const char* secret_help = "`-` for standard input, `env:NAME` for an environment variable, or a file";
 
+/// Decimal digits and nothing else: the library's own reading takes 0x10 and an empty word too.
+const CLI::Validator is_number{
+    [](const std::string& text) {
+      const std::string digits = text.substr(text.starts_with('-') ? 1 : 0);
+      const bool right = !digits.empty() && std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; });
+      return right ? "" : "got '" + text + "', expected a whole number";
+    },
+    ""};
+
 void add_options_of_both(CLI::App& command, Options& options) {
-  CLI::Option* const port = command.add_option("--port", options.port, "The port")->capture_default_str();
+  CLI::Option* const port =
+      command.add_option("--port", options.port, "The port")->check(is_number)->capture_default_str();
   CLI::Option* const ipv4 = command.add_flag("--ipv4", options.ipv4, "127.0.0.1 instead of [::1]");
   CLI::Option* const socket = command.add_option("--unix", options.socket, "The path of a Unix-domain socket instead");
   command.add_option("--address", options.address, std::string{"The port from an address: "} + secret_help)
@@ -226,6 +256,7 @@ void add_options_of_both(CLI::App& command, Options& options) {
       ->excludes(socket);
   socket->excludes(port)->excludes(ipv4);
   command.add_option("--timeout", options.timeout, "Seconds of silence to bear; 0 or negative: for ever")
+      ->check(is_number)
       ->capture_default_str();
   command.add_flag(
       "--json", options.json,
@@ -252,14 +283,16 @@ std::vector<Command> add_commands(CLI::App& app, Options& options) {
       ->capture_default_str();
   add_options_of_both(*receive_app, options);
   receive_app->add_option("--message-file", options.message_file, "Where to put the message");
-  receive_app->add_option("--wait", options.wait, "Seconds to keep trying while nobody listens")->capture_default_str();
+  receive_app->add_option("--wait", options.wait, "Seconds to keep trying while nobody listens")
+      ->check(is_number)
+      ->capture_default_str();
   receive_app->footer(
       "A file gets its name when it is complete; it is readable by its owner only.\n"
       "What went to standard output before a failure is not the whole: look at the exit code.\n\n"
       "  kcom5 receive -o - | tar x");
 
   CLI::App* const pack_app = app.add_subcommand("pack", "Make an address of a port and a key");
-  pack_app->add_option("--port", options.port, "The port")->capture_default_str();
+  pack_app->add_option("--port", options.port, "The port")->check(is_number)->capture_default_str();
   pack_app->add_option("--key", options.source, std::string{"The key in hexadecimal: "} + secret_help)
       ->capture_default_str();
   pack_app->add_flag("--json", options.json, "As a JSON object");

@@ -59,10 +59,13 @@ std::string with_commas(std::uint64_t number) {
 }
 
 std::string quoted(std::string_view message) {
-  constexpr std::size_t most = 200;
-  const bool cut = message.size() > most;
-  std::size_t size = cut ? most : message.size();
-  while (cut && size > 0 && (static_cast<unsigned char>(message[size]) & 0xc0) == 0x80) --size;  // no half character
+  constexpr int most = 200;
+  std::size_t size = 0;
+  for (int characters = 0; size < message.size(); ++size) {
+    const bool starts_one = (static_cast<unsigned char>(message[size]) & 0xc0) != 0x80;
+    if (starts_one && ++characters > most) break;
+  }
+  const bool cut = size < message.size();
   std::string text = nlohmann::json(message.substr(0, size)).dump();
   // JSON leaves the control characters U+0080 to U+009F (and U+007F) as they are; terminals obey some of them.
   std::string safe;

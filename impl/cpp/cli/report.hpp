@@ -15,7 +15,7 @@ enum class Exit { ok = 0, other = 1, usage = 2, transport = 3, protocol = 4 };
 /// 1048576 as "1,048,576".
 std::string with_commas(std::uint64_t number);
 
-/// A message in quotes, with nothing in it that a terminal would obey; cut after 200 characters or so.
+/// A message in quotes, with nothing in it that a terminal would obey; cut after 200 characters.
 std::string quoted(std::string_view message);
 
 /// Where results and errors go.

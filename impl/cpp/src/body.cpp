@@ -111,16 +111,22 @@ FileSink::FileSink(const std::filesystem::path& path, const std::atomic<bool>& c
 
 system::File FileSink::open(const std::filesystem::path& path) {
   std::error_code ec;
-  path_ = std::filesystem::weakly_canonical(path, ec);
-  check(ec, path.string());
+  path_ = path;
+  for (int links = 0; std::filesystem::is_symlink(path_, ec); ++links) {
+    if (links == 40) check(std::make_error_code(std::errc::too_many_symbolic_link_levels), path.string());
+    path_ = path_.parent_path() / std::filesystem::read_symlink(path_, ec);
+    check(ec, path.string());
+  }
   const std::filesystem::file_status status = std::filesystem::status(path_, ec);
   const bool is_new = status.type() == std::filesystem::file_type::not_found;
   if (!is_new) check(ec, path.string());
   if (std::filesystem::is_directory(status)) check(std::make_error_code(std::errc::is_a_directory), path.string());
   system::File file;
   if (is_new || std::filesystem::is_regular_file(status)) {
-    const std::string prefix = (path_.parent_path() / ("." + path_.filename().string() + ".")).string();
-    file = system::open_temporary(prefix, temporary_.path, ec = {});
+    std::filesystem::path prefix = path_.parent_path() / ".";
+    prefix += path_.filename();
+    prefix += ".";
+    file = system::open_temporary(prefix.string(), temporary_.path, ec = {});
   } else {
     file = system::open_write(path_, ec = {});
   }

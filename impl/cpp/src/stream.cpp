@@ -73,6 +73,7 @@ Event Stream::wait(system::Ready asked) {
 
 Event Stream::connect(const Endpoint& endpoint) {
   for (;;) {
+    if (cancelled_) return event_of(std::make_error_code(std::errc::operation_canceled));
     // Called again, connect() tells how the attempt went.
     const std::error_code ec = system::connect(socket_, endpoint);
     if (!ec || ec == std::errc::already_connected) break;

@@ -1,0 +1,80 @@
+# shellcheck shell=bash
+# Installs what is missing; for ./check and ./conform to source. After it: $CLANG names clang++, $VENV a Python
+# environment with the tools of requirements.txt.
+#
+# Debian and Ubuntu as root: it installs, and says what. Anywhere else: it prints the command to run, and ends.
+
+VENV=$PWD/build/venv
+
+say() { printf '%s\n' "$*" >&2; }
+
+# The newest clang++ that is there.
+find_clang() {
+  local name
+  for name in clang++-{22,21,20,19,18,17,16,15} clang++; do
+    if command -v "$name" > /dev/null; then printf '%s' "$name"; return; fi
+  done
+}
+
+# Names of Debian packages for what cannot be found.
+missing_packages() {
+  command -v cmake > /dev/null || printf 'cmake '
+  command -v ninja > /dev/null || printf 'ninja-build '
+  command -v g++ > /dev/null || printf 'g++ '
+  command -v git > /dev/null || printf 'git '
+  command -v python3 > /dev/null || printf 'python3 '
+  command -v nc > /dev/null || printf 'netcat-openbsd '
+  if [ -z "$(find_clang)" ]; then
+    printf 'clang-19 '
+  elif ! printf 'int main(){}' | "$(find_clang)" -fsanitize=address,undefined -x c++ - -o /dev/null 2> /dev/null; then
+    printf 'libclang-rt-%s-dev ' "$("$(find_clang)" -dumpversion | cut -d. -f1)"
+  fi
+  python3 -c 'import ensurepip, venv' 2> /dev/null || printf 'python3-venv '
+  local header
+  for header in asio.hpp:libasio-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev \
+    gtest/gtest.h:libgtest-dev rapidcheck/gtest.h:librapidcheck-dev openssl/evp.h:libssl-dev; do
+    find /usr/include /usr/local/include /opt/homebrew/include -path "*/${header%%:*}" 2> /dev/null | grep -q . ||
+      printf '%s ' "${header##*:}"
+  done
+}
+
+install_packages() {
+  local packages
+  packages=$(missing_packages)
+  [ -z "$packages" ] && return
+  if command -v apt-get > /dev/null && [ "$(id -u)" = 0 ]; then
+    say "installing: $packages"
+    export DEBIAN_FRONTEND=noninteractive
+    # shellcheck disable=SC2086 # a list of words
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends $packages; } > build/setup.log 2>&1 || {
+      tail -n 20 build/setup.log >&2
+      say "error: the installation failed; all of its output is in build/setup.log"
+      exit 1
+    }
+    return
+  fi
+  say "error: missing: $packages"
+  say "hint: one of these installs them; then run this again:"
+  say "  sudo apt-get install -y $packages"
+  say "  sudo dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git python3 nmap-ncat asio-devel cli11-devel json-devel gtest-devel openssl-devel"
+  say "  brew install cmake ninja llvm git python asio cli11 nlohmann-json googletest openssl"
+  say "(RapidCheck and what your system does not have is fetched by CMake.)"
+  exit 1
+}
+
+# A virtual environment that is made again when requirements.txt changes.
+install_venv() {
+  local stamp=$VENV/requirements.txt
+  cmp -s .ci/requirements.txt "$stamp" && return
+  say "installing the Python tools of .ci/requirements.txt to build/venv"
+  rm -rf "$VENV"
+  python3 -m venv "$VENV"
+  "$VENV/bin/pip" install --quiet --disable-pip-version-check -r .ci/requirements.txt
+  cp .ci/requirements.txt "$stamp"
+}
+
+mkdir -p build
+install_packages
+install_venv
+# shellcheck disable=SC2034 # for who sources this
+CLANG=$(find_clang)
