@@ -3,10 +3,12 @@
 // Contract: conformance/ADAPTER.md.
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -45,6 +47,13 @@ void only(const json& request, const std::set<std::string>& known) {
   for (const auto& item : request.items()) {
     if (!known.contains(item.key())) throw Unsupported{};
   }
+}
+
+/// A number of the request as an int; one that does not fit stays as far out of every range.
+int number(const json& value) {
+  const auto wide = value.get<std::int64_t>();
+  return static_cast<int>(
+      std::clamp<std::int64_t>(wide, std::numeric_limits<int>::min(), std::numeric_limits<int>::max()));
 }
 
 class Sha256 {
@@ -94,31 +103,46 @@ void configure(kcom5::Options& end, const json& request) {
   } else {
     throw Unsupported{};
   }
-  end.port = request.value("port", end.port);
-  end.close = request.value("close", end.close);
+  if (request.contains("port")) end.port = number(request["port"]);
+  if (request.contains("close")) end.close = number(request["close"]);
 }
 
-Bytes filled(std::size_t size, const std::string& fill) {
-  Bytes octets(size, fill == "counter251" ? std::uint8_t{0} : from_hex(fill).at(0));
-  if (fill == "counter251") {
-    for (std::size_t i = 0; i < size; ++i) octets[i] = static_cast<std::uint8_t>(i % 251);
+/// The data of a request, but for a file.
+Bytes data_of(const json& data) {
+  if (data.contains("hex")) {
+    only(data, {"hex"});
+    return from_hex(data["hex"]);
+  }
+  only(data, {"size", "fill"});
+  const std::string fill = data.at("fill");
+  if (fill != "counter251" && fill.size() != 2) throw Unsupported{};
+  Bytes octets(data.at("size").get<std::size_t>());
+  const std::uint8_t same = fill == "counter251" ? std::uint8_t{0} : from_hex(fill).at(0);
+  for (std::size_t i = 0; i < octets.size(); ++i) {
+    octets[i] = fill == "counter251" ? static_cast<std::uint8_t>(i % 251) : same;
   }
   return octets;
+}
+
+std::string message_of(const json& message) {
+  if (message.is_string()) return message;
+  only(message, {"hex"});
+  const Bytes octets = from_hex(message.at("hex"));
+  return {octets.begin(), octets.end()};
 }
 
 void send(const json& request) {
   only(request, {"op", "via", "port", "path", "close", "message", "data"});
   kcom5::Server server;
   configure(server, request);
-  const json message = request.value("message", json(""));
-  const Bytes octets = message.is_string() ? Bytes{} : from_hex(message.at("hex"));
-  server.msg = message.is_string() ? message.get<std::string>() : std::string{octets.begin(), octets.end()};
+  server.msg = message_of(request.value("message", json("")));
   server.listening = [&](int port) { answer({{"listening", server.path.empty() ? json(port) : request.at("path")}}); };
   const json data = request.value("data", json{{"hex", ""}});
   if (data.contains("file")) {
-    server.send_file(data.at("file").get<std::string>());
+    only(data, {"file"});
+    server.send_file(data["file"].get<std::string>());
   } else {
-    server.send(data.contains("hex") ? from_hex(data.at("hex")) : filled(data.at("size"), data.at("fill")));
+    server.send(data_of(data));
   }
   answer({{"ok", true}});
 }
@@ -128,10 +152,12 @@ void receive(const json& request) {
   kcom5::Client client;
   configure(client, request);
   const json limits = request.value("limits", json::object());
+  only(limits, {"message", "data"});
   client.limits.message = limits.value("message", client.limits.message);
   client.limits.data = limits.value("data", client.limits.data);
   json data;
   if (request.contains("to")) {
+    only(request["to"], {"file"});
     const std::string file = request.at("to").at("file");
     client.receive_file(file);
     data = describe_file(file);
@@ -144,13 +170,14 @@ void receive(const json& request) {
 void serve(const json& request) {
   const std::string op = request.at("op");
   if (op == "about") {
+    only(request, {"op"});
     answer({{"name", "kcom5-cpp"},
             {"version", KCOM5_VERSION},
             {"language", "c++"},
             {"supports", {"pack", "send", "receive", "tcp4", "tcp6", "unix"}}});
   } else if (op == "pack") {
     only(request, {"op", "port", "key"});
-    answer({{"address", kcom5::pack(request.at("port"), from_hex(request.at("key")))}});
+    answer({{"address", kcom5::pack(number(request.at("port")), from_hex(request.at("key")))}});
   } else if (op == "unpack") {
     only(request, {"op", "address"});
     const kcom5::Address address = kcom5::unpack(request.at("address").get<std::string>());
