@@ -1,0 +1,115 @@
+"""The octets of KCOM5 and raw sockets, for peers that are right or wrong on purpose.
+
+Written from `spec/kcom5.md` ("Wire format"), and independent of every implementation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import socket
+import struct
+from pathlib import Path
+from typing import Literal
+
+Via = Literal["tcp6", "tcp4", "unix"]
+VIAS: tuple[Via, ...] = ("tcp6", "tcp4", "unix")
+
+HELLO = b"KCOM5\xaa\xbb\xcc"
+TIMEOUT = 20.0
+"""Seconds after which a raw socket gives up."""
+
+
+def frame(message: bytes = b"", data: bytes = b"") -> bytes:
+    """What follows the echo."""
+    return struct.pack("<I", len(message)) + message + struct.pack("<Q", len(data)) + data
+
+
+def counter(size: int) -> bytes:
+    """Octet i is i mod 251: an octet that is lost or doubled shows."""
+    return (bytes(range(251)) * (size // 251 + 1))[:size]
+
+
+def sha256(octets: bytes) -> str:
+    return hashlib.sha256(octets).hexdigest()
+
+
+_HOSTS = {"tcp6": (socket.AF_INET6, "::1"), "tcp4": (socket.AF_INET, "127.0.0.1")}
+
+
+def listen(via: Via, path: Path, backlog: int = 8) -> socket.socket:
+    """A raw server, on any free port or on the path."""
+    if via == "unix":
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(str(path))
+    else:
+        family, host = _HOSTS[via]
+        server = socket.socket(family)
+        server.bind((host, 0))
+    server.settimeout(TIMEOUT)
+    server.listen(backlog)
+    return server
+
+
+def connect(via: Via, place: int | str | Path) -> socket.socket:
+    """A raw client, connected to a port or path."""
+    if via == "unix":
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(TIMEOUT)
+        client.connect(str(place))
+    else:
+        family, host = _HOSTS[via]
+        client = socket.socket(family)
+        client.settimeout(TIMEOUT)
+        client.connect((host, int(str(place))))
+    return client
+
+
+def accept(server: socket.socket) -> socket.socket:
+    """The next client of a raw server."""
+    connection, _ = server.accept()
+    connection.settimeout(TIMEOUT)
+    return connection
+
+
+def read(connection: socket.socket, size: int) -> bytes:
+    """Exactly this many octets. Raises EOFError if there are fewer."""
+    octets = bytearray()
+    while len(octets) < size:
+        piece = connection.recv(min(size - len(octets), 1 << 20))
+        if not piece:
+            raise EOFError(f"{len(octets)} of {size} octets")
+        octets += piece
+    return bytes(octets)
+
+
+def read_to_end(connection: socket.socket) -> tuple[bytes, Literal["end", "reset"]]:
+    """All there is, and how the stream ended."""
+    octets = bytearray()
+    while True:
+        try:
+            piece = connection.recv(1 << 20)
+        except (ConnectionResetError, BrokenPipeError):
+            return bytes(octets), "reset"
+        if not piece:
+            return bytes(octets), "end"
+        octets += piece
+
+
+def reset(connection: socket.socket) -> None:
+    """Closes with a reset. Over a Unix-domain socket, that is a close with octets unread, or else an end."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def free_port() -> int:
+    """A port that was free a moment ago, outside the range from which the system chooses."""
+    while True:
+        port = random.randrange(15000, 30000)
+        try:
+            for family, host in _HOSTS.values():
+                with socket.socket(family) as probe:
+                    probe.bind((host, port))
+        except OSError:
+            continue
+        return port
