@@ -3,7 +3,7 @@
 Each break is one edit; a text to replace that is not there exactly once fails the test, so no break can go stale.
 """
 
-# ruff: noqa: RUF001 (the state tables are written with en dashes)
+
 from __future__ import annotations
 
 import json

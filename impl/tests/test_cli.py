@@ -992,7 +992,7 @@ def test_a_message_over_4_gib_is_too_long(program: Program, directory: Path) -> 
     message = directory / "message"
     message.touch()
     os.truncate(message, 1 << 32)
-    check_error(program.run("send", "--message-file", message, "--port", "0", *T), "message-too-long")
+    check_error(program.start("send", "--message-file", message, "--port", "0", *T).end(120), "message-too-long")
 
 
 def test_the_table_above_has_every_error() -> None:

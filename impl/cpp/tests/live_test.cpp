@@ -166,12 +166,11 @@ class Replay {
       expect_outcome(ended_by(call));
       return;
     }
+    connected_ = last_act_ = Clock::now();
     std::future<Ended> result = std::async(std::launch::async, [&] { return ended_by(call); });
     std::exception_ptr fault;
     try {
-      last_act_ = Clock::now();
       if (listener_.socket() >= 0 && c_.setup != "full" && !c_.steps.empty()) first_ = listener_.accept();
-      connected_ = last_act_;
       play(result);
     } catch (...) {
       fault = std::current_exception();
