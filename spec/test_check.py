@@ -3,7 +3,6 @@
 Each break is one edit; a text to replace that is not there exactly once fails the test, so no break can go stale.
 """
 
-
 from __future__ import annotations
 
 import json

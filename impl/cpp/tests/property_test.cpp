@@ -139,6 +139,29 @@ RC_GTEST_PROP(Exchange, AnyOctetsCutAnywhereEndAsTheWhole, ()) {
   RC_ASSERT(feed(stream, cuts_in(stream), limits) == feed(stream, {}, limits));
 }
 
+RC_GTEST_PROP(Exchange, AClientThatReadsWhatIsNeededReadsNothingPastTheEnd, ()) {
+  const std::string message = text();
+  const Bytes data = *rc::gen::arbitrary<Bytes>();
+  Bytes stream = stream_of(message, data);
+  const std::size_t size = stream.size();
+  stream.push_back(0);
+  ClientExchange client{nonce};
+  client.on(Event::connected);
+  std::size_t at = 0;
+  while (const std::uint64_t needed = client.needed()) {
+    const std::size_t count = *rc::gen::inRange<std::size_t>(1, needed + 1);
+    RC_ASSERT(at + count <= size);
+    if (client.state() == ClientState::data) {
+      client.receive_data(count);
+    } else {
+      RC_ASSERT(client.receive(Octets{stream}.subspan(at, count)) == count);
+    }
+    at += count;
+  }
+  RC_ASSERT(client.state() == ClientState::done);
+  RC_ASSERT(at == size);
+}
+
 RC_GTEST_PROP(Exchange, NoOctetIsSentUnlessTheHelloWasOne, ()) {
   Bytes hello = *rc::gen::arbitrary<Bytes>();
   const std::size_t right = *rc::gen::inRange<std::size_t>(0, 10);
