@@ -669,6 +669,49 @@ def test_a_message_file_that_is_not_there_is_io(program: Program, directory: Pat
     sender.end()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT RUN: looks into /proc")
+def test_a_reset_right_behind_the_end_is_no_receipt(program: Program) -> None:
+    """On Linux a read after an end and a reset says "end" and nothing else: the socket keeps the error to itself."""
+
+    def has_half_closed() -> bool:
+        entries = [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()]
+        return any(entry[1].endswith(f":{int(port):04X}") and entry[3] == "04" for entry in entries)  # FIN-WAIT-1
+
+    sender, port = send(program, stdin=bytes(1 << 20))  # the sender's system takes all of it, the client's does not
+    with socket.socket(socket.AF_INET6) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("::1", int(port)))
+        client.sendall(HELLO)
+        wait_until(has_half_closed)
+        sender.process.send_signal(signal.SIGSTOP)
+        os.waitpid(sender.process.pid, os.WUNTRACED)
+        client.shutdown(socket.SHUT_WR)
+        wire.reset(client)
+    sender.process.send_signal(signal.SIGCONT)
+    check_error(sender.end(), "unconfirmed")
+
+
+def test_a_message_file_that_cannot_be_written_costs_the_sender_nothing(program: Program, directory: Path) -> None:
+    with wire.listen("tcp6", directory) as server:
+        result = program.run(
+            "receive", "--port", str(server.getsockname()[1]), *T, "--message-file", directory / "no" / "m"
+        )
+        check_error(result, "io")
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_a_message_file_is_left_alone_by_a_failure(program: Program, directory: Path) -> None:
+    file = directory / "message"
+    file.write_text("before")
+    check_error(
+        program.run("receive", "--unix", directory / "nobody", "--wait", "0", "--message-file", file), "refused"
+    )
+    assert file.read_text() == "before"
+    assert [entry.name for entry in directory.iterdir()] == ["message"]
+
+
 # ---- files that cannot be read or written
 
 

@@ -6,13 +6,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cctype>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -82,10 +82,14 @@ struct Options {
   throw Failure{ec, name + ": " + ec.message()};
 }
 
-std::string read_all(std::FILE* file, const std::string& name) {
+std::string read_all(std::FILE* file, const std::string& name, std::uint64_t most) {
   std::string text;
-  std::array<char, 4096> block{};
-  while (const std::size_t count = std::fread(block.data(), 1, block.size(), file)) text.append(block.data(), count);
+  std::vector<char> block(std::size_t{64} << 10);
+  while (text.size() < most) {
+    const std::size_t count = std::fread(block.data(), 1, block.size(), file);
+    text.append(block.data(), count);
+    if (count == 0) break;
+  }
   if (std::ferror(file) != 0) fail_with_errno(name);
   return text;
 }
@@ -95,24 +99,55 @@ struct CloseFile {
 };
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
-std::string read_file(const std::string& path) {
+std::string read_file(const std::string& path, std::uint64_t most) {
   const File file{std::fopen(path.c_str(), "rbe")};
   if (file == nullptr) fail_with_errno(path);
-  return read_all(file.get(), path);
+  return read_all(file.get(), path, most);
 }
 
-void write_file(const std::string& path, const std::string& text) {
-  const File file{std::fopen(path.c_str(), "wbe")};
-  if (file == nullptr) fail_with_errno(path);
-  std::fwrite(text.data(), 1, text.size(), file.get());
-  if (std::fflush(file.get()) != 0) fail_with_errno(path);
-}
+constexpr std::uint64_t max_secret_size = 4096;  // far more than an address or a key has
+
+/// A file for the message: made before the exchange, so that a wrong path costs no data, and named when it is complete.
+class MessageFile {
+ public:
+  explicit MessageFile(const std::string& path) : path_{path} {
+    if (path.empty()) return;
+    const auto type = std::filesystem::status(path).type();
+    if (type != std::filesystem::file_type::not_found && type != std::filesystem::file_type::regular) {
+      file_.reset(std::fopen(path.c_str(), "wbe"));
+    } else {
+      temporary_ = path + ".XXXXXX";
+      const int descriptor = ::mkstemp(temporary_.data());
+      if (descriptor < 0) temporary_.clear();
+      if (descriptor >= 0) file_.reset(::fdopen(descriptor, "wb"));
+    }
+    if (file_ == nullptr) fail_with_errno(path);
+  }
+  ~MessageFile() {
+    if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  }
+  MessageFile(const MessageFile&) = delete;
+  MessageFile& operator=(const MessageFile&) = delete;
+
+  void finish(const std::string& text) {
+    if (path_.empty()) return;
+    std::fwrite(text.data(), 1, text.size(), file_.get());
+    if (std::fflush(file_.get()) != 0) fail_with_errno(path_);
+    if (!temporary_.empty() && std::rename(temporary_.c_str(), path_.c_str()) != 0) fail_with_errno(path_);
+    temporary_.clear();
+  }
+
+ private:
+  std::string path_;
+  std::string temporary_;
+  File file_;
+};
 
 /// A secret from where no other user can read it: "-", "env:NAME" or a file. One line end is taken off.
 std::string read_secret(const std::string& source) {
   std::string text;
   if (source == "-") {
-    text = read_all(stdin, "standard input");
+    text = read_all(stdin, "standard input", max_secret_size);
   } else if (source.starts_with("env:")) {
     const char* const value = std::getenv(source.substr(4).c_str());
     if (value == nullptr) {
@@ -120,7 +155,7 @@ std::string read_secret(const std::string& source) {
     }
     text = value;
   } else {
-    text = read_file(source);
+    text = read_file(source, max_secret_size);
   }
   if (text.ends_with('\n')) text.pop_back();
   if (text.ends_with('\r')) text.pop_back();
@@ -157,7 +192,8 @@ void send(const Options& options, const Report& report) {
   kcom5::Server server;
   const Running<kcom5::Server> running{running_server, server};
   configure(server, options);
-  server.msg = options.message_file.empty() ? options.message : read_file(options.message_file);
+  server.msg =
+      options.message_file.empty() ? options.message : read_file(options.message_file, kcom5::max_message_size + 1);
   server.listening = [&](int port) {
     if (!options.socket.empty()) {
       report.result({{"listening", options.socket}}, "listening on " + options.socket);
@@ -194,10 +230,9 @@ void receive(const Options& options, const Report& report) {
   kcom5::Client client;
   const Running<kcom5::Client> running{running_client, client};
   configure(client, options);
+  MessageFile message{options.message_file};
   const std::uint64_t received = receive_when_ready(client, options);
-  if (!options.message_file.empty()) {
-    write_file(options.message_file, client.msg);
-  }
+  message.finish(client.msg);
   const std::string words = "received " + with_commas(received) + " octets";
   report.result({{"ok", true}, {"received", received}, {"message", client.msg}},
                 client.msg.empty() ? words : words + ", message " + kcom5::cli::quoted(client.msg));
