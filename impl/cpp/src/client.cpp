@@ -49,7 +49,7 @@ class Client::Impl {
       event = stream.receive(sink.room(exchange.data_left()), count);
       if (event == Event::more) {
         sink.filled(count);
-        exchange.receive_data(count);
+        exchange.arrived(count);
         stream.restart();
       } else {
         exchange.on(event);
@@ -98,13 +98,13 @@ class Client::Impl {
         continue;
       }
       Octets data = Octets{octets}.first(count);
-      data = data.subspan(exchange.receive(data));
+      data = data.subspan(exchange.feed(data));
       if (exchange.state() > ClientState::echo) stream.restart();
       // Anything past the declared octets is nobody's: `data.end`.
       data = data.first(std::min<std::uint64_t>(data.size(), exchange.data_left()));
       if (exchange.state() != ClientState::data || data.empty()) continue;
       store(sink, data);
-      exchange.receive_data(data.size());
+      exchange.arrived(data.size());
     }
     return event;
   }

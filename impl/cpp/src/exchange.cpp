@@ -126,7 +126,7 @@ ServerExchange::ServerExchange(std::string_view message, std::uint64_t data_size
 
 Action ServerExchange::on(Event event) noexcept { return step(server_table, state_, error_, event); }
 
-Action ServerExchange::receive(Octets octets) noexcept {
+Action ServerExchange::feed(Octets octets) noexcept {
   if (state_ != S::hello) {
     const bool is_open = state_ == S::sending || state_ == S::half_closed || state_ == S::confirming;
     if (is_open) offset_ += octets.size();
@@ -147,7 +147,7 @@ ClientExchange::ClientExchange(const Nonce& nonce, Limits limits) noexcept
 
 Action ClientExchange::on(Event event) noexcept { return step(client_table, state_, error_, event); }
 
-std::size_t ClientExchange::receive(Octets octets) {
+std::size_t ClientExchange::feed(Octets octets) {
   const std::size_t size = octets.size();
   // Each field takes what it can; a field that is not complete has taken everything.
   for (C before{}; !octets.empty() && before != state_;) {
@@ -184,7 +184,7 @@ std::uint64_t ClientExchange::needed() const noexcept {
   }
 }
 
-Action ClientExchange::receive_data(std::uint64_t count) noexcept {
+Action ClientExchange::arrived(std::uint64_t count) noexcept {
   data_received_ += count;
   offset_ += count;
   return on(data_left() == 0 ? whole : more);

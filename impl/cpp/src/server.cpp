@@ -185,7 +185,7 @@ class Server::Impl {
     std::size_t count = 0;
     const Event event = stream.receive(octets, count);
     if (event == Event::more) {
-      exchange.receive(Octets{octets}.first(count));
+      exchange.feed(Octets{octets}.first(count));
     } else {
       exchange.on(event);
     }

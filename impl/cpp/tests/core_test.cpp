@@ -129,7 +129,7 @@ Result serve(const Conversation& c, const std::vector<Input>& inputs) {
   for (const Input& input : inputs) {
     const bool is_octets = std::holds_alternative<Bytes>(input);
     const Action action =
-        is_octets ? exchange.receive(guard().put(std::get<Bytes>(input))) : exchange.on(std::get<Event>(input));
+        is_octets ? exchange.feed(guard().put(std::get<Bytes>(input))) : exchange.on(std::get<Event>(input));
     if (action != Action::send_frame) continue;
     for (const Octets piece : exchange.head()) result.output.insert(result.output.end(), piece.begin(), piece.end());
     result.output.insert(result.output.end(), c.data.begin(), c.data.end());
@@ -159,11 +159,11 @@ Result receive(const Conversation& c, const std::vector<Input>& inputs) {
       continue;
     }
     Octets octets = guard().put(std::get<Bytes>(input));
-    octets = octets.subspan(exchange.receive(octets));
+    octets = octets.subspan(exchange.feed(octets));
     if (exchange.state() != ClientState::data) continue;
     octets = octets.first(std::min<std::uint64_t>(octets.size(), exchange.data_left()));
     result.data.insert(result.data.end(), octets.begin(), octets.end());
-    const Action action = exchange.receive_data(octets.size());
+    const Action action = exchange.arrived(octets.size());
     EXPECT_EQ(action == Action::deliver, exchange.state() == ClientState::done);
   }
   result.offset = exchange.offset();
@@ -264,7 +264,7 @@ TEST(Exchange, AfterItsEndNothingChangesIt) {
     EXPECT_EQ(failed.state(), ClientState::failed);
     EXPECT_EQ(failed.error(), Error::refused);
     const Bytes octets{0x4b};
-    EXPECT_EQ(failed.receive(octets), 0U);
+    EXPECT_EQ(failed.feed(octets), 0U);
   }
 }
 

@@ -26,7 +26,7 @@ rc::Gen<Bytes> key() {
 Bytes stream_of(const std::string& message, const Bytes& data) {
   ServerExchange server{message, data.size()};
   server.on(Event::connected);
-  server.receive(make_hello(nonce));
+  server.feed(make_hello(nonce));
   Bytes stream;
   for (const Octets piece : server.head()) stream.insert(stream.end(), piece.begin(), piece.end());
   stream.insert(stream.end(), data.begin(), data.end());
@@ -54,7 +54,7 @@ End feed(const Bytes& stream, std::vector<std::size_t> cuts, Limits limits = {})
     Octets piece = Octets{stream}.subspan(from, cut - from);
     from = cut;
     const ClientState before = client.state();
-    const std::size_t used = client.receive(piece);
+    const std::size_t used = client.feed(piece);
     RC_ASSERT(used <= piece.size());
     RC_ASSERT(used == piece.size() || client.state() >= ClientState::data);
     RC_ASSERT(client.state() >= before);
@@ -63,7 +63,7 @@ End feed(const Bytes& stream, std::vector<std::size_t> cuts, Limits limits = {})
     if (client.state() != ClientState::data) continue;
     piece = piece.first(std::min<std::uint64_t>(piece.size(), client.data_left()));
     data.insert(data.end(), piece.begin(), piece.end());
-    client.receive_data(piece.size());
+    client.arrived(piece.size());
   }
   return {client.state(), client.error(), client.offset(), client.message(), data};
 }
@@ -152,9 +152,9 @@ RC_GTEST_PROP(Exchange, AClientThatReadsWhatIsNeededReadsNothingPastTheEnd, ()) 
     const std::size_t count = *rc::gen::inRange<std::size_t>(1, needed + 1);
     RC_ASSERT(at + count <= size);
     if (client.state() == ClientState::data) {
-      client.receive_data(count);
+      client.arrived(count);
     } else {
-      RC_ASSERT(client.receive(Octets{stream}.subspan(at, count)) == count);
+      RC_ASSERT(client.feed(Octets{stream}.subspan(at, count)) == count);
     }
     at += count;
   }
@@ -170,7 +170,7 @@ RC_GTEST_PROP(Exchange, NoOctetIsSentUnlessTheHelloWasOne, ()) {
   server.on(Event::connected);
   Bytes seen;
   for (const std::uint8_t octet : hello) {
-    const Action action = server.receive({&octet, 1});
+    const Action action = server.feed({&octet, 1});
     seen.push_back(octet);
     const bool is_hello = seen.size() == hello_size && std::equal(magic.begin(), magic.end(), seen.begin());
     RC_ASSERT((action == Action::send_frame) == is_hello);

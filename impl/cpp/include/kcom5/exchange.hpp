@@ -63,7 +63,7 @@ class ServerExchange {
 
   /// All octets that one read gave: `hello.segments`, `hello.reject`, `hello.alone`. After the hello they are counted
   /// and thrown away: `close.extra`.
-  Action receive(Octets octets) noexcept;
+  Action feed(Octets octets) noexcept;
 
   /// With `Action::send_frame`: what goes before the data, as three pieces that live as long as this object and the
   /// message: `echo.exact`, `frame.order`.
@@ -93,14 +93,14 @@ class ClientExchange {
 
   /// Octets of the head, in any pieces: `echo.segments`, `frame.segments`. Returns how many were consumed: all of them,
   /// or those up to the first octet of the data, or up to the end of the exchange.
-  std::size_t receive(Octets octets);
+  std::size_t feed(Octets octets);
 
   /// How many octets the field still needs: a client that reads no more leaves the others unread, for a reset to tell
   /// the server (`close.abort`) where the transport has no other.
   [[nodiscard]] std::uint64_t needed() const noexcept;
 
   /// In state `data`: `count` octets of it have arrived. REQUIRES: count <= data_left().
-  Action receive_data(std::uint64_t count) noexcept;
+  Action arrived(std::uint64_t count) noexcept;
 
   /// With `Action::send_hello`: the octets to send.
   [[nodiscard]] const Hello& hello() const noexcept { return hello_; }
