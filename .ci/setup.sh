@@ -23,6 +23,7 @@ missing_packages() {
   command -v g++ > /dev/null || printf 'g++ '
   command -v git > /dev/null || printf 'git '
   command -v python3 > /dev/null || printf 'python3 '
+  command -v go > /dev/null || printf 'golang-go '
   command -v nc > /dev/null || printf 'netcat-openbsd '
   if [ -z "$(find_clang)" ]; then
     printf 'clang-19 '
@@ -56,8 +57,8 @@ install_packages() {
   say "error: missing: $packages"
   say "hint: one of these installs them; then run this again:"
   say "  sudo apt-get install -y $packages"
-  say "  sudo dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git python3 nmap-ncat asio-devel cli11-devel json-devel gtest-devel openssl-devel"
-  say "  brew install cmake ninja llvm git python asio cli11 nlohmann-json googletest openssl"
+  say "  sudo dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git golang python3 nmap-ncat asio-devel cli11-devel json-devel gtest-devel openssl-devel"
+  say "  brew install cmake ninja llvm git go python asio cli11 nlohmann-json googletest openssl"
   say "(RapidCheck and what your system does not have is fetched by CMake.)"
   exit 1
 }

@@ -58,6 +58,9 @@ Address address_of(const Place& place, const std::string& host) {
 int new_socket(const Address& address) {
   const int socket = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (socket < 0) fail("socket");
+  // Else the system takes for the peer what the peer does not read. An accepted socket inherits it.
+  const int size = 256 << 10;
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
   return socket;
 }
 

@@ -1,0 +1,150 @@
+package kcom5
+
+// Where the data of an exchange comes from and where it goes: memory, files, readers and writers, the latter with
+// constant memory. Not here: the connection. Spec: "Limits", "Results and errors".
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"kcom5/internal/wholefile"
+)
+
+const pieceSize = 1 << 20 // fewer calls than with less, and no slower for the caches
+
+// source gives the next piece of the data, at most left octets and not empty.
+type source func(left uint64) ([]byte, error)
+
+func fromMemory(data []byte) source {
+	return func(left uint64) ([]byte, error) {
+		piece := data[uint64(len(data))-left:]
+		if len(piece) > pieceSize {
+			piece = piece[:pieceSize]
+		}
+		return piece, nil
+	}
+}
+
+func fromReader(reader io.Reader) source {
+	var buffer []byte
+	return func(left uint64) ([]byte, error) {
+		if buffer == nil {
+			buffer = make([]byte, smaller(left, pieceSize))
+		}
+		n, err := io.ReadFull(reader, buffer[:smaller(left, pieceSize)])
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			err = errors.New("the input became shorter than its declared size")
+		}
+		return buffer[:n], err
+	}
+}
+
+// spool copies all of reader into a file without a name, from its start. A Read that is under way when ctx ends is not
+// waited for: nothing can interrupt it.
+func spool(ctx context.Context, reader io.Reader) (file *os.File, size int64, err error) {
+	file, err = os.CreateTemp("", "kcom5-*")
+	if err != nil {
+		return nil, 0, err
+	}
+	os.Remove(file.Name()) // where an open file can be; elsewhere closeSpool does it
+	copied := make(chan error, 1)
+	run := func() {
+		var err error
+		size, err = io.Copy(file, reader)
+		copied <- err
+	}
+	if ctx.Done() == nil {
+		run()
+	} else {
+		go run()
+	}
+	select {
+	case err = <-copied:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		closeSpool(file)
+		return nil, 0, err
+	}
+	return file, size, nil
+}
+
+func closeSpool(file *os.File) {
+	file.Close()
+	os.Remove(file.Name())
+}
+
+// sink takes the data: room is where the next octets are to be put, at most left and at least one; took says how many
+// came; finish makes them visible; discard, after any of them, leaves nothing that is not finished.
+type sink interface {
+	room(left uint64) []byte
+	took(size int) error
+	finish() error
+	discard()
+}
+
+type memorySink struct{ data []byte }
+
+// room grows with what has arrived (`limit.memory`): eightfold, since the octets that move are what costs.
+func (s *memorySink) room(left uint64) []byte {
+	have := len(s.data)
+	if have == cap(s.data) {
+		more := smaller(left, 64<<10)
+		if have > 0 {
+			more = smaller(left, 7*have)
+		}
+		s.data = append(make([]byte, 0, have+more), s.data...)
+	}
+	return s.data[have : have+smaller(left, cap(s.data)-have)]
+}
+
+func (s *memorySink) took(size int) error { s.data = s.data[:len(s.data)+size]; return nil }
+func (s *memorySink) finish() error       { return nil }
+func (s *memorySink) discard()            {}
+
+type writerSink struct {
+	writer io.Writer
+	buffer []byte
+}
+
+func (s *writerSink) room(left uint64) []byte {
+	if s.buffer == nil {
+		s.buffer = make([]byte, smaller(left, pieceSize))
+	}
+	return s.buffer[:smaller(left, len(s.buffer))]
+}
+
+func (s *writerSink) took(size int) error {
+	_, err := s.writer.Write(s.buffer[:size])
+	return err
+}
+
+func (s *writerSink) finish() error { return nil }
+func (s *writerSink) discard()      {}
+
+// fileSink makes a file that is complete or not there.
+type fileSink struct {
+	writerSink
+	file *wholefile.File
+}
+
+func newFileSink(name string) (*fileSink, error) {
+	file, err := wholefile.Create(name)
+	return &fileSink{writerSink{writer: file}, file}, err
+}
+
+func (s *fileSink) finish() error { return s.file.Commit() }
+func (s *fileSink) discard()      { s.file.Discard() }
+
+func smaller(size uint64, most int) int {
+	if size < uint64(most) {
+		return int(size)
+	}
+	return most
+}

@@ -1,0 +1,70 @@
+package core
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestAnErrorIsItsNameAndNoOther(t *testing.T) {
+	cause := errors.New("what the system said")
+	err := error(&Error{Name: ErrTimeout, Detail: "it took too long", Cause: cause})
+	if !errors.Is(err, ErrTimeout) || errors.Is(err, ErrIO) || !errors.Is(err, cause) {
+		t.Error("errors.Is tells something else")
+	}
+	if err.Error() != "timeout: it took too long" || ErrTimeout.Error() != "timeout" {
+		t.Error(err)
+	}
+}
+
+func TestWhatIsPackedIsUnpacked(t *testing.T) {
+	key := []byte(strings.Repeat("\x00\x7f\xff\x0a", 12))
+	for _, size := range []int{1, 2, 3, 4, 6, 8, 12, 16, 24, 48} {
+		address, err := Pack(13600, key[:size])
+		if err != nil {
+			t.Fatal(err)
+		}
+		port, whole, err := Unpack(address)
+		if err != nil || port != 13600 || !bytes.Equal(whole, bytes.Repeat(key[:size], 48/size)) {
+			t.Errorf("%s: %d %x %v", address, port, whole, err)
+		}
+	}
+}
+
+func TestAnAddressThatIsRefusedIsNotShown(t *testing.T) {
+	_, _, err := Unpack("13600.5ecre7")
+	if err == nil || strings.Contains(err.Error(), "5ec") {
+		t.Error(err)
+	}
+}
+
+// (`limit.memory`)
+func TestAHeadOfTheLargestLengthsSetsNothingAside(t *testing.T) {
+	x := NewClientExchange([3]byte{}, Limits{Message: MaxMessage, Data: 1<<64 - 1})
+	x.On(Connected)
+	x.Feed(append(append([]byte{}, x.Hello()...), 0xff, 0xff, 0xff, 0xff))
+	x.Feed(bytes.Repeat([]byte("a"), 1024))
+	if cap(x.field) > 64<<10 || x.Needed() != MaxMessage-1024 {
+		t.Errorf("%d octets are set aside", cap(x.field))
+	}
+}
+
+// (`close.extra`, `data.end`)
+func TestOctetsInOtherStatesDoNothing(t *testing.T) {
+	server := NewServerExchange("", 0)
+	if server.Feed([]byte("KCOM5")) != Nothing || server.State() != Listening || server.Consumed() != 0 {
+		t.Error("a server that listens has taken octets")
+	}
+	client := NewClientExchange([3]byte{}, DefaultLimits())
+	if client.Feed([]byte("KCOM5")) != 0 || client.State() != Connecting {
+		t.Error("a client that connects has taken octets")
+	}
+}
+
+func BenchmarkUnpack(b *testing.B) {
+	address, _ := Pack(13600, make([]byte, 48))
+	for i := 0; i < b.N; i++ {
+		Unpack(address)
+	}
+}

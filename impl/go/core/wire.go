@@ -1,0 +1,50 @@
+package core
+
+// The octets of the wire: the hello, the head of the frame, and what a message may be. Not here: when they are sent.
+// Spec: "Wire format", "Limits".
+
+import (
+	"encoding/binary"
+	"strconv"
+	"unicode/utf8"
+)
+
+const (
+	// Magic opens the hello (`hello.form`).
+	Magic = "KCOM5"
+	// HelloSize is the number of octets of a hello and of its echo.
+	HelloSize = 8
+	// MaxMessage is the most octets that a message can have on the wire (`message.too-long`).
+	MaxMessage = 1<<32 - 1
+
+	lengthSize     = 4 // of a message length (`message.length`)
+	dataLengthSize = 8 // of a data length (`data.length`)
+)
+
+// Limits are the most octets that a receiver takes; a length equal to the limit is within it (`limit.over`).
+type Limits struct {
+	Message uint64
+	Data    uint64
+}
+
+// DefaultLimits are 16 MiB of message, and any length of data.
+func DefaultLimits() Limits { return Limits{Message: 16 << 20, Data: 1<<64 - 1} }
+
+// CheckMessage is ErrMessageTooLong over MaxMessage octets, and then ErrMessageNotUTF8 for text that is not
+// well-formed (`message.too-long`, `message.utf8`).
+func CheckMessage(message string) error {
+	if uint64(len(message)) > MaxMessage {
+		return &Error{Name: ErrMessageTooLong, Detail: strconv.Itoa(len(message)) + " octets are over 4294967295"}
+	}
+	if !utf8.ValidString(message) {
+		return &Error{Name: ErrMessageNotUTF8, Detail: "the message to send is not well-formed UTF-8"}
+	}
+	return nil
+}
+
+// appendHead appends all of the frame that stands before the data (`frame.order`).
+func appendHead(to []byte, message string, dataLength uint64) []byte {
+	to = binary.LittleEndian.AppendUint32(to, uint32(len(message)))
+	to = append(to, message...)
+	return binary.LittleEndian.AppendUint64(to, dataLength)
+}

@@ -1,0 +1,34 @@
+package kcom5
+
+// Bounds in time: one absolute, monotonic end for each wait, or none. Not here: which wait has which bound.
+// Spec: "Time".
+
+import "time"
+
+// seconds is T; zero stands for no limit (`time.never`), and so does what a time.Duration cannot hold, 292 years.
+func seconds(close int) time.Duration {
+	if close <= 0 || int64(close) > int64(1<<63-1)/int64(time.Second) {
+		return 0
+	}
+	return time.Duration(close) * time.Second
+}
+
+// deadline is the end of a wait that starts now; the zero time is none. time.Time carries the monotonic clock.
+func deadline(timeout time.Duration) time.Time {
+	if timeout == 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(timeout)
+}
+
+// hasPassed tells whether the end of a wait is behind us (`time.bounds`).
+func hasPassed(end time.Time) bool { return !end.IsZero() && !time.Now().Before(end) }
+
+// slice is an end that is not later than this one, and near: for waits that must look around in between.
+func slice(end time.Time) time.Time {
+	near := time.Now().Add(250 * time.Millisecond)
+	if !end.IsZero() && end.Before(near) {
+		return end
+	}
+	return near
+}

@@ -1,0 +1,67 @@
+// Package kcom5 hands one message and one block of octets from one process to another on the same computer, once.
+//
+// The server sends and the client receives; both calls return when it is done:
+//
+//	server := kcom5.NewServer()           client := kcom5.NewClient()
+//	server.Msg = "hi"                     data, err := client.Receive()
+//	err := server.Send(data)              // client.Msg is "hi"
+//
+// Every failure is an *Error with one name of the spec: errors.Is(err, kcom5.ErrTimeout). A context that ends makes the
+// call fail with ErrIO at once, and errors.Is(err, context.Canceled) holds too. Nothing of a call is left when it
+// returns (`close.residue`). A Server or Client makes one exchange at a time; it may be used again.
+//
+// KCOM5 over TCP authenticates nobody and encrypts nothing: see the security considerations of the spec. With the field
+// Path both ends use a Unix-domain socket, and refuse the peers of other users (Linux and macOS).
+//
+// The files: server, client, stream and deadline are the only ones with sockets and a clock; body has the ways to give
+// and take data; the files system_* are the seam to the system; package core has the octets and the states.
+package kcom5
+
+import "kcom5/core"
+
+// Error is every failure of this package; see core.Error.
+type Error = core.Error
+
+// Name is the name of a failure; see core.Name.
+type Name = core.Name
+
+// Limits are the most octets that a client takes; see core.Limits.
+type Limits = core.Limits
+
+// The names of failures (`result.class`); see package core for who raises each.
+const (
+	ErrInvalidAddress    = core.ErrInvalidAddress
+	ErrInvalidKey        = core.ErrInvalidKey
+	ErrInvalidPort       = core.ErrInvalidPort
+	ErrMessageNotUTF8    = core.ErrMessageNotUTF8
+	ErrMessageTooLong    = core.ErrMessageTooLong
+	ErrInUse             = core.ErrInUse
+	ErrRefused           = core.ErrRefused
+	ErrTimeout           = core.ErrTimeout
+	ErrIO                = core.ErrIO
+	ErrInvalidConnection = core.ErrInvalidConnection
+	ErrTruncated         = core.ErrTruncated
+	ErrMalformedMessage  = core.ErrMalformedMessage
+	ErrOverLimit         = core.ErrOverLimit
+	ErrUnconfirmed       = core.ErrUnconfirmed
+)
+
+const (
+	// Version is the version of this implementation; the protocol has none.
+	Version = "1.0.0"
+	// DefaultPort is the port of both ends unless told otherwise (`listen.default`).
+	DefaultPort = 13600
+	// MaxMessage is the most octets that a message can have (`message.too-long`).
+	MaxMessage = core.MaxMessage
+	// DefaultClose is T in seconds unless told otherwise.
+	DefaultClose = 150
+)
+
+// Pack gives the address of a port and a key, as core.Pack does.
+func Pack(port int, key []byte) (string, error) { return core.Pack(port, key) }
+
+// Unpack gives the port and the key of an address, as core.Unpack does.
+func Unpack(address string) (port int, key []byte, err error) { return core.Unpack(address) }
+
+// DefaultLimits are 16 MiB of message, and any length of data.
+func DefaultLimits() Limits { return core.DefaultLimits() }

@@ -1,0 +1,3 @@
+module kcom5
+
+go 1.19

@@ -1,0 +1,563 @@
+//go:build linux || darwin
+
+package kcom5
+
+// Every conversation of the vectors over live sockets, with a peer made of nothing but sockets.
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"kcom5/internal/vectors"
+)
+
+const (
+	tick     = 20 * time.Millisecond
+	patience = 40 * time.Second // a wait that is longer is a hang
+)
+
+// errNotRun says what this machine cannot show.
+var errNotRun = errors.New("needs another user or a network namespace, which takes root on Linux")
+
+// result is how a call of the implementation ended.
+type result struct {
+	err     error
+	message string
+	data    []byte
+}
+
+// conversation is one run of a vector over one transport.
+type conversation struct {
+	vectors.Vector
+	via       string
+	path      string
+	port      int
+	nonce     [3]byte
+	conn      net.Conn
+	results   chan result
+	result    *result
+	start     time.Time // of the wait that ends it
+	end       time.Time
+	connected func() (net.Conn, error) // dials the server under test
+}
+
+func TestEveryConversationOverLiveSockets(t *testing.T) {
+	all, err := vectors.Load("../../vectors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var timed, others []func()
+	var mutex sync.Mutex
+	count, notRun := 0, 0
+	for _, v := range all {
+		if v.Op != "" {
+			continue
+		}
+		via := v.Via
+		if via == nil {
+			via = []string{"tcp6", "tcp4", "unix"}
+		}
+		for _, via := range via {
+			v, via := v, via
+			run := func() {
+				err := converse(v, via)
+				mutex.Lock()
+				defer mutex.Unlock()
+				if errors.Is(err, errNotRun) {
+					fmt.Printf("NOT RUN: %s over %s: %v\n", v.ID, via, err)
+					notRun++
+					return
+				}
+				count++
+				if err != nil {
+					t.Errorf("%s over %s: %v", v.ID, via, err)
+				}
+			}
+			if v.Close != nil {
+				timed = append(timed, run)
+			} else {
+				others = append(others, run)
+			}
+		}
+	}
+	inParallel(4, others)
+	inParallel(48, timed) // apart: the others would disturb the clock
+	fmt.Printf("live: %d conversations, %d not run\n", count, notRun)
+}
+
+func inParallel(most int, all []func()) {
+	queue := make(chan func())
+	var group sync.WaitGroup
+	for i := 0; i < most; i++ {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			for run := range queue {
+				run()
+			}
+		}()
+	}
+	for _, run := range all {
+		queue <- run
+	}
+	close(queue)
+	group.Wait()
+}
+
+func converse(v vectors.Vector, via string) error {
+	directory, err := os.MkdirTemp("", "kcom5-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(directory)
+	os.Chmod(directory, 0o755) // for the peer that is another user
+	port := 0
+	nonces := map[[3]byte]bool{}
+	for i := 0; i < v.Times; i++ {
+		c := &conversation{Vector: v, via: via, path: filepath.Join(directory, "s"), port: port}
+		if err := c.run(); err != nil {
+			return err
+		}
+		nonces[c.nonce] = true
+		if v.Role == "server" {
+			port = c.port
+		}
+	}
+	if v.Outcome.Nonce == "differs" && len(nonces) == 1 {
+		return errors.New("always the same nonce")
+	}
+	entries, _ := os.ReadDir(directory)
+	for _, entry := range entries {
+		if entry.Name() != "s" {
+			return fmt.Errorf("%s is left", entry.Name())
+		}
+	}
+	return nil
+}
+
+func (c *conversation) run() (err error) {
+	c.results = make(chan result, 1)
+	defer func() {
+		if c.conn != nil {
+			c.conn.Close()
+		}
+	}()
+	begin := c.client
+	if c.Role == "server" {
+		begin = c.server
+	}
+	cleanup, err := begin()
+	defer cleanup()
+	if err == nil {
+		err = c.converse()
+	}
+	if c.conn != nil && (err != nil || c.result == nil) {
+		c.conn.Close()
+	}
+	if errors.Is(err, errNotRun) {
+		return err
+	}
+	return first(err, c.judge())
+}
+
+// timeout is T: generous, unless it is what the vector is about.
+func (c *conversation) timeout() int {
+	if c.Close != nil {
+		return *c.Close
+	}
+	return 30
+}
+
+func (c *conversation) address(ip string) string { return net.JoinHostPort(ip, strconv.Itoa(c.port)) }
+
+func (c *conversation) ip() string {
+	return map[string]string{"tcp6": "::1", "tcp4": "127.0.0.1"}[c.via]
+}
+
+func (c *conversation) dial() (net.Conn, error) {
+	if c.via == "unix" {
+		return net.Dial("unix", c.path)
+	}
+	conn, err := net.Dial("tcp", c.address(c.ip()))
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		// A system may let the buffer grow to more than a vector has to send: then a slow reader is no slow client.
+		tcp.SetReadBuffer(256 << 10)
+	}
+	return conn, err
+}
+
+// server starts the implementation as the server, and connects if the peer is to be connected at the start.
+func (c *conversation) server() (cleanup func(), err error) {
+	cleanup = func() {}
+	server := &Server{Ipv6: c.via == "tcp6", Port: c.port, Close: c.timeout(), Msg: c.Message}
+	if c.via == "unix" {
+		server.Path = c.path
+	}
+	if c.GivenPort != nil {
+		server.Port = *c.GivenPort
+	}
+	switch c.Setup {
+	case "taken":
+		var listener net.Listener
+		if c.via == "unix" {
+			listener, err = net.Listen("unix", c.path)
+		} else if listener, err = net.Listen("tcp", c.address(c.ip())); err == nil {
+			server.Port = listener.Addr().(*net.TCPAddr).Port
+		}
+		if err != nil {
+			return cleanup, err
+		}
+		cleanup = func() { listener.Close() }
+	case "stale":
+		listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: c.path, Net: "unix"})
+		if err != nil {
+			return cleanup, err
+		}
+		listener.SetUnlinkOnClose(false)
+		listener.Close()
+	case "file":
+		if err := os.WriteFile(c.path, []byte("mine"), 0o600); err != nil {
+			return cleanup, err
+		}
+	}
+	c.connected = c.dial
+	if c.Setup == "other-user" {
+		c.connected = func() (conn net.Conn, err error) {
+			os.Chmod(c.path, 0o666) // it got past the file mode
+			if failed := asOtherUser(func() { conn, err = c.dial() }); failed != nil {
+				return nil, failed
+			}
+			return conn, err
+		}
+	}
+	dialsAtOnce := len(c.Steps) > 0 && c.Setup != "nobody"
+	for _, step := range c.Steps {
+		dialsAtOnce = dialsAtOnce && step.Do != "connect"
+	}
+	c.start = time.Now()
+	if c.IsDefaultPort {
+		// The one port that another program may have: in a network of its own, where there can be one.
+		server.Port = NewServer().Port
+		failed := inOwnNetwork("", func() {
+			if c.port, err = server.Open(context.Background()); err == nil {
+				c.conn, err = c.dial()
+			}
+		})
+		if failed != nil {
+			return cleanup, failed
+		}
+		if c.port != 13600 {
+			return cleanup, fmt.Errorf("port %d, %v", c.port, err)
+		}
+		go func() { c.results <- result{err: server.Send(c.Data(c.nonce))} }()
+		return cleanup, err
+	}
+	listening := make(chan int, 1)
+	server.Listening = func(port int) { listening <- port }
+	data := c.Data(c.nonce)
+	go func() { c.results <- result{err: server.Send(data)} }()
+	select {
+	case c.port = <-listening:
+	case result := <-c.results:
+		c.ended(result)
+		return cleanup, nil
+	}
+	if dialsAtOnce {
+		c.start = time.Now()
+		c.conn, err = c.connected()
+		if errors.Is(err, errNotRun) {
+			go func() { // let it end
+				if conn, err := c.dial(); err == nil {
+					conn.Close()
+				}
+			}()
+		}
+	}
+	return cleanup, err
+}
+
+// client starts the implementation as the client of a peer that listens.
+func (c *conversation) client() (cleanup func(), err error) {
+	cleanup = func() {}
+	client := &Client{Ipv6: c.via == "tcp6", Close: c.timeout(), Limits: DefaultLimits(), Msg: "before"}
+	if c.via == "unix" {
+		client.Path = c.path
+	}
+	set := func(field, value *uint64) {
+		if value != nil {
+			*field = *value
+		}
+	}
+	set(&client.Limits.Message, c.MessageLimit)
+	set(&client.Limits.Data, c.DataLimit)
+	receive := func() {
+		data, err := client.Receive()
+		c.results <- result{err, client.Msg, data}
+	}
+	if c.Setup == "self" {
+		client.Port = 40000
+		return cleanup, inOwnNetwork("40000 40000", receive)
+	}
+	var listener net.Listener
+	switch {
+	case c.Setup == "nobody" || c.Setup == "full":
+		fd, port, err := boundOnly(c.via)
+		if err != nil {
+			return cleanup, err
+		}
+		c.port = port
+		cleanup = func() { syscall.Close(fd) }
+		if c.Setup == "full" {
+			if err := syscall.Listen(fd, 0); err != nil {
+				return cleanup, err
+			}
+			var waiting []net.Conn
+			for {
+				conn, err := net.DialTimeout("tcp", c.address(c.ip()), 100*time.Millisecond)
+				if err != nil {
+					break
+				}
+				waiting = append(waiting, conn)
+			}
+			cleanup = func() {
+				syscall.Close(fd)
+				for _, conn := range waiting {
+					conn.Close()
+				}
+			}
+		}
+	case c.via == "unix":
+		open := func() { listener, err = net.Listen("unix", c.path) }
+		if c.Setup == "other-user" {
+			os.Chmod(filepath.Dir(c.path), 0o777)
+			if failed := asOtherUser(open); failed != nil {
+				return cleanup, failed
+			}
+		} else {
+			open()
+		}
+	default:
+		listener, err = net.Listen("tcp", c.address(c.ip()))
+		if err == nil {
+			c.port = listener.Addr().(*net.TCPAddr).Port
+		}
+	}
+	if err != nil {
+		return cleanup, err
+	}
+	client.Port = c.port
+	if c.GivenPort != nil {
+		client.Port = *c.GivenPort
+	}
+	c.start = time.Now()
+	go receive()
+	if listener == nil {
+		return cleanup, nil
+	}
+	defer listener.Close()
+	if len(c.Steps) > 0 {
+		c.conn, err = listener.Accept()
+	}
+	return cleanup, err
+}
+
+func (c *conversation) converse() error {
+	lastAct := -1 // the peer's, before it stalls: the wait that ends it starts with that, or later;
+	// but the handshake's bound starts with the connection
+	for i, step := range c.Steps {
+		if step.Do == "stall" {
+			break
+		}
+		if step.Do == "send" || step.Do == "half-close" || step.Do == "connect" {
+			lastAct = i
+		}
+	}
+	for i, step := range c.Steps {
+		if i == lastAct && c.Steps[len(c.Steps)-1].Do == "stall" && c.Rule != "time.handshake" {
+			c.start = time.Now()
+		}
+		if err := c.do(step); err != nil {
+			return fmt.Errorf("step %d, %s: %w", i+1, step.Do, err)
+		}
+	}
+	return nil
+}
+
+func (c *conversation) do(step vectors.Step) (err error) {
+	if c.conn != nil {
+		c.conn.SetDeadline(time.Now().Add(patience))
+	}
+	switch step.Do {
+	case "connect":
+		c.conn, err = c.connected()
+	case "send":
+		// It may have seen enough.
+		if _, err = c.conn.Write(step.Octets(c.nonce)); c.Outcome.Error != "" {
+			err = nil
+		}
+	case "expect":
+		octets := make([]byte, len(step.Octets(c.nonce)))
+		if _, err = io.ReadFull(c.conn, octets); err != nil {
+			return err
+		}
+		if c.Role == "client" && c.nonce == [3]byte{} && len(octets) == 8 {
+			copy(c.nonce[:], octets[5:])
+		}
+		if expected := step.Octets(c.nonce); !bytes.Equal(octets, expected) {
+			err = fmt.Errorf("got %.64x, expected %.64x", octets, expected)
+		}
+	case "expect-nothing":
+		c.conn.SetReadDeadline(time.Now().Add(tick))
+		if n, _ := c.conn.Read(make([]byte, 1)); n > 0 {
+			err = errors.New("an octet came")
+		}
+	case "expect-end", "expect-reset":
+		n, how := c.conn.Read(make([]byte, 1))
+		isReset := isOneOf(how, resets)
+		switch {
+		case n > 0:
+			err = errors.New("an octet came")
+		case step.Do == "expect-reset" && !isReset, !isReset && how != io.EOF, isReset && c.Outcome.Error == "":
+			err = fmt.Errorf("got %v", how)
+		}
+	case "expect-refused":
+		dial := c.dial
+		if step.Word != "" {
+			dial = func() (net.Conn, error) { return net.Dial("tcp", c.address(step.Word)) }
+		}
+		conn, dialError := dial()
+		if dialError != nil {
+			return nil
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(patience))
+		if n, how := conn.Read(make([]byte, 1)); n > 0 || errors.Is(how, os.ErrDeadlineExceeded) {
+			err = fmt.Errorf("it is not refused: %d octets, %v", n, how)
+		}
+	case "expect-mode":
+		info, statError := os.Lstat(c.path)
+		if statError != nil {
+			return statError
+		}
+		if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != step.Word {
+			err = errors.New(got)
+		}
+	case "replace-file":
+		os.Remove(c.path) // if the server has not done so already
+		err = os.WriteFile(c.path, []byte("mine"), 0o600)
+	case "half-close":
+		err = c.conn.(interface{ CloseWrite() error }).CloseWrite()
+	case "close", "reset":
+		if tcp, ok := c.conn.(*net.TCPConn); ok && step.Do == "reset" {
+			tcp.SetLinger(0)
+		}
+		c.conn.Close()
+	case "pause":
+		for _, pause := range []struct {
+			word   string
+			length time.Duration
+		}{{"tick", tick}, {"half", 500 * time.Millisecond}, {"most", 600 * time.Millisecond}} {
+			if pause.word == step.Word {
+				time.Sleep(pause.length) // it is what the vector asks for; T is one second
+			}
+		}
+	case "stall":
+		err = c.wait()
+	default:
+		err = errors.New("an unknown step")
+	}
+	return err
+}
+
+func (c *conversation) ended(result result) {
+	c.end = time.Now()
+	c.result = &result
+}
+
+func (c *conversation) wait() error {
+	if c.result != nil {
+		return nil
+	}
+	select {
+	case result := <-c.results:
+		c.ended(result)
+		return nil
+	case <-time.After(patience):
+		return errors.New("it hangs")
+	}
+}
+
+// judge compares how the call ended with the outcome.
+func (c *conversation) judge() error {
+	if err := c.wait(); err != nil {
+		return err
+	}
+	name := ""
+	var failed *Error
+	if errors.As(c.result.err, &failed) {
+		name = string(failed.Name)
+	}
+	if name != c.Outcome.Error || c.result.err != nil && failed == nil {
+		return fmt.Errorf("got %v, expected %q", c.result.err, c.Outcome.Error)
+	}
+	if c.Role == "client" {
+		if name == "" && (c.result.message != c.Outcome.Message || !bytes.Equal(c.result.data, c.Outcome.Data(c.nonce))) {
+			return errors.New("another message or other data")
+		}
+		if name != "" && (c.result.message != "before" || c.result.data != nil) {
+			return errors.New("something is delivered") // (`result.message`)
+		}
+	}
+	lasted := c.end.Sub(c.start)
+	if lasted < time.Duration(c.Outcome.After)*time.Second {
+		return fmt.Errorf("ended after %v, before its time", lasted)
+	}
+	if c.Outcome.Within > 0 && lasted > time.Duration(c.Outcome.Within)*time.Second {
+		return fmt.Errorf("ended after %v", lasted)
+	}
+	_, err := os.Lstat(c.path)
+	if isKept := err == nil; c.Outcome.Path != "" && isKept != (c.Outcome.Path == "kept") {
+		return fmt.Errorf("the socket file: %v", err)
+	}
+	return nil
+}
+
+// boundOnly is a socket that is bound, and not listening: nobody else takes its port.
+func boundOnly(via string) (fd, port int, err error) {
+	switch via {
+	case "tcp6":
+		if fd, err = syscall.Socket(syscall.AF_INET6, syscall.SOCK_STREAM, 0); err != nil {
+			return
+		}
+		err = syscall.Bind(fd, &syscall.SockaddrInet6{Addr: [16]byte{15: 1}})
+	case "tcp4":
+		if fd, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0); err != nil {
+			return
+		}
+		err = syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	default:
+		return -1, 0, nil // there is no file
+	}
+	if err != nil {
+		return
+	}
+	address, err := syscall.Getsockname(fd)
+	switch address := address.(type) {
+	case *syscall.SockaddrInet6:
+		port = address.Port
+	case *syscall.SockaddrInet4:
+		port = address.Port
+	}
+	return fd, port, err
+}

@@ -1,0 +1,228 @@
+package kcom5
+
+// A connection: reads and writes within a bound, how it is ended, and what a system error is called in the spec. Not
+// here: what is said on it. Spec: "Listening and connecting", "Closing", "Time".
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"kcom5/core"
+)
+
+// past is a deadline that interrupts.
+var past = time.Unix(1, 0)
+
+// endpoint is a place on the loopback.
+type endpoint struct {
+	ipv6 bool
+	port int
+}
+
+func (e endpoint) network() string {
+	if e.ipv6 {
+		return "tcp6"
+	}
+	return "tcp4"
+}
+
+// address is of the loopback, and literal: no name is resolved (`listen.loopback`).
+func (e endpoint) address() string {
+	if e.ipv6 {
+		return net.JoinHostPort("::1", strconv.Itoa(e.port))
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(e.port))
+}
+
+// stream is a connection. Its waits end early when ctx does.
+type stream struct {
+	net.Conn
+	ctx      context.Context
+	stop     func()
+	drained  chan struct{} // closed when draining has ended; nil before it starts
+	drainErr error         // then: io.EOF or what the system said
+}
+
+func newStream(ctx context.Context, conn net.Conn) *stream {
+	stop := interruptOnDone(ctx, func() { conn.SetDeadline(past) })
+	return &stream{Conn: conn, ctx: ctx, stop: stop}
+}
+
+// drain reads and throws away, beside everything else, until the peer's end (`close.extra`).
+func (s *stream) drain() {
+	s.SetReadDeadline(time.Time{})
+	s.drained = make(chan struct{})
+	go func() {
+		defer close(s.drained)
+		var octets [4096]byte
+		for s.drainErr == nil {
+			_, s.drainErr = s.Conn.Read(octets[:])
+		}
+	}()
+}
+
+// hasDrained tells, without waiting, whether the peer's end has been seen.
+func (s *stream) hasDrained() bool {
+	select {
+	case <-s.drained:
+		return true
+	default:
+		return false
+	}
+}
+
+// interruptOnDone calls interrupt if ctx ends before stop is called. When stop returns nothing is left of it.
+func interruptOnDone(ctx context.Context, interrupt func()) (stop func()) {
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-ctx.Done():
+			interrupt()
+		case <-quit:
+		}
+	}()
+	return func() { close(quit); <-ended }
+}
+
+// await tries until end. What came before the end counts, also if nobody was there to see the end pass.
+func await(ctx context.Context, end time.Time, setDeadline func(time.Time) error, try func() error) error {
+	for isLastLook := false; ; isLastLook = true {
+		setDeadline(end)
+		if err := ctx.Err(); err != nil {
+			return err // asked after the deadline is set, which may have undone the interruption
+		}
+		err := try()
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		if isLastLook || ctx.Err() != nil {
+			return first(ctx.Err(), err)
+		}
+		end = time.Now().Add(time.Millisecond) // with a deadline in the past the system is not even asked
+	}
+}
+
+// read waits until end for octets.
+func (s *stream) read(octets []byte, end time.Time) (n int, err error) {
+	err = await(s.ctx, end, s.SetReadDeadline, func() error {
+		n, err = s.Conn.Read(octets)
+		return err
+	})
+	return n, err
+}
+
+// write writes until end, and tells how many octets the system took.
+func (s *stream) write(octets *net.Buffers, end time.Time) (int64, error) {
+	s.SetWriteDeadline(end)
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := octets.WriteTo(s.Conn)
+	if err != nil {
+		err = first(s.ctx.Err(), err)
+	}
+	return n, err
+}
+
+// finish closes in order.
+func (s *stream) finish() { s.end(-1) }
+
+// abort closes with a reset, where the system can (`close.abort`).
+func (s *stream) abort() { s.end(0) }
+
+// end leaves nothing of the stream (`close.residue`).
+func (s *stream) end(linger int) {
+	s.stop()
+	if tcp, ok := s.Conn.(*net.TCPConn); ok {
+		tcp.SetLinger(linger)
+	}
+	s.Conn.Close()
+	if s.drained != nil {
+		<-s.drained
+	}
+}
+
+// halfClose ends the sending.
+func (s *stream) halfClose() error {
+	return s.Conn.(interface{ CloseWrite() error }).CloseWrite()
+}
+
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eventOf is the event of the spec's tables that an error of the system is.
+func eventOf(err error) core.Event {
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return core.Failure
+	case errors.Is(err, io.EOF):
+		return core.End
+	case isOneOf(err, resets):
+		return core.Reset
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return core.Timeout
+	}
+	return core.Failure
+}
+
+// The seam: what a system has of its own is put here by its file.
+var (
+	// control sets options of a socket before it is bound or connected.
+	control func(network, address string, raw syscall.RawConn) error
+	// queued tells how many octets the peer's system has not yet acknowledged.
+	queued = func(net.Conn) (size int, known bool) { return 0, false }
+
+	inUse   = []syscall.Errno{syscall.EADDRINUSE}
+	refused = []syscall.Errno{syscall.ECONNREFUSED}
+	resets  = []syscall.Errno{syscall.ECONNRESET, syscall.EPIPE, syscall.ENOTCONN, syscall.ECONNABORTED}
+)
+
+func withDescriptor(conn net.Conn, use func(fd uintptr)) {
+	if c, ok := conn.(syscall.Conn); ok {
+		if raw, err := c.SyscallConn(); err == nil {
+			raw.Control(use)
+		}
+	}
+}
+
+func isOneOf(err error, numbers []syscall.Errno) bool {
+	for _, number := range numbers {
+		if errors.Is(err, number) {
+			return true
+		}
+	}
+	return false
+}
+
+// failure tells the exchange of an error of the system, and gives the exchange's failure with the system's own words.
+func failure(exchange interface {
+	On(core.Event) core.Action
+	Err() error
+}, err error) error {
+	exchange.On(eventOf(err))
+	var failed *Error
+	if errors.As(exchange.Err(), &failed) && failed.Name == ErrIO {
+		return ioError(err)
+	}
+	return exchange.Err()
+}
+
+func ioError(cause error) error {
+	return &Error{Name: ErrIO, Detail: cause.Error(), Cause: cause}
+}

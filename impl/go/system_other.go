@@ -1,0 +1,21 @@
+//go:build !linux && !darwin
+
+package kcom5
+
+// Where this implementation does not know how to tell a peer's user, it has no Unix profile (`unix.owner`).
+
+import (
+	"context"
+	"errors"
+	"net"
+)
+
+var errNoUnixProfile = errors.New("the Unix profile is not offered on this system")
+
+func listenUnix(string) (net.Listener, func(), error) { return nil, nil, errNoUnixProfile }
+
+func dialUnix(context.Context, string) (net.Conn, error) { return nil, errNoUnixProfile }
+
+func isOwn(net.Conn) (bool, error) { return false, errNoUnixProfile }
+
+func pendingError(net.Conn) error { return nil }

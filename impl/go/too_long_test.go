@@ -1,0 +1,25 @@
+//go:build (linux || darwin) && (amd64 || arm64)
+
+package kcom5
+
+import (
+	"syscall"
+	"testing"
+	"unsafe"
+)
+
+// (`message.too-long`, before a socket is opened, and after the port)
+func TestAMessageOfFourGibibytesIsRefusedBeforeTheServerListens(t *testing.T) {
+	// An address space that nobody touches: the length is looked at first.
+	space, err := syscall.Mmap(-1, 0, 1<<32, syscall.PROT_NONE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Munmap(space)
+	server := NewServer()
+	server.Listening = func(int) { t.Error("it listens") }
+	server.Port, server.Msg = 65536, *(*string)(unsafe.Pointer(&space))
+	isNamed(t, server.Send(nil), ErrInvalidPort)
+	server.Port = 0
+	isNamed(t, server.Send(nil), ErrMessageTooLong)
+}

@@ -1,0 +1,460 @@
+//go:build linux || darwin
+
+package kcom5
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const goodHello = "KCOM5\xaa\xbb\xcc"
+
+func counter(size int) []byte {
+	octets := make([]byte, size)
+	for i := range octets {
+		octets[i] = byte(i % 251)
+	}
+	return octets
+}
+
+// pair is a server on a port of the system's choice, and a client of it once it listens.
+func pair(t *testing.T, send func(*Server) error, receive func(*Client) error) (sendErr, receiveErr error) {
+	t.Helper()
+	server, client := NewServer(), NewClient()
+	server.Port, server.Close, client.Close = 0, 30, 30
+	port, err := server.Open(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.Port = port
+	sent := make(chan error, 1)
+	go func() { sent <- send(server) }()
+	receiveErr = receive(client)
+	return <-sent, receiveErr
+}
+
+func isNamed(t *testing.T, err error, name Name) {
+	t.Helper()
+	var failed *Error
+	if !errors.As(err, &failed) || failed.Name != name || failed.Detail == "" {
+		t.Errorf("got %v, expected %s", err, name)
+	}
+}
+
+func namesIn(t *testing.T, directory string) string {
+	t.Helper()
+	entries, err := os.ReadDir(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make([]string, len(entries))
+	for i, entry := range entries {
+		names[i] = entry.Name()
+	}
+	return strings.Join(names, " ")
+}
+
+func TestTheDefaultsAreThoseOfTheSpec(t *testing.T) {
+	server, client := Initsvr(), Initcli()
+	if !server.Ipv6 || server.Port != 13600 || server.Close != 150 || server.Msg != "" {
+		t.Error(*server)
+	}
+	if !client.Ipv6 || client.Port != 13600 || client.Close != 150 || client.Msg != "" {
+		t.Error(*client)
+	}
+}
+
+func TestMemoryGoesToMemoryWithItsMessageAndProgress(t *testing.T) {
+	data := counter(3<<20 + 1)
+	var got []byte
+	var message string
+	var sentDone, receivedDone uint64
+	sendErr, receiveErr := pair(t, func(s *Server) error {
+		s.Msg = "한국어"
+		s.Progress = func(done, total uint64) { sentDone = done * 10 / total }
+		return s.Send(data)
+	}, func(c *Client) (err error) {
+		c.Progress = func(done, total uint64) { receivedDone = done * 10 / total }
+		got, err = c.Recieve()
+		message = c.Msg
+		return err
+	})
+	if first(sendErr, receiveErr) != nil || !bytes.Equal(got, data) || message != "한국어" || sentDone != 10 || receivedDone != 10 {
+		t.Error(sendErr, receiveErr, message, sentDone, receivedDone)
+	}
+}
+
+func TestAFileGoesToAFile(t *testing.T) {
+	directory := t.TempDir()
+	source, target := filepath.Join(directory, "source"), filepath.Join(directory, "target")
+	data := counter(3<<20 + 1)
+	os.WriteFile(source, data, 0o644)
+	sendErr, receiveErr := pair(t,
+		func(s *Server) error { return s.SendFile(context.Background(), source) },
+		func(c *Client) error { return c.ReceiveFile(context.Background(), target) })
+	got, _ := os.ReadFile(target)
+	info, err := os.Stat(target)
+	if first(sendErr, receiveErr, err) != nil || !bytes.Equal(got, data) || info.Mode() != 0o600 {
+		t.Error(sendErr, receiveErr, err)
+	}
+	if names := namesIn(t, directory); names != "source target" {
+		t.Error(names)
+	}
+}
+
+func TestAReaderOfUnknownLengthIsReadBeforeTheServerListens(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	reader, writer := io.Pipe()
+	server := NewServer()
+	server.Port = 0
+	ended := false
+	ports := make(chan int, 1)
+	server.Listening = func(port int) {
+		if !ended {
+			t.Error("it listens before the end")
+		}
+		ports <- port
+	}
+	go func() {
+		writer.Write(counter(1 << 20))
+		ended = true
+		writer.Close()
+	}()
+	sent := make(chan error, 1)
+	go func() { sent <- server.SendFrom(context.Background(), reader, -1) }()
+	client := NewClient()
+	client.Port = <-ports
+	var got bytes.Buffer
+	err := client.ReceiveTo(context.Background(), &got)
+	if err := first(err, <-sent); err != nil || !bytes.Equal(got.Bytes(), counter(1<<20)) {
+		t.Error(err)
+	}
+	if names := namesIn(t, os.Getenv("TMPDIR")); names != "" {
+		t.Error(names)
+	}
+}
+
+func TestAReaderThatEndsEarlyIsIOAndLeavesNoFile(t *testing.T) {
+	directory := t.TempDir()
+	target := filepath.Join(directory, "target")
+	os.WriteFile(target, []byte("old"), 0o600)
+	sendErr, receiveErr := pair(t,
+		func(s *Server) error {
+			return s.SendFrom(context.Background(), bytes.NewReader(make([]byte, 3<<20)), 4<<20)
+		},
+		func(c *Client) error { return c.ReceiveFile(context.Background(), target) })
+	isNamed(t, sendErr, ErrIO)
+	isNamed(t, receiveErr, ErrTruncated)
+	if old, _ := os.ReadFile(target); string(old) != "old" || namesIn(t, directory) != "target" {
+		t.Error(namesIn(t, directory))
+	}
+}
+
+func TestAReadersOwnResetIsNotTheClients(t *testing.T) {
+	sendErr, _ := pair(t,
+		func(s *Server) error {
+			return s.SendFrom(context.Background(), failing{syscall.ECONNRESET}, 1)
+		},
+		func(c *Client) error { _, err := c.Receive(); return err })
+	isNamed(t, sendErr, ErrIO)
+	if !errors.Is(sendErr, syscall.ECONNRESET) {
+		t.Error(sendErr)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error)  { return 0, f.err }
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// (`close.abort`)
+func TestAWriterThatFailsIsIOAndTheServerKnows(t *testing.T) {
+	sendErr, receiveErr := pair(t,
+		func(s *Server) error { return s.Send([]byte("abc")) },
+		func(c *Client) error { return c.ReceiveTo(context.Background(), failing{syscall.ENOSPC}) })
+	isNamed(t, receiveErr, ErrIO)
+	isNamed(t, sendErr, ErrUnconfirmed)
+}
+
+// (`close.abort`: what is stored is stored before the close)
+func TestAFileThatCannotGetItsNameIsIOAndTheServerKnows(t *testing.T) {
+	directory := t.TempDir()
+	target := filepath.Join(directory, "target")
+	sendErr, receiveErr := pair(t,
+		func(s *Server) error { return s.Send([]byte("abc")) },
+		func(c *Client) error {
+			c.Progress = func(uint64, uint64) { os.MkdirAll(filepath.Join(target, "inside"), 0o700) }
+			return c.ReceiveFile(context.Background(), target)
+		})
+	isNamed(t, receiveErr, ErrIO)
+	isNamed(t, sendErr, ErrUnconfirmed)
+	if names := namesIn(t, directory); names != "target" {
+		t.Error(names)
+	}
+}
+
+func TestALinkIsFollowedAlsoToNothing(t *testing.T) {
+	directory := t.TempDir()
+	link := filepath.Join(directory, "link")
+	os.Mkdir(filepath.Join(directory, "sub"), 0o700)
+	os.Symlink("sub/target", link)
+	for i := 0; i < 2; i++ {
+		sendErr, receiveErr := pair(t,
+			func(s *Server) error { return s.Send([]byte("abc")) },
+			func(c *Client) error { return c.ReceiveFile(context.Background(), link) })
+		if err := first(sendErr, receiveErr); err != nil {
+			t.Error(err)
+		}
+	}
+	got, _ := os.ReadFile(filepath.Join(directory, "sub", "target"))
+	if _, err := os.Readlink(link); err != nil || string(got) != "abc" || namesIn(t, filepath.Dir(link)+"/sub") != "target" {
+		t.Error(err, got)
+	}
+}
+
+func TestWhatIsNoRegularFileIsWrittenTo(t *testing.T) {
+	sendErr, receiveErr := pair(t,
+		func(s *Server) error { return s.Send([]byte("abc")) },
+		func(c *Client) error { return c.ReceiveFile(context.Background(), os.DevNull) })
+	info, err := os.Stat(os.DevNull)
+	if first(sendErr, receiveErr, err) != nil || info.Mode()&os.ModeCharDevice == 0 {
+		t.Error(sendErr, receiveErr, err)
+	}
+}
+
+// (`listen.port`: port, message, and only then a socket)
+func TestWhatIsWrongWithACallIsToldInOrder(t *testing.T) {
+	server := NewServer()
+	server.Port, server.Msg = 65536, "\xff"
+	isNamed(t, server.Send(nil), ErrInvalidPort)
+	server.Port = 0
+	isNamed(t, server.Send(nil), ErrMessageNotUTF8)
+	client := NewClient()
+	client.Port = 0
+	_, err := client.Receive()
+	isNamed(t, err, ErrInvalidPort)
+}
+
+func TestAnOpenServerListensAndCanBeAbandoned(t *testing.T) {
+	server := NewServer()
+	server.Port = 0
+	port, err := server.Open(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := NewServer()
+	other.Port = port
+	_, err = other.Open(context.Background())
+	isNamed(t, err, ErrInUse)
+	server.Abandon()
+	if _, err := other.Open(context.Background()); err != nil {
+		t.Error(err)
+	}
+	other.Abandon()
+}
+
+func TestAPathMayBeginWithAnAtSign(t *testing.T) {
+	directory := t.TempDir()
+	old, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chdir(old)
+	os.Chdir(directory)
+	server, client := NewServer(), NewClient()
+	server.Path, client.Path = "@s", "@s"
+	if _, err := server.Open(context.Background()); err != nil || namesIn(t, ".") != "@s" {
+		t.Fatal(err, namesIn(t, "."))
+	}
+	sent := make(chan error, 1)
+	go func() { sent <- server.Send([]byte("abc")) }()
+	data, err := client.Receive()
+	if err := first(err, <-sent); err != nil || string(data) != "abc" || namesIn(t, ".") != "" {
+		t.Error(err)
+	}
+	server.Path = "a\x00b"
+	isNamed(t, server.Send(nil), ErrIO)
+}
+
+// phases start a call that is to be cancelled in some phase; each calls cancel when it is there.
+var phases = map[string]func(ctx context.Context, cancel func()) error{
+	"server, before": func(ctx context.Context, cancel func()) error {
+		cancel()
+		return serverOf(nil).SendContext(ctx, nil)
+	},
+	"server, listening": func(ctx context.Context, cancel func()) error {
+		return serverOf(func(int) { cancel() }).SendContext(ctx, nil)
+	},
+	"server, spooling": func(ctx context.Context, cancel func()) error {
+		return serverOf(nil).SendFrom(ctx, readerFunc(func(octets []byte) (int, error) { cancel(); return len(octets), nil }), -1)
+	},
+	"server, hello": func(ctx context.Context, cancel func()) error {
+		return withRawClient(ctx, nil, func(conn net.Conn) { conn.Write([]byte("KCOM5")); cancel() })
+	},
+	"server, sending": func(ctx context.Context, cancel func()) error {
+		return withRawClient(ctx, make([]byte, 32<<20), func(conn net.Conn) {
+			conn.Write([]byte(goodHello))
+			io.ReadFull(conn, make([]byte, 100))
+			cancel()
+		})
+	},
+	"server, confirming": func(ctx context.Context, cancel func()) error {
+		return withRawClient(ctx, nil, func(conn net.Conn) {
+			conn.Write([]byte(goodHello))
+			io.ReadFull(conn, make([]byte, 8+12))
+			conn.Read(make([]byte, 1)) // its end
+			cancel()
+		})
+	},
+	"client, before": func(ctx context.Context, cancel func()) error {
+		cancel()
+		_, err := NewClient().ReceiveContext(ctx)
+		return err
+	},
+	"client, echo": func(ctx context.Context, cancel func()) error {
+		return withRawServer(ctx, func(conn net.Conn) { io.ReadFull(conn, make([]byte, 8)); cancel() })
+	},
+	"client, data": func(ctx context.Context, cancel func()) error {
+		return withRawServer(ctx, func(conn net.Conn) {
+			hello := make([]byte, 8)
+			io.ReadFull(conn, hello)
+			conn.Write(append(hello, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1))
+			cancel()
+		})
+	},
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(octets []byte) (int, error) { return f(octets) }
+
+func serverOf(listening func(int)) *Server {
+	server := NewServer()
+	server.Port, server.Close, server.Listening = 0, 0, listening
+	return server
+}
+
+// withRawClient sends to a client that acts and stays; the call has to end, and the client is reset.
+func withRawClient(ctx context.Context, data []byte, act func(net.Conn)) error {
+	server := serverOf(nil)
+	if _, err := server.Open(ctx); err != nil {
+		return err
+	}
+	conn, err := net.Dial("tcp", server.open.Addr().String())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	acted := make(chan struct{})
+	go func() { defer close(acted); act(conn) }()
+	err = server.SendContext(ctx, data)
+	<-acted
+	if _, how := io.Copy(io.Discard, conn); how == nil && len(data) > 0 {
+		return errors.New("the client is not reset")
+	}
+	return err
+}
+
+func withRawServer(ctx context.Context, act func(net.Conn)) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	client := &Client{Port: listener.Addr().(*net.TCPAddr).Port, Limits: DefaultLimits()}
+	acted := make(chan error, 1)
+	go func() {
+		conn, err := listener.Accept()
+		listener.Close()
+		if err == nil {
+			act(conn)
+			if _, err = io.Copy(io.Discard, conn); err == nil {
+				err = errors.New("the server is not reset")
+			} else {
+				err = nil
+			}
+			conn.Close()
+		}
+		acted <- err
+	}()
+	_, err = client.ReceiveContext(ctx)
+	return first(<-acted, err)
+}
+
+func TestAContextThatEndsEndsTheCallInEveryPhase(t *testing.T) {
+	for name, phase := range phases {
+		ctx, cancel := context.WithCancel(context.Background())
+		err := phase(ctx, cancel)
+		cancel()
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+		isNamed(t, err, ErrIO)
+	}
+}
+
+func TestADeadlineOfAContextIsNoT(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	err := serverOf(nil).SendContext(ctx, nil)
+	isNamed(t, err, ErrIO)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+}
+
+// (`close.residue`)
+func TestNothingIsLeftOfAnyOutcome(t *testing.T) {
+	all := func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		pair(t, func(s *Server) error { return s.SendContext(ctx, []byte("abc")) },
+			func(c *Client) error { _, err := c.ReceiveContext(ctx); return err })
+		pair(t, func(s *Server) error { return s.Send(make([]byte, 1<<20)) },
+			func(c *Client) error { return c.ReceiveTo(ctx, failing{io.ErrShortWrite}) })
+		withRawClient(ctx, nil, func(conn net.Conn) { conn.Write([]byte("GET / HTTP/1.1\r\n\r\n")) })
+		withRawClient(ctx, nil, func(conn net.Conn) { conn.Write([]byte(goodHello)); conn.(*net.TCPConn).CloseWrite() })
+		refused := NewClient()
+		refused.Path = "/nonexistent/socket"
+		refused.ReceiveContext(ctx)
+		for name, phase := range phases {
+			if name != "server, spooling" { // its reader may still be running
+				ctx, cancel := context.WithCancel(context.Background())
+				phase(ctx, cancel)
+				cancel()
+			}
+		}
+	}
+	all()
+	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
+	for i := 0; i < 50; i++ {
+		all()
+	}
+	// A goroutine that has closed its channel may need a moment to be gone.
+	for i := 0; i < 1000 && runtime.NumGoroutine() > goroutines; i++ {
+		runtime.Gosched()
+	}
+	if now := runtime.NumGoroutine(); now > goroutines {
+		t.Errorf("%d goroutines, and %d before", now, goroutines)
+	}
+	if now := openDescriptors(t); now > descriptors {
+		t.Errorf("%d descriptors, and %d before", now, descriptors)
+	}
+}
+
+func openDescriptors(t *testing.T) int {
+	entries, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}

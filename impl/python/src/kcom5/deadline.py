@@ -1,0 +1,31 @@
+"""When a wait ends.
+
+Does: one absolute moment on the monotonic clock, or never. Does not: wait. Spec: "Time".
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+
+_AGES = 1e9
+"""Seconds that nobody waits for: a longer time would not fit the clocks of every system."""
+
+
+class Deadline:
+    """The moment T seconds after it was made; with T zero or negative, never (`time.never`)."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = min(seconds, _AGES)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin T anew, as an octet of the frame does (`time.stall`)."""
+        self._end = monotonic() + self._seconds if self._seconds > 0 else None
+
+    def has_passed(self) -> bool:
+        """Whether T is over: never before it (`time.bounds`)."""
+        return self._end is not None and monotonic() >= self._end
+
+    def left(self, most: float = _AGES) -> float:
+        """Return the seconds that are left, at least 0 and no more than `most`."""
+        return most if self._end is None else max(0.0, min(most, self._end - monotonic()))

@@ -1,0 +1,78 @@
+"""An arrow never points up: what each module may import."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from vectors import ROOT
+
+PACKAGE = ROOT / "impl/python/src/kcom5"
+
+MAY_USE: dict[str, set[str]] = {
+    # layer 1
+    "errors": set(),
+    "address": {"errors"},
+    "wire": {"errors"},
+    # layer 2
+    "exchange": {"wire", "errors"},
+    # layer 3
+    "deadline": set(),
+    "stream": set(),
+    "body": {"errors", "stream"},
+    "server": {"address", "body", "deadline", "errors", "exchange", "stream", "wire"},
+    "client": {"address", "body", "deadline", "errors", "exchange", "server", "stream", "wire"},
+    "aio": {"body", "client", "server", "stream"},
+    "__init__": {"address", "client", "errors", "exchange", "server"},
+    # layer 4
+    "cli": {"__init__", "body", "wire"},
+    "__main__": {"cli"},
+}
+CORE = ("errors", "address", "wire", "exchange")
+LANGUAGE = {"__future__", "collections", "dataclasses", "re", "typing"}
+CLOCKS = {"time": {"deadline", "stream", "cli"}, "socket": {"stream", "body", "server", "client"}}
+
+
+def imports(module: str) -> tuple[set[str], set[str]]:
+    """The modules of the package, and of the language, that a module imports."""
+    own, others = set(), set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            own.add(node.module or "__init__")
+        elif isinstance(node, ast.ImportFrom):
+            others.add(str(node.module).partition(".")[0])
+        elif isinstance(node, ast.Import):
+            others |= {alias.name.partition(".")[0] for alias in node.names}
+    return own, others
+
+
+def test_every_module_has_its_place() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} == MAY_USE.keys()
+
+
+@pytest.mark.parametrize("module", MAY_USE)
+def test_a_module_uses_only_what_is_below_it(module: str) -> None:
+    own, others = imports(module)
+    assert own <= MAY_USE[module]
+    assert others <= sys.stdlib_module_names
+    for name, users in CLOCKS.items():
+        assert name not in others or module in users
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_has_no_sockets_and_no_clock(module: str) -> None:
+    assert imports(module)[1] <= LANGUAGE
+
+
+def test_the_core_is_small() -> None:
+    assert sum(len((PACKAGE / f"{module}.py").read_text("utf-8").splitlines()) for module in CORE) < 500
+
+
+def test_the_package_does_not_load_what_only_some_need() -> None:
+    code = "import sys, kcom5; print({'asyncio', 'argparse', 'kcom5.cli', 'kcom5.aio'} & sys.modules.keys())"
+    result = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(PACKAGE.parent)}, capture_output=True, check=True
+    )
+    assert result.stdout == b"set()\n"
