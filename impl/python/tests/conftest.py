@@ -23,6 +23,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties
         if name == "replayed"
     )
+    if not count:
+        return
     terminalreporter.write_line(f"replayed {count.total()} vectors of {len(count)} rules")
     if os.environ.get("KCOM5_REPLAYED"):
         Path(os.environ["KCOM5_REPLAYED"]).write_text(json.dumps(dict(sorted(count.items())), indent=1) + "\n", "utf-8")
