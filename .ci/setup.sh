@@ -24,9 +24,8 @@ missing_packages() {
   command -v git > /dev/null || printf 'git '
   command -v python3 > /dev/null || printf 'python3 '
   command -v go > /dev/null || printf 'golang-go '
-  command -v nc > /dev/null || printf 'netcat-openbsd '
   if [ -z "$(find_clang)" ]; then
-    printf 'clang-19 '
+    printf 'clang-19 libclang-rt-19-dev '
   elif ! printf 'int main(){}' | "$(find_clang)" -fsanitize=address,undefined -x c++ - -o /dev/null 2> /dev/null; then
     printf 'libclang-rt-%s-dev ' "$("$(find_clang)" -dumpversion | cut -d. -f1)"
   fi
@@ -57,7 +56,7 @@ install_packages() {
   say "error: missing: $packages"
   say "hint: one of these installs them; then run this again:"
   say "  sudo apt-get install -y $packages"
-  say "  sudo dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git golang python3 nmap-ncat asio-devel cli11-devel json-devel gtest-devel openssl-devel"
+  say "  sudo dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git golang python3 asio-devel cli11-devel json-devel gtest-devel openssl-devel"
   say "  brew install cmake ninja llvm git go python asio cli11 nlohmann-json googletest openssl"
   say "(RapidCheck and what your system does not have is fetched by CMake.)"
   exit 1
@@ -69,8 +68,11 @@ install_venv() {
   cmp -s .ci/requirements.txt "$stamp" && return
   say "installing the Python tools of .ci/requirements.txt to build/venv"
   rm -rf "$VENV"
-  python3 -m venv "$VENV"
-  "$VENV/bin/pip" install --quiet --disable-pip-version-check -r .ci/requirements.txt
+  { python3 -m venv "$VENV" && "$VENV/bin/pip" install --quiet --disable-pip-version-check -r .ci/requirements.txt; } || {
+    say "error: the Python tools could not be installed; the reason is above"
+    say "hint: look at the network and at pip's settings, then run this again"
+    exit 1
+  }
   cp .ci/requirements.txt "$stamp"
 }
 
