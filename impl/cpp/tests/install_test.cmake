@@ -1,5 +1,5 @@
 # Installs the build to an empty folder, builds the README's C++ program against it with the project in consumer/, and
-# runs both programs. Given: BUILD, SOURCE, README, WORK, CONFIG, COMPILER, FLAGS.
+# runs both programs. Given: BUILD, SOURCE, README, WORK, GENERATOR, CONFIG, COMPILER, FLAGS.
 function(run)
   execute_process(COMMAND ${ARGN} COMMAND_ECHO STDOUT COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
@@ -12,7 +12,7 @@ if(NOT found)
 endif()
 file(WRITE ${WORK}/main.cpp "${CMAKE_MATCH_1}")
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix)
-run(${CMAKE_COMMAND} -S ${SOURCE}/consumer -B ${WORK}/build -DCMAKE_PREFIX_PATH=${WORK}/prefix -DMAIN=${WORK}/main.cpp
+run(${CMAKE_COMMAND} -S ${SOURCE}/consumer -B ${WORK}/build -G ${GENERATOR} -DCMAKE_PREFIX_PATH=${WORK}/prefix -DMAIN=${WORK}/main.cpp
     -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_CXX_FLAGS=${FLAGS} -DCMAKE_BUILD_TYPE=${CONFIG})
 run(${CMAKE_COMMAND} --build ${WORK}/build)
 run(${WORK}/build/consumer)
