@@ -342,23 +342,11 @@ def unpack_rows() -> Iterator[Row]:
 
 
 def contract_rows() -> Iterator[Row]:
-    """What an adapter cannot do it says, and does nothing."""
+    """What an adapter does not know it says, and does nothing."""
     requests: dict[str, Json] = {
         "op": {"op": "dance"},
-        "key-in-about": {"op": "about", "x": 1},
-        "key-in-pack": {"op": "pack", "port": 13600, "key": "00", "x": 1},
-        "key-in-unpack": {"op": "unpack", "address": "13600.00", "x": 1},
-        "key-in-send": {"op": "send", "via": "tcp6", "port": 0, "close": 1, "x": 1},
-        "key-in-receive": {"op": "receive", "via": "tcp6", "port": 13600, "close": 1, "x": 1},
-        "key-of-the-other-op": {"op": "send", "via": "tcp6", "port": 0, "close": 1, "limits": {"data": 1}},
         "via-in-send": {"op": "send", "via": "udp6", "port": 0, "close": 1},
         "via-in-receive": {"op": "receive", "via": "udp6", "port": 13600, "close": 1},
-        "key-in-message": {"op": "send", "via": "tcp6", "port": 0, "close": 1, "message": {"base64": "aGk="}},
-        "key-in-data": {"op": "send", "via": "tcp6", "port": 0, "close": 1, "data": {"hex": "00", "x": 1}},
-        "kind-of-data": {"op": "send", "via": "tcp6", "port": 0, "close": 1, "data": {"url": "x"}},
-        "fill": {"op": "send", "via": "tcp6", "port": 0, "close": 1, "data": {"size": 3, "fill": "random"}},
-        "key-in-limits": {"op": "receive", "via": "tcp6", "port": 13600, "close": 1, "limits": {"messages": 1}},
-        "kind-of-to": {"op": "receive", "via": "tcp6", "port": 13600, "close": 1, "to": {"descriptor": 1}},
     }
     for slug, request in requests.items():
         yield Row(f"contract-unknown-{slug}", {"unsupported": True}, ask(request, is_valid=False))
