@@ -1,0 +1,197 @@
+"""What a run found: one model, from which every report is made. It knows nothing of sockets or of the screen.
+
+`Run.to_json` is the JSON report; `report.schema.json` describes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any, Literal
+
+Json = dict[str, Any]
+Level = Literal["MUST", "SHOULD", "MAY"]
+Axis = Literal["delivered", "ended", "wire", "time", "memory", "residue", "adapter"]
+
+
+class Verdict(str, Enum):
+    """How a case came out."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    FLAKY = "flaky"
+    """It failed, and not each time it was tried again."""
+    CRASHED = "crashed"
+    """The adapter's process ended during the case."""
+    KNOWN_FAILURE = "known-failure"
+    """It failed, and the baseline says so."""
+    UNEXPECTED_PASS = "unexpected-pass"
+    """It passed, and the baseline says that it fails."""
+    UNSUPPORTED = "unsupported"
+    """The adapter does not claim to do this."""
+    NOT_RUN = "not-run"
+    """It cannot be tried on this machine; `Result.reason` says why."""
+
+    @property
+    def has_failed(self) -> bool:
+        return self in (Verdict.FAIL, Verdict.FLAKY, Verdict.CRASHED)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A rung of the ladder: what passed between the suite's end and the implementation under test."""
+
+    at: float
+    """Seconds from the start of the case."""
+    who: Literal["suite", "implementation"]
+    what: Literal["connect", "octets", "end", "reset", "close", "wait", "request", "answer", "note"]
+    """`octets` are on the wire; `request` and `answer` are lines of the adapter."""
+    octets: str = ""
+    """Hexadecimal; the first KEPT octets."""
+    size: int = 0
+    """How many octets they were."""
+    text: str = ""
+
+
+KEPT = 1024
+"""How many octets an event keeps."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that was not as the spec says."""
+
+    rule: str
+    level: Level
+    axis: Axis
+    got: str
+    expected: str
+    stream: str = ""
+    """All that the implementation had sent on this connection, in hexadecimal, at most KEPT octets."""
+    expected_stream: str = ""
+    """What it should have been, as far as that is known."""
+    at: int | None = None
+    """The offset of the first wrong octet in it."""
+
+
+@dataclass
+class Result:
+    """One case over one transport against one implementation; or one cell of the matrix."""
+
+    id: str
+    """`hello.segments/three-pieces@tcp6`; of the matrix `matrix/python-to-go/65536/octets@tcp6`."""
+    peer: str
+    """The implementation under test; of the matrix `server>client`."""
+    rule: str
+    level: Level
+    role: Literal["server", "client", "address", "both"]
+    via: str
+    """tcp6, tcp4, unix; empty for addresses."""
+    note: str
+    """Why the case is there: the fault that it catches."""
+    verdict: Verdict
+    seconds: float = 0.0
+    problems: list[Problem] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    cause: str = ""
+    """The likely cause, if one is recognised."""
+    reason: str = ""
+    """Of an unsupported case or one that is not run; of a known failure: the baseline's."""
+    failed: int = 0
+    tried: int = 1
+    """Of a flaky case: it failed `failed` of `tried` times."""
+    reproduction: str = ""
+    """A program that does the same without the suite."""
+
+
+@dataclass
+class Rule:
+    """A rule of the spec, and what a run says about it."""
+
+    name: str
+    level: Level
+    sentence: str
+    effect: str
+    """What a user meets where it is broken."""
+
+
+@dataclass
+class Peer:
+    """An implementation under test."""
+
+    name: str
+    command: list[str]
+    about: Json
+    """The adapter's answer to `about`."""
+    tick: float
+    """The moment that a pause lasts, in seconds: scaled to the adapter."""
+
+
+@dataclass
+class Run:
+    """All of a run."""
+
+    suite: str
+    """The suite's version."""
+    command: str
+    """The command line that does the same again."""
+    started: str
+    """ISO 8601, UTC."""
+    seconds: float
+    seed: int
+    strict: bool
+    machine: str
+    peers: list[Peer]
+    rules: list[Rule]
+    results: list[Result]
+    complaints: list[str] = field(default_factory=list)
+    """What is wrong with the run and no case's fault: a stale entry of the baseline, a pattern without a match."""
+
+    def counts_as_failure(self, result: Result) -> bool:
+        """Whether the run fails by this result: a broken SHOULD does by `strict` only."""
+        if result.verdict is Verdict.UNEXPECTED_PASS:
+            return True
+        return result.verdict.has_failed and (self.strict or result.level == "MUST")
+
+    @property
+    def is_as_expected(self) -> bool:
+        return not self.complaints and not any(self.counts_as_failure(result) for result in self.results)
+
+    def to_json(self) -> Json:
+        return {"format": 1, "as_expected": self.is_as_expected, **_plain(asdict(self))}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return round(value, 6)
+    return value
+
+
+def run_from_json(document: Json) -> Run:
+    """The inverse of `Run.to_json`."""
+    fields = {key: value for key, value in document.items() if key not in ("format", "as_expected")}
+    results = [
+        Result(
+            **{
+                **result,
+                "verdict": Verdict(result["verdict"]),
+                "problems": [Problem(**problem) for problem in result["problems"]],
+                "events": [Event(**event) for event in result["events"]],
+            }
+        )
+        for result in fields.pop("results")
+    ]
+    return Run(
+        **{
+            **fields,
+            "peers": [Peer(**peer) for peer in fields["peers"]],
+            "rules": [Rule(**rule) for rule in fields["rules"]],
+            "results": results,
+        }
+    )
