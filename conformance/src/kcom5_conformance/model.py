@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 Json = dict[str, Any]
 Level = Literal["MUST", "SHOULD", "MAY"]
+Role = Literal["server", "client", "address", "both"]
 Axis = Literal["delivered", "ended", "wire", "time", "memory", "residue", "adapter"]
 
 
@@ -84,7 +85,7 @@ class Result:
     """The implementation under test; of the matrix `server>client`."""
     rule: str
     level: Level
-    role: Literal["server", "client", "address", "both"]
+    role: Role
     via: str
     """tcp6, tcp4, unix; empty for addresses."""
     note: str

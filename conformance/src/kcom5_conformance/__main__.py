@@ -1,0 +1,6 @@
+"""`python -m kcom5_conformance`."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

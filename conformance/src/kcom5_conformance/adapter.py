@@ -1,0 +1,218 @@
+"""An adapter's process: requests and answers, a line each, checked by the schema; and what it did if it broke.
+
+The contract is `conformance/ADAPTER.md`. Nothing here knows the protocol under test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import trio
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from . import data
+from .model import Json
+
+LONGEST_LINE = 1 << 20
+"""Octets. An answer is far shorter; this is for an adapter that writes without end."""
+WORDS = 4000
+"""Octets of standard error that a report shows."""
+
+
+class AdapterError(Exception):
+    """The adapter broke the contract. It is not running any more."""
+
+
+class SuiteBroken(Exception):
+    """The suite did what it must not: a defect of the suite, and nothing about the implementation."""
+
+
+class Crashed(AdapterError):
+    """Its process ended."""
+
+
+class Hung(AdapterError):
+    """It did not answer in time."""
+
+
+class Garbage(AdapterError):
+    """It wrote what is no answer."""
+
+
+@cache
+def _validator(definition: str) -> Draft202012Validator:
+    schema = json.loads(data.adapter_schema().read_text("utf-8"))
+    return Draft202012Validator({"$ref": f"#/$defs/{definition}", "$defs": schema["$defs"]})
+
+
+def fault(line: object, definition: str) -> str:
+    """Why a line is not what the schema's definition says; empty if it is."""
+    if _validator(definition).is_valid(line):
+        return ""
+    error = best_match(_validator(definition).iter_errors(line))
+    return str(error.message) if error else "not as the schema says"
+
+
+class Adapter:
+    """One process. One request at a time."""
+
+    def __init__(self, command: list[str], cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+        self.command = command
+        self._cwd = cwd
+        self._env = env
+        self._process: trio.Process | None = None
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the adapter)
+        self._buffer = bytearray()
+        self.last_request = ""
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    async def start(self) -> None:
+        """Starts the process. Raises AdapterError if that cannot be."""
+        try:
+            self._process = await trio.lowlevel.open_process(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                cwd=self._cwd,
+                env=self._env,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise AdapterError(f"{' '.join(self.command)} cannot be started: {error.strerror or error}") from error
+
+    async def ask(self, request: Json, *, is_in_contract: bool = True) -> None:
+        """Sends a request."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        if self._buffer:
+            raise await self._broken(Garbage, f"wrote a line that nobody asked for: {bytes(self._buffer[:200])!r}")
+        if is_in_contract and (reason := fault(request, "request")):
+            raise SuiteBroken(f"a request that the contract does not allow: {request}: {reason}")
+        self.last_request = json.dumps(request, ensure_ascii=False)
+        try:
+            await self._process.stdin.send_all(self.last_request.encode() + b"\n")
+        except trio.BrokenResourceError:
+            raise await self._broken(Crashed, "ended before the request") from None
+
+    async def answer(self, *definitions: str) -> Json:
+        """The next answer, as one of these definitions of the schema says. The caller bounds the wait."""
+        line = await self._line()
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            raise await self._broken(Garbage, f"wrote a line that is no JSON: {line[:200]!r}") from None
+        if isinstance(answer, dict):
+            for definition in definitions:
+                if not fault(answer, definition):
+                    return answer
+        reason = fault(answer, definitions[0])
+        raise await self._broken(Garbage, f"answered {line[:200].decode(errors='replace')}: {reason}")
+
+    async def hang(self, seconds: float) -> Hung:
+        """Ends an adapter that did not answer; gives the error to raise."""
+        error = await self._broken(Hung, f"did not answer within {seconds:.1f} s")
+        assert isinstance(error, Hung)
+        return error
+
+    async def close(self) -> int | None:
+        """Ends it by the end of its input; its exit code, or None if it had to be killed."""
+        if self._process is None:
+            return None
+        if self._process.stdin is not None:
+            await self._process.stdin.aclose()
+        code = None
+        with trio.move_on_after(2):
+            code = await self._process.wait()
+        await self.kill()
+        return code
+
+    async def kill(self) -> None:
+        """Leaves nothing of it, nor of what it started."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with trio.CancelScope(shield=True):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    await stream.aclose()
+        self._stderr.close()
+
+    def processes(self) -> list[int]:
+        """It and what it started, where the system tells (Linux)."""
+        found, waiting = [], [self.pid]
+        while waiting:
+            pid = waiting.pop()
+            found.append(pid)
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                with suppress(OSError):
+                    waiting += [int(child) for child in children.read_text().split()]
+        return found
+
+    async def _line(self) -> bytes:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        while b"\n" not in self._buffer:
+            try:
+                piece = await self._process.stdout.receive_some(1 << 16)
+            except trio.ClosedResourceError:
+                raise await self._broken(Crashed, "was ended by the suite") from None
+            if not piece:
+                raise await self._broken(Crashed, "ended")
+            self._buffer += piece
+            if len(self._buffer) > LONGEST_LINE:
+                raise await self._broken(Garbage, f"wrote a line of more than {LONGEST_LINE} octets")
+        end = self._buffer.index(b"\n")
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line
+
+    async def _broken(self, kind: type[AdapterError], what: str) -> AdapterError:
+        """Ends the adapter; gives the error to raise, with all that is known."""
+        process, words = self._process, ""
+        if process is not None:
+            with trio.CancelScope(shield=True):
+                with trio.move_on_after(0.5 if kind is Crashed else 0):
+                    await process.wait()
+                what += _end_of(process.poll())
+                words = self._last_words()
+                await self.kill()
+        asked = f"\nit was asked: {self.last_request[:500]}" if self.last_request else ""
+        said = f"\nits standard error:\n{words}" if words else ""
+        return kind(f"the adapter {what}{asked}{said}")
+
+    def _last_words(self) -> str:
+        if self._stderr.closed:
+            return ""
+        self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, self._stderr.tell() - WORDS))
+        return self._stderr.read().decode(errors="replace").strip()
+
+
+def _end_of(code: int | None) -> str:
+    if code is None:
+        return ""
+    if code < 0:
+        with suppress(ValueError):
+            return f" (killed by {signal.Signals(-code).name})"
+    return f" (exit code {code})"

@@ -1,0 +1,330 @@
+"""Runs cases against one implementation: smoke first, then side by side on several processes of its adapter.
+
+A case's verdict is made here, and nowhere else. What a case does is in `conversation` and `hazards`.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trio
+
+from .adapter import Adapter, AdapterError, Crashed
+from .bench import ALONE_PORT, Bench, Case, Mismatch, NotRun, TooBusy, latency_to_tick
+from .model import Event, Json, Level, Peer, Problem, Result, Role, Verdict
+
+LONG_LANES = 28
+"""Adapters for cases that wait for seconds."""
+TRIES = 3
+"""How often a case that failed is run in all."""
+MOST_BUSY = 5
+"""How often a case is tried on a machine too busy to keep the suite's times."""
+PATIENCE = 5.0
+"""Seconds, at scale 1, within which what must come at once has to come."""
+
+
+class AdapterBroken(Exception):
+    """The adapter does not do what every adapter has to: no case can say anything about the implementation."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is to be tested: a row of peers.toml, or a command line."""
+
+    name: str
+    command: list[str]
+    cwd: Path | None = None
+    env: Mapping[str, str] | None = None
+
+    def adapter(self, is_alone: bool = False) -> Adapter:
+        command = [*_ALONE, *self.command] if is_alone else self.command
+        return Adapter(command, self.cwd, self.env)
+
+
+# A network of its own, in which one port is left to choose: a client that dials it is connected to itself.
+_ALONE = [
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--net",
+    sys.executable,
+    "-I",
+    "-c",
+    f"""
+import fcntl, os, socket, struct, sys
+with socket.socket() as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))
+with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as file:
+    file.write("{ALONE_PORT} {ALONE_PORT}")
+with socket.socket() as itself:
+    itself.connect(("127.0.0.1", {ALONE_PORT}))
+    assert itself.getsockname() == itself.getpeername()
+    itself.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+os.execvp(sys.argv[1], sys.argv[1:])
+""",
+]
+
+
+@dataclass
+class Smoke:
+    """What the smoke stage found."""
+
+    about: Json
+    tick: float
+    roles: list[Role]
+
+
+async def smoke(subject: Subject, patience: float) -> Smoke:
+    """Is this an adapter at all, and is a right exchange possible? Raises AdapterBroken."""
+    adapter = subject.adapter()
+    try:
+        await adapter.start()
+        return await _smoke(adapter, patience)
+    except AdapterError as error:
+        raise AdapterBroken(str(error)) from error
+    finally:
+        with trio.CancelScope(shield=True):
+            code = await adapter.close()
+        if code not in (0, None) and sys.exc_info()[0] is None:
+            raise AdapterBroken(f"the end of its input ends the adapter with exit code {code}, expected 0")
+
+
+async def _ask(adapter: Adapter, request: Json, patience: float, *definitions: str) -> Json:
+    await adapter.ask(request)
+    with trio.move_on_after(patience):
+        return await adapter.answer(*definitions)
+    raise await adapter.hang(patience)
+
+
+async def _smoke(adapter: Adapter, patience: float) -> Smoke:
+    about = await _ask(adapter, {"op": "about"}, 2 * patience, "answer-about")
+    supports = set(about["supports"])
+    await adapter.ask({"op": "dance"}, is_in_contract=False)
+    with trio.move_on_after(patience) as scope:
+        answer = await adapter.answer("unsupported", "answer")
+    if scope.cancelled_caught:
+        raise await adapter.hang(patience)
+    if answer != {"unsupported": True}:
+        raise AdapterBroken(
+            f"the adapter answers an op that does not exist by {answer}, expected {{'unsupported': true}}"
+        )
+    roles: list[Role] = []
+    if "send" in supports:
+        roles.append("server")
+    if "receive" in supports:
+        roles.append("client")
+    vias = [via for via in ("tcp6", "tcp4", "unix") if via in supports]
+    if not roles and "pack" not in supports:
+        raise AdapterBroken(f"the adapter supports {sorted(supports)}: neither send nor receive nor pack")
+    if roles and not vias:
+        raise AdapterBroken(f"the adapter supports {sorted(supports)}: no transport (tcp6, tcp4, unix)")
+    took = []
+    for role in roles:
+        for via in vias:
+            case = Case(f"smoke/{role}@{via}", "", "MUST", role, via, "one right exchange", _exchange(role))
+            for _ in range(2):
+                start = trio.current_time()
+                outcome = await _attempt(case, adapter, 0.02, patience, 0)
+                took.append(trio.current_time() - start)
+                if outcome.error is not None:
+                    raise AdapterBroken(
+                        f"one right exchange over {via}, the implementation being the {role}, fails: {outcome.words}"
+                    )
+    return Smoke(about, latency_to_tick(2 * sorted(took)[len(took) // 2]) if took else 0.003, roles)
+
+
+def _exchange(role: str) -> Callable[[Bench], Awaitable[None]]:
+    async def run(bench: Bench) -> None:
+        await bench.exchange(role)
+
+    return run
+
+
+@dataclass
+class Outcome:
+    """How one attempt came out: `error` is None if it passed."""
+
+    events: list[Event]
+    error: Exception | None
+    seconds: float
+
+    @property
+    def words(self) -> str:
+        if isinstance(self.error, Mismatch):
+            return f"got {self.error.problem.got}, expected {self.error.problem.expected}"
+        return str(self.error)
+
+
+async def _attempt(case: Case, adapter: Adapter, tick: float, patience: float, seed: int) -> Outcome:
+    """Runs a case once. Afterwards the adapter is idle, or not running."""
+    start = trio.current_time()
+    error: Exception | None = None
+    with tempfile.TemporaryDirectory(prefix="kcom5-") as folder:
+        async with trio.open_nursery() as nursery:
+            bench = Bench(case, adapter, nursery, Path(folder), tick, patience, seed)
+            try:
+                await case.run(bench)
+            except (Mismatch, NotRun, TooBusy, AdapterError) as failure:
+                error = failure
+            except OSError as failure:
+                error = Mismatch(
+                    Problem(case.rule, case.level, "wire", f"a broken connection ({failure.strerror})", "that it holds")
+                )
+            seconds = trio.current_time() - start
+            bench.close()
+            # What is under way ends now that the suite's side is gone; what does not is ended.
+            with trio.move_on_after(min(1.0, patience)):
+                for call in bench.calls:
+                    await call.ended.wait()
+            if any(not call.ended.is_set() for call in bench.calls):
+                await adapter.kill()
+            for call in bench.calls:
+                if call.error is not None and error is None:
+                    error = call.error
+            nursery.cancel_scope.cancel()
+    return Outcome(bench.events, error, seconds)
+
+
+@dataclass
+class Runner:
+    """Runs cases against one implementation."""
+
+    subject: Subject
+    smoke: Smoke
+    seed: int
+    scale: float
+    """Of every patience: for slow machines and slow implementations."""
+    jobs: int
+    report: Callable[[Result], None]
+    results: list[Result] = field(default_factory=list)
+
+    @property
+    def peer(self) -> Peer:
+        return Peer(self.subject.name, self.subject.command, self.smoke.about, self.smoke.tick)
+
+    async def run(self, cases: list[Case]) -> None:
+        """Runs all; each result is given to `report` as it comes."""
+        supports = set(self.smoke.about["supports"])
+        todo = []
+        for case in cases:
+            if missing := sorted(case.needs - supports):
+                self._done(self._result(case, Verdict.UNSUPPORTED, reason=f"it does not support {', '.join(missing)}"))
+            else:
+                todo.append(case)
+        random.Random(self.seed).shuffle(todo)
+        long = [case for case in todo if case.is_long]
+        short = [case for case in todo if not case.is_long]
+        locks = {case.lock: trio.Lock() for case in todo if case.lock}
+        async with trio.open_nursery() as nursery:
+            for queue, lanes in ((long, LONG_LANES), (short, self.jobs)):
+                queue.reverse()
+                for _ in range(min(lanes, len(queue))):
+                    nursery.start_soon(self._lane, queue, locks)
+
+    async def _lane(self, queue: list[Case], locks: dict[str, trio.Lock]) -> None:
+        """One adapter, from case to case."""
+        adapters: dict[bool, Adapter] = {}
+        try:
+            while queue:
+                case = queue.pop()
+                if case.lock:
+                    async with locks[case.lock]:
+                        await self._case(case, adapters)
+                else:
+                    await self._case(case, adapters)
+        finally:
+            with trio.CancelScope(shield=True):
+                for adapter in adapters.values():
+                    if adapter.is_running:
+                        await adapter.close()
+
+    async def _adapter(self, adapters: dict[bool, Adapter], is_alone: bool) -> Adapter:
+        adapter = adapters.get(is_alone)
+        if adapter is None or not adapter.is_running:
+            adapter = adapters[is_alone] = self.subject.adapter(is_alone)
+            await adapter.start()
+        return adapter
+
+    async def _case(self, case: Case, adapters: dict[bool, Adapter]) -> None:
+        """Tries a case; one that fails is tried again, to tell a failure from a race."""
+        outcome = await self._once(case, adapters)
+        if isinstance(outcome.error, NotRun):
+            self._done(self._result(case, Verdict.NOT_RUN, reason=str(outcome.error)))
+        elif outcome.error is None:
+            self._done(self._result(case, Verdict.PASS, outcome))
+        else:
+            others = [await self._once(case, adapters) for _ in range(TRIES - 1)]
+            failed = [other for other in (outcome, *others) if isinstance(other.error, (Mismatch, AdapterError))]
+            result = self._result(case, _verdict(failed), failed[0])
+            result.failed, result.tried = len(failed), TRIES
+            self._done(result)
+
+    async def _once(self, case: Case, adapters: dict[bool, Adapter]) -> Outcome:
+        """One attempt, on a machine that lets the suite keep its times."""
+        for _ in range(MOST_BUSY):
+            try:
+                adapter = await self._adapter(adapters, case.is_alone)
+            except AdapterError as error:
+                return Outcome([], error, 0)
+            if case.is_alone and not await _can_be_alone(adapter):
+                return Outcome([], NotRun("no network of its own is to be had here (unshare --net)"), 0)
+            outcome = await _attempt(case, adapter, self.smoke.tick, self.scale * PATIENCE, self.seed)
+            if outcome.error is None and case.is_hostile and adapter.is_running:
+                outcome = await self._still_serves(case, adapter, outcome)
+            if not isinstance(outcome.error, TooBusy):
+                return outcome
+        return Outcome([], NotRun(f"the machine was too busy to keep the times, {MOST_BUSY} times"), 0)
+
+    async def _still_serves(self, case: Case, adapter: Adapter, outcome: Outcome) -> Outcome:
+        after = Case(case.id, "close.residue", "MUST", case.role, case.via, case.note, _exchange(case.role))
+        then = await _attempt(after, adapter, self.smoke.tick, self.scale * PATIENCE, self.seed)
+        if then.error is None:
+            return outcome
+        problem = Problem("close.residue", "MUST", "residue", f"afterwards: {then.words}", "that it serves again")
+        then.error = then.error if isinstance(then.error, AdapterError) else Mismatch(problem)
+        return then
+
+    def _result(self, case: Case, verdict: Verdict, outcome: Outcome | None = None, reason: str = "") -> Result:
+        result = Result(
+            case.id, self.subject.name, case.rule, case.level, case.role, case.via, case.note, verdict, reason=reason
+        )
+        if outcome is not None:
+            result.seconds = outcome.seconds
+            if outcome.error is not None:
+                result.problems = [_problem(case, outcome.error)]
+                result.level = result.problems[0].level
+                result.events = outcome.events
+        return result
+
+    def _done(self, result: Result) -> None:
+        self.results.append(result)
+        self.report(result)
+
+
+def _verdict(failed: list[Outcome]) -> Verdict:
+    if len(failed) < TRIES:
+        return Verdict.FLAKY
+    return Verdict.CRASHED if isinstance(failed[0].error, Crashed) else Verdict.FAIL
+
+
+def _problem(case: Case, error: Exception) -> Problem:
+    if isinstance(error, Mismatch):
+        return error.problem
+    level: Level = "MUST"
+    return Problem(case.rule, level, "adapter", str(error), "an answer to every request")
+
+
+async def _can_be_alone(adapter: Adapter) -> bool:
+    """Whether the adapter in a network of its own came to life."""
+    with suppress(AdapterError), trio.move_on_after(10):
+        await adapter.ask({"op": "about"})
+        await adapter.answer("answer-about")
+        return True
+    await adapter.kill()
+    return False
