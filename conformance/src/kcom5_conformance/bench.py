@@ -47,6 +47,10 @@ class NotRun(Exception):
     """This cannot be tried here; the text says why."""
 
 
+class Unsupported(Exception):
+    """The implementation turned out not to have what this asks about; the text says what."""
+
+
 class TooBusy(Exception):
     """The machine did not let the suite keep its own times: nothing is said about the implementation."""
 

@@ -38,6 +38,14 @@ def main() -> None:
         if result.verdict.has_failed:
             problem = result.problems[0]
             rules[problem.rule] += 1
-            print(result.id, result.verdict.value, f"{result.failed}/{result.tried}", problem.rule, problem.got, "|", problem.expected)
+            print(
+                result.id,
+                result.verdict.value,
+                f"{result.failed}/{result.tried}",
+                problem.rule,
+                problem.got,
+                "|",
+                problem.expected,
+            )
     print("caught by", json.dumps(rules))
     sys.exit(1 if rules else 0)

@@ -16,7 +16,7 @@ from pathlib import Path
 import trio
 
 from .adapter import Adapter, AdapterError, Crashed
-from .bench import ALONE_PORT, Bench, Case, Mismatch, NotRun, TooBusy, latency_to_tick
+from .bench import ALONE_PORT, Bench, Case, Mismatch, NotRun, TooBusy, Unsupported, latency_to_tick
 from .model import Event, Json, Level, Peer, Problem, Result, Role, Verdict
 
 LONG_LANES = 28
@@ -170,7 +170,7 @@ async def _attempt(case: Case, adapter: Adapter, tick: float, patience: float, s
             bench = Bench(case, adapter, nursery, Path(folder), tick, patience, seed)
             try:
                 await case.run(bench)
-            except (Mismatch, NotRun, TooBusy, AdapterError) as failure:
+            except (Mismatch, NotRun, TooBusy, Unsupported, AdapterError) as failure:
                 error = failure
             except OSError as failure:
                 error = Mismatch(
@@ -256,6 +256,8 @@ class Runner:
         outcome = await self._once(case, adapters)
         if isinstance(outcome.error, NotRun):
             self._done(self._result(case, Verdict.NOT_RUN, reason=str(outcome.error)))
+        elif isinstance(outcome.error, Unsupported):
+            self._done(self._result(case, Verdict.UNSUPPORTED, reason=str(outcome.error)))
         elif outcome.error is None:
             self._done(self._result(case, Verdict.PASS, outcome))
         else:

@@ -27,7 +27,7 @@ MAY_USE: dict[str, set[str]] = {
     "aio": {"body", "client", "server", "stream"},
     "__init__": {"address", "client", "errors", "exchange", "server"},
     # layer 4
-    "cli": {"__init__", "body", "wire"},
+    "cli": {"__init__", "body", "stream", "wire"},
     "__main__": {"cli"},
 }
 CORE = ("errors", "address", "wire", "exchange")

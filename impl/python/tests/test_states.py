@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import mmap
 import re
+from collections.abc import Callable
 
 import pytest
 from vectors import NONCE, ROOT
 
-from kcom5 import KcomError
+from kcom5 import KcomError, Limits, pack, unpack
 from kcom5.errors import ERRORS
 from kcom5.exchange import CLIENT_TABLE, EVENTS, SERVER_TABLE, ClientExchange, ServerExchange, Table
 
@@ -83,6 +84,112 @@ def test_an_error_says_its_name_and_what_was_seen() -> None:
     assert str(error) == "timeout: silence"
     assert error.detail == "silence"
     assert isinstance(error, TimeoutError)
+
+
+def server_in(state: str) -> ServerExchange:
+    server = ServerExchange("", 0)
+    server.state = state
+    return server
+
+
+def client_after(octets: bytes, limits: Limits | None = None, *, echo: bytes = b"KCOM5abc") -> ClientExchange:
+    """A client that has taken an echo and these octets."""
+    client = ClientExchange(b"abc", limits)
+    client.on("connected")
+    client.feed(echo + octets)
+    return client
+
+
+def client_in_data(length: int, come: int) -> ClientExchange:
+    client = client_after(bytes(4) + length.to_bytes(8, "little"))
+    client.arrived(come)
+    return client
+
+
+DETAILS: dict[str, tuple[Callable[[], object], str]] = {
+    "port": (lambda: pack(65536, b"\0"), "got port 65536, expected 1 to 65535"),
+    "key": (lambda: pack(1, bytes(5)), "got a key of 5 octets, expected a number of them that divides 48"),
+    "address-port": (
+        lambda: unpack("65536.00"),
+        "port, offset 0: got 5 characters, expected a number from 1 to 65535",
+    ),
+    "address-group": (
+        lambda: unpack("13600.00.0g0"),
+        "key, group 2, offset 9: got 3 characters, expected two hexadecimal digits",
+    ),
+    "address-groups": (
+        lambda: unpack("13600.00.00.00.00.00"),
+        "key: got 5 groups, expected a number of them that divides 48",
+    ),
+    "message-not-utf8": (
+        lambda: ServerExchange(b"ab\xff", 0),
+        "the message's octet at offset 2 of 3: invalid start byte, expected UTF-8",
+    ),
+    "hello": (
+        lambda: server_in("hello").feed(b'KC\x1b["\\ \xffmore'),
+        r'octet 3 of the hello: got "KC\x1b[\x22\x5c \xff", expected "KCOM5" and 3 octets (hello, after 3 octets)',
+    ),
+    "hello-and-more": (
+        lambda: server_in("hello").feed(b"KCOM5abcd"),
+        "got more than 8 octets, expected the hello alone (hello, after 9 octets)",
+    ),
+    "hello-cut": (lambda: server_in("hello").on("end"), "the peer closed, got 0 of 8 octets (hello, after 0 octets)"),
+    "nobody": (lambda: server_in("listening").on("timeout", "silence"), "silence (listening, after 0 octets)"),
+    "echo": (
+        lambda: client_after(b"", echo=b"KCOM5ax"),
+        'octet 7 of the echo: got "KCOM5ax", expected "KCOM5abc" (echo, after 7 octets)',
+    ),
+    "echo-cut": (
+        lambda: client_after(b"", echo=b"KCO").on("reset"),
+        "the peer reset the connection, got 3 of 8 octets (echo, after 3 octets)",
+    ),
+    "message-length-cut": (
+        lambda: client_after(b"\3").on("end"),
+        "the peer closed, got 1 of 4 octets (message-length, after 9 octets)",
+    ),
+    "message-cut": (
+        lambda: client_after(b"\3\0\0\0ab").on("end"),
+        "the peer closed, got 2 of 3 octets (message, after 14 octets)",
+    ),
+    "data-length-cut": (
+        lambda: client_after(bytes(9)).on("timeout", "silence"),
+        "silence, got 5 of 8 octets (data-length, after 17 octets)",
+    ),
+    "data-cut": (lambda: client_in_data(7, 3).on("end"), "the peer closed, got 3 of 7 octets (data, after 23 octets)"),
+    "malformed-message": (
+        lambda: client_after(b"\4\0\0\0ab\xe2\x28"),
+        "the message's octet at offset 2 of 4: invalid continuation byte, expected UTF-8 (message, after 16 octets)",
+    ),
+    "message-over": (
+        lambda: client_after(b"\6\0\0\0", Limits(message=5)),
+        "got a declaration of 6 octets of message, expected at most 5 (the limit) (message-length, after 12 octets)",
+    ),
+    "data-over": (
+        lambda: client_after(bytes(4) + b"\6" + bytes(7), Limits(data=5)),
+        "got a declaration of 6 octets of data, expected at most 5 (the limit) (data-length, after 20 octets)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("act", "detail"), DETAILS.values(), ids=DETAILS)
+def test_the_detail_says_what_came_and_what_was_expected(act: Callable[[], object], detail: str) -> None:
+    with pytest.raises(KcomError) as caught:
+        act()
+    assert caught.value.detail == detail
+
+
+def test_no_detail_repeats_what_may_be_secret() -> None:
+    secret = "deadbeef"
+    for text in (secret, f"{secret}.00", f"1.{secret}", f"1.{secret}.00", f"65536.{secret}", "1" + ".de.ad.be.ef" * 13):
+        with pytest.raises(ERRORS["invalid-address"]) as caught:
+            unpack(text)
+        assert not re.search("de.?ad", caught.value.detail), text
+    with pytest.raises(ERRORS["message-not-utf8"]) as caught:
+        ServerExchange(b"secret\xff", 0)
+    assert "secret" not in caught.value.detail
+    with pytest.raises(ERRORS["malformed-message"]) as caught:
+        client_after(b"\7\0\0\0secret\xff")
+    assert "secret" not in caught.value.detail
 
 
 def test_a_message_is_judged_by_its_length_before_its_form() -> None:

@@ -9,6 +9,7 @@ import hashlib
 import io
 import mmap
 import os
+import re
 import select
 import signal
 import socket
@@ -29,8 +30,9 @@ import vectors
 
 import kcom5
 from kcom5 import Client, Limits, Server, aio
-from kcom5.body import MemorySink
+from kcom5.body import FileSink, MemorySink
 from kcom5.deadline import Deadline
+from kcom5.stream import run
 
 HELLO = b"KCOM5abc"
 MIB = 1 << 20
@@ -444,6 +446,94 @@ def test_a_failure_leaves_the_file_as_it_was(pool: ThreadPoolExecutor, directory
     assert files_in(directory) == ["target"]
 
 
+def no_client_came(server: socket.socket) -> bool:
+    server.setblocking(False)
+    try:
+        server.accept()[0].close()
+    except BlockingIOError:
+        return True
+    return False
+
+
+UNWRITABLE = {
+    "no-directory": "missing/target",
+    "file-for-a-directory": "file/target",
+    "directory-for-a-file": "directory",
+    "not-permitted": "read-only/target",
+}
+
+
+@pytest.fixture(params=list(UNWRITABLE))
+def unwritable(request: pytest.FixtureRequest, directory: Path) -> Iterator[Path]:
+    """What cannot be opened for writing."""
+    (directory / "file").touch()
+    (directory / "directory").mkdir()
+    (directory / "read-only").mkdir(0o555)
+    directory.chmod(0o755)
+    user = os.geteuid()
+    if user == 0 and request.param == "not-permitted":
+        # Root may write everywhere; nobody may not.
+        os.seteuid(65534)
+    yield directory / UNWRITABLE[request.param]
+    os.seteuid(user)
+
+
+def receive_with_asyncio(port: int, target: Path) -> None:
+    asyncio.run(aio.Client(port=port, close=T).receive_file(target))
+
+
+def receive_with_threads(port: int, target: Path) -> None:
+    Client(port=port, close=T).receive_file(target)
+
+
+@pytest.mark.parametrize("receive", [receive_with_threads, receive_with_asyncio])
+def test_what_cannot_be_opened_costs_the_sender_nothing(
+    unwritable: Path, receive: Callable[[int, Path], object]
+) -> None:
+    with live.listen("tcp6") as server:
+        with pytest.raises(kcom5.Io, match=str(unwritable)):
+            receive(server.getsockname()[1], unwritable)
+        assert no_client_came(server)
+
+
+def test_a_wrong_port_is_found_before_the_file_is_made(directory: Path) -> None:
+    with pytest.raises(kcom5.InvalidPort):
+        Client(port=0).receive_file(directory / "missing" / "target")
+
+
+def test_the_file_is_opened_before_the_server_is_asked(pool: ThreadPoolExecutor, directory: Path) -> None:
+    with live.listen("tcp6") as server:
+        received = pool.submit(Client(port=server.getsockname()[1], close=T).receive_file, directory / "target")
+        with server.accept()[0] as connection:
+            assert [name.startswith(".kcom5-") for name in files_in(directory)] == [True]
+            connection.sendall(live.read(connection, 8) + frame(b"", b"abc"))
+            assert received.result(T) == 3
+    assert files_in(directory) == ["target"]
+
+
+def test_a_refused_or_silent_server_leaves_no_file(directory: Path) -> None:
+    with live.listen("tcp6") as server:
+        client = Client(port=server.getsockname()[1], close=1)
+        with pytest.raises(kcom5.Timeout):
+            client.receive_file(directory / "target")
+    with pytest.raises(kcom5.Refused):
+        client.receive_file(directory / "target")
+    assert files_in(directory) == []
+
+
+def test_what_was_opened_may_be_used_again_after_a_refusal(pool: ThreadPoolExecutor, directory: Path) -> None:
+    client = Client(path=directory / "socket", close=T)
+    with FileSink(directory / "target") as sink:
+        with pytest.raises(kcom5.Refused):
+            run(client.receive_into(sink))
+        with Server(path=directory / "socket", close=T).open() as listening:
+            sent = pool.submit(listening.send, b"abc")
+            assert run(client.receive_into(sink)) == 3
+            sent.result(T)
+    assert (directory / "target").read_bytes() == b"abc"
+    assert files_in(directory) == ["target"]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_is_io_and_the_sender_sees_a_reset(pool: ThreadPoolExecutor) -> None:
     port, end = raw_server(pool, frame(b"", b"abc"), then=end_of)
@@ -458,12 +548,13 @@ def test_a_full_disk_is_io_and_the_sender_sees_a_reset(pool: ThreadPoolExecutor)
 def test_memory_is_bounded_by_what_has_arrived() -> None:
     tracemalloc.start()
     try:
-        sink = MemorySink((1 << 64) - 1)
-        sink.put(bytes(1024))
-        assert len(sink.finish()) <= MIB
-        sink.put(bytes(5 * MIB))
-        assert len(sink.finish()) <= 10 * MIB
-        small = MemorySink(1000)
+        sink = MemorySink()
+        for size, most in ((1024, MIB), (5 * MIB, 10 * MIB)):
+            sink.begin((1 << 64) - 1)
+            sink.put(bytes(size))
+            assert size <= len(sink.finish()) <= most
+        small = MemorySink()
+        small.begin(1000)
         small.put(b"abc")
         assert tracemalloc.get_traced_memory()[1] < 16 * MIB
     finally:
@@ -598,17 +689,91 @@ def test_an_interrupted_sender_resets(pool: ThreadPoolExecutor, interrupt: Calla
     assert end.result(T) == "reset"
 
 
+@pytest.mark.parametrize("octets", [b"", frame(b"", DATA)[:MIB]], ids=["before-the-frame", "in-the-data"])
 def test_an_interrupted_receiver_resets_and_leaves_no_file(
-    pool: ThreadPoolExecutor, directory: Path, interrupt: Callable[[], None]
+    pool: ThreadPoolExecutor, directory: Path, octets: bytes
 ) -> None:
     def then(connection: socket.socket) -> str:
-        interrupt()
+        os.kill(os.getpid(), signal.SIGINT)
         return end_of(connection)
 
-    port, end = raw_server(pool, frame(b"", DATA)[:MIB], then=then)
-    with pytest.raises(Interrupt):
+    port, end = raw_server(pool, octets, then=then)
+    with pytest.raises(KeyboardInterrupt):
         Client(port=port, close=T).receive_file(directory / "target")
     assert end.result(T) == "reset"
+    assert files_in(directory) == []
+
+
+# ---- the program
+
+
+def program(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "kcom5", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(vectors.ROOT / "impl/python/src")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def end_of_program(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Its exit code, and the first line that it said."""
+    _, said = process.communicate(timeout=T)
+    return process.returncode, said.partition("\n")[0]
+
+
+# Not "not-permitted": another user may not be permitted to run this Python either.
+@pytest.mark.parametrize("unwritable", list(UNWRITABLE)[:3], indirect=True)
+@pytest.mark.parametrize("option", ["--output", "--message-file"])
+def test_what_the_program_cannot_open_costs_the_sender_nothing(unwritable: Path, option: str) -> None:
+    with live.listen("tcp6") as server:
+        code, said = end_of_program(program("receive", option, unwritable, "--port", server.getsockname()[1]))
+        assert code == 3
+        assert said.startswith(f"kcom5: error: io: {unwritable}: ")
+        assert no_client_came(server)
+
+
+def test_the_program_stores_data_and_message_before_it_closes(pool: ThreadPoolExecutor, directory: Path) -> None:
+    def seen(connection: socket.socket) -> tuple[bytes, bytes]:
+        assert connection.recv(1) == b""
+        return (directory / "data").read_bytes(), (directory / "message").read_bytes()
+
+    port, content = raw_server(pool, frame("é".encode(), DATA), then=seen)
+    receiver = program("receive", "-o", directory / "data", "--message-file", directory / "message", "--port", port)
+    assert content.result(T) == (DATA, "é".encode())
+    assert end_of_program(receiver)[0] == 0
+    assert files_in(directory) == ["data", "message"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_message_that_cannot_be_stored_delivers_nothing(pool: ThreadPoolExecutor, directory: Path) -> None:
+    port, end = raw_server(pool, frame(b"hi", b"abc"), then=end_of)
+    code, said = end_of_program(
+        program("receive", "-o", directory / "data", "--message-file", "/dev/full", "--port", port)
+    )
+    assert (code, said) == (3, f"kcom5: error: io: /dev/full: {os.strerror(errno.ENOSPC)}")
+    assert end.result(T) == "reset"
+    assert files_in(directory) == []
+
+
+@pytest.mark.parametrize("name", ["refused", "timeout", "interrupted"])
+def test_the_program_leaves_no_file_behind(directory: Path, name: str) -> None:
+    with live.listen("tcp6") as server:
+        port = server.getsockname()[1]
+        if name == "refused":
+            server.close()
+        timeout = 1 if name == "timeout" else int(T)
+        arguments = ["--message-file", directory / "message", "--wait", 0, "--timeout", timeout]
+        receiver = program("receive", "-o", directory / "data", "--port", port, *arguments)
+        if name == "interrupted":
+            with server.accept()[0] as connection:
+                live.read(connection, 8)
+                receiver.send_signal(signal.SIGINT)
+                assert end_of(connection) == "reset"
+        code, said = end_of_program(receiver)
+    assert (code, said.split(": ")[:3]) == (130 if name == "interrupted" else 3, ["kcom5", "error", name])
     assert files_in(directory) == []
 
 
@@ -755,6 +920,71 @@ def test_a_reader_that_drains_the_queue_slowly_is_waited_for(pool: ThreadPoolExe
         assert client.recv(1) == b""
         client.close()
         sent.result(T)
+
+
+CLIENTS: dict[str, tuple[bytes, int, str]] = {
+    "none": (b"", -1, "no client came within 1 s (listening, after 0 octets)"),
+    "silent": (b"KC", 0, "no whole hello within 1 s, got 2 of 8 octets (hello, after 2 octets)"),
+    "stalled": (HELLO, 8, r"the client took nothing for 1 s, sent \d+ of 67108884 octets (sending, after 8 octets)"),
+    "open": (
+        HELLO,
+        64 * MIB + 20,
+        "the client did not close within 1 s, sent 67108884 of 67108884 octets (confirming, after 8 octets)",
+    ),
+}
+"""What a client sends, how much it reads (-1: it does not come), and what the server says of it."""
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_server_says_what_it_waited_for_and_how_long(pool: ThreadPoolExecutor, name: str) -> None:
+    hello, reads, detail = CLIENTS[name]
+    with Server(port=0, close=1).open() as listening, live.raw_socket("tcp6") as client:
+        sent = pool.submit(listening.send, bytes(64 * MIB))
+        if reads >= 0:
+            client.connect(live.address("tcp6", listening.port))
+            client.sendall(hello)
+            live.read(client, reads)
+        with pytest.raises(kcom5.Unconfirmed if name == "open" else kcom5.Timeout) as caught:
+            sent.result(T)
+    pattern = re.escape(detail).replace(re.escape(r"\d+"), r"\d+")
+    assert re.fullmatch(pattern, caught.value.detail)
+
+
+def test_a_server_says_how_much_was_sent_before_a_reset(pool: ThreadPoolExecutor) -> None:
+    with Server(port=0, close=T).open() as listening:
+        sent = pool.submit(listening.send, bytes(64 * MIB))
+        with live.connect("tcp6", listening.port) as client:
+            client.sendall(HELLO)
+            live.read(client, 9)
+            live.reset(client)
+        with pytest.raises(kcom5.Unconfirmed, match=r", sent \d+ of 67108884 octets \(sending, after 8 octets\)"):
+            sent.result(T)
+
+
+@pytest.mark.parametrize(
+    ("octets", "detail"),
+    [
+        (b"", "the server sent nothing for 1 s, got 0 of 4 octets (message-length, after 8 octets)"),
+        (frame(b"hi", b"abc")[:-1], "the server sent nothing for 1 s, got 2 of 3 octets (data, after 24 octets)"),
+    ],
+)
+def test_a_client_says_what_it_waited_for_and_how_long(pool: ThreadPoolExecutor, octets: bytes, detail: str) -> None:
+    port, _ = raw_server(pool, octets, then=end_of)
+    with pytest.raises(kcom5.Timeout) as caught:
+        Client(port=port, close=1).receive()
+    assert caught.value.detail == detail
+
+
+def test_a_client_says_where_nobody_listens(directory: Path) -> None:
+    with live.listen("tcp6") as server:
+        port = server.getsockname()[1]
+    for client, name in (
+        (Client(port=port), f"[::1]:{port}"),
+        (Client(path=directory / "socket"), f"{directory}/socket"),
+    ):
+        with pytest.raises(kcom5.Refused) as caught:
+            client.receive()
+        assert caught.value.detail == f"nobody listens on {name} (connecting, after 0 octets)"
 
 
 @pytest.mark.parametrize("seconds", [0, -1, -1e300, 1e300, 1 << 70])

@@ -13,13 +13,14 @@ KEY_SIZE = 48
 MAX_PORT = 65535
 
 # [0-9] and not \d, fullmatch and not $: other scripts have digits too, and $ lets a line end pass.
-_FORM = re.compile(r"([1-9][0-9]{0,4})((?:\.[0-9A-Fa-f]{2}){1,48})")
+_PORT = re.compile("[1-9][0-9]{0,4}")
+_GROUP = re.compile("[0-9A-Fa-f]{2}")
 
 
 def check_port(port: int, lowest: int = 1) -> None:
     """Raise InvalidPort unless port is an integer from lowest to 65535."""
     if not isinstance(port, int) or not lowest <= port <= MAX_PORT:
-        raise InvalidPort(f"{port!r} is no number from {lowest} to {MAX_PORT}")
+        raise InvalidPort(f"got port {port!r}, expected {lowest} to {MAX_PORT}")
 
 
 def pack(port: int, key: bytes) -> str:
@@ -29,22 +30,25 @@ def pack(port: int, key: bytes) -> str:
     """
     check_port(port)
     if not key or KEY_SIZE % len(key):
-        raise InvalidKey(f"{len(key)} octets do not divide {KEY_SIZE}")
+        raise InvalidKey(f"got a key of {len(key)} octets, expected a number of them that divides {KEY_SIZE}")
     return f"{port}.{bytes(key).hex('.')}"
 
 
 def unpack(address: str) -> tuple[int, bytes]:
     """Return the port (1 to 65535) and the 48 octets of key of an address (`address.expand`).
 
-    Raises InvalidAddress for every other string (`address.reject`).
+    Raises InvalidAddress for every other string (`address.reject`). It says where, and repeats nothing: any part may
+    be of a key.
     """
-    form = _FORM.fullmatch(address)
-    if form is None:
-        # The text is not repeated: it may hold a key.
-        raise InvalidAddress("the text is not PORT.HH.HH and so on")
-    port, key = int(form[1]), bytes.fromhex(form[2].replace(".", ""))
-    if port > MAX_PORT:
-        raise InvalidAddress(f"the port is over {MAX_PORT}")
-    if KEY_SIZE % len(key):
-        raise InvalidAddress(f"{len(key)} groups do not divide {KEY_SIZE}")
-    return port, key * (KEY_SIZE // len(key))
+    port, *groups = address.split(".")
+    if not _PORT.fullmatch(port) or int(port) > MAX_PORT:
+        raise InvalidAddress(f"port, offset 0: got {len(port)} characters, expected a number from 1 to {MAX_PORT}")
+    at = len(port) + 1
+    for number, group in enumerate(groups, 1):
+        if not _GROUP.fullmatch(group):
+            got = f"got {len(group)} characters, expected two hexadecimal digits"
+            raise InvalidAddress(f"key, group {number}, offset {at}: {got}")
+        at += 3
+    if not groups or KEY_SIZE % len(groups):
+        raise InvalidAddress(f"key: got {len(groups)} groups, expected a number of them that divides {KEY_SIZE}")
+    return int(port), bytes.fromhex("".join(groups)) * (KEY_SIZE // len(groups))

@@ -30,6 +30,7 @@ _FIRST = 1 << 16
 
 _BINARY: int = getattr(os, "O_BINARY", 0)
 _R = TypeVar("_R")
+_S = TypeVar("_S")
 
 
 def reason(error: Exception) -> str:
@@ -125,7 +126,7 @@ class FileSource(Source):
 
     def _check(self, count: int) -> None:
         if count == 0:
-            raise Io(f"{self._name}: it became shorter while it was sent")
+            raise Io(f"{self._name}: it became shorter while it was sent, expected {self.size} octets")
 
     def _read(self, offset: int, size: int) -> bytes:
         with _as_io(self._name):
@@ -190,6 +191,10 @@ def _write_all(descriptor: int, octets: Data) -> None:
 class Sink(Generic[_R]):
     """Where data is put, and what the caller gets for it."""
 
+    def begin(self, size: int) -> None:
+        """So many octets will come."""
+        raise NotImplementedError
+
     def put(self, octets: bytes) -> None:
         """Take octets that came together with the head."""
         raise NotImplementedError
@@ -203,7 +208,14 @@ class Sink(Generic[_R]):
         raise NotImplementedError
 
     def discard(self) -> None:
-        """Leave nothing of what has come."""
+        """Leave nothing of what has come and was not delivered."""
+        raise NotImplementedError
+
+    def __enter__(self: _S) -> _S:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.discard()
 
 
 class MemorySink(Sink["bytearray | mmap.mmap"]):
@@ -215,10 +227,12 @@ class MemorySink(Sink["bytearray | mmap.mmap"]):
 
     _STEP = 1 << 20
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._used = 0
+    def __init__(self) -> None:
+        self._size = self._used = 0
         self._buffer: bytearray | mmap.mmap = bytearray()
+
+    def begin(self, size: int) -> None:
+        self._size = size
         if size > self._STEP and hasattr(mmap, "MADV_HUGEPAGE"):
             with _as_io("memory"):
                 # Private: a shared map cannot grow.
@@ -242,7 +256,8 @@ class MemorySink(Sink["bytearray | mmap.mmap"]):
         return count
 
     def finish(self) -> bytearray | mmap.mmap:
-        return self._buffer
+        buffer, self._buffer = self._buffer, bytearray()
+        return buffer
 
     def discard(self) -> None:
         if isinstance(self._buffer, mmap.mmap):
@@ -265,14 +280,16 @@ class MemorySink(Sink["bytearray | mmap.mmap"]):
                 self._buffer.madvise(mmap.MADV_HUGEPAGE)
 
 
-class FileSink(Sink[None]):
+class FileSink(Sink[int]):
     """A file that is there when it is complete, or not at all; or a pipe or a device, which is written to directly.
 
-    The octets go to a temporary file beside it, of mode 0600, which takes its name at the end.
+    The octets go to a temporary file beside it, of mode 0600, which takes its name at the end. Its number of octets is
+    what is delivered. Raises Io at once if the file cannot be opened.
     """
 
     def __init__(self, file: File) -> None:
         self._name = _name_of(file)
+        self._size = 0
         self._target = self._temporary = ""
         self._is_ours = False
         self._pipe: tuple[int, int] | None = None
@@ -291,6 +308,9 @@ class FileSink(Sink[None]):
             self.discard()
             raise
 
+    def begin(self, size: int) -> None:
+        self._size = size
+
     def put(self, octets: bytes) -> None:
         with _as_io(self._name):
             _write_all(self._descriptor, octets)
@@ -306,7 +326,7 @@ class FileSink(Sink[None]):
                 _write_all(self._descriptor, view[:count])
         return count
 
-    def finish(self) -> None:
+    def finish(self) -> int:
         with _as_io(self._name):
             self._close_pipe()
             if self._is_ours:
@@ -315,6 +335,7 @@ class FileSink(Sink[None]):
             if self._temporary:
                 os.replace(self._temporary, self._target)  # noqa: PTH105 (a str, as mkstemp gives it)
                 self._temporary = ""
+        return self._size
 
     def discard(self) -> None:
         self._close_pipe()

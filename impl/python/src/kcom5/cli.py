@@ -13,11 +13,13 @@ import re
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from types import FrameType
 from typing import Any, NoReturn
 
 from . import Client, InvalidAddress, InvalidKey, Io, KcomError, Refused, Server, __version__, pack, unpack
 from .body import FileSink, reason
+from .stream import run
 from .wire import MAX_MESSAGE
 
 HINTS = {
@@ -167,18 +169,18 @@ def _read_file(name: str, most: int) -> bytes:
         raise Io(f"{name}: {reason(error)}") from error
 
 
-def _address(source: str) -> int:
+def _address(source: str) -> tuple[int, bytes]:
     try:
         text = _read(source).decode()
-    except UnicodeDecodeError:
-        raise InvalidAddress("it is no text") from None
-    return unpack(text)[0]
+    except UnicodeDecodeError as error:
+        raise InvalidAddress(f"offset {error.start}: {error.reason}, expected text") from None
+    return unpack(text)
 
 
 def _key(octets: bytes) -> bytes:
     digits = b"".join(octets.split())
     if not re.fullmatch(rb"(?:[0-9A-Fa-f]{2})*", digits):
-        raise InvalidKey("the key is not written in pairs of hexadecimal digits")
+        raise InvalidKey(f"got {len(digits)} characters, expected pairs of hexadecimal digits")
     return bytes.fromhex(digits.decode())
 
 
@@ -189,7 +191,7 @@ def _settings(words: Words, options: argparse.Namespace) -> dict[str, Any]:
     """The fields that both ends have."""
     port = options.port
     if options.address is not None:
-        port = _address(options.address)
+        port, _ = _address(options.address)
     return {
         "port": 13600 if port is None else port,
         "ipv6": not options.ipv4,
@@ -219,25 +221,23 @@ def _send(words: Words, options: argparse.Namespace) -> None:
 
 def _receive(words: Words, options: argparse.Namespace) -> None:
     client = Client(**_settings(words, options))
-    # Opened before anybody is asked to send: what cannot be written is found out in time.
-    message = None if options.message_file is None else FileSink(options.message_file)
-    try:
-        received = _try_until(time.monotonic() + options.wait, client, 1 if options.output == "-" else options.output)
-        if message is not None:
-            message.put(client.msg.encode())
-            message.finish()
-    finally:
-        if message is not None:
-            message.discard()
+    client.check()
+    # Opened before anybody is asked to send, and once: what cannot be written is found out in time.
+    with ExitStack() as sinks:
+        data = sinks.enter_context(FileSink(1 if options.output == "-" else options.output))
+        message = None
+        if options.message_file is not None:
+            message = sinks.enter_context(FileSink(options.message_file))
+        received = _try_until(time.monotonic() + options.wait, client, data, message)
     words.say(f"received {received:,} octets" + (f", message {_quoted(client.msg)}" if client.msg else ""))
     words.tell(ok=True, received=received, message=client.msg)
 
 
-def _try_until(end: float, client: Client, file: int | str) -> int:
+def _try_until(end: float, client: Client, data: FileSink, message: FileSink | None) -> int:
     """Receive as soon as somebody listens."""
     while True:
         try:
-            return client.receive_file(file)
+            return run(client.receive_into(data, message))
         except Refused:
             if time.monotonic() >= end:
                 raise
@@ -257,11 +257,7 @@ def _pack(words: Words, options: argparse.Namespace) -> None:
 
 
 def _unpack(words: Words, options: argparse.Namespace) -> None:
-    try:
-        text = _read(options.source).decode()
-    except UnicodeDecodeError:
-        raise InvalidAddress("it is no text") from None
-    port, key = unpack(text)
+    port, key = _address(options.source)
     words.result(f"port {port}\nkey {key.hex()}\n", port=port, key=key.hex())
 
 

@@ -19,7 +19,7 @@ from .body import File, FileSink, MemorySink, Sink, reason
 from .deadline import Deadline
 from .errors import KcomError
 from .exchange import ClientExchange, Limits
-from .server import Path, check_path
+from .server import Path, name_of, place_of
 from .stream import READ, RESETS, WRITE, Steps, Stream, Wait, is_of_another_user, open_socket, run
 from .wire import NONCE_SIZE
 
@@ -58,29 +58,32 @@ class ClientSettings:
         self.limits = limits or Limits()
         self.progress = progress
 
-    def receive_steps(self) -> Steps[bytearray | mmap.mmap]:
-        """Receive into memory."""
-        return (yield from self._receive(MemorySink))
-
-    def receive_file_steps(self, file: File) -> Steps[int]:
-        """Receive into a file."""
-        size = 0
-
-        def sink(length: int) -> FileSink:
-            nonlocal size
-            size = length
-            return FileSink(file)
-
-        yield from self._receive(sink)
-        return size
-
-    def _receive(self, make_sink: Callable[[int], Sink[_R]]) -> Steps[_R]:
+    def check(self) -> None:
+        """Raise InvalidPort if the port is none."""
         if self.path is None:
             check_port(self.port)
+
+    def receive_steps(self) -> Steps[bytearray | mmap.mmap]:
+        """Receive into memory."""
+        with MemorySink() as sink:
+            return (yield from self.receive_into(sink))
+
+    def receive_file_steps(self, file: File) -> Steps[int]:
+        """Receive into a file, which is opened before anybody is asked to send."""
+        self.check()
+        with FileSink(file) as sink:
+            return (yield from self.receive_into(sink))
+
+    def receive_into(self, sink: Sink[_R], message: Sink[int] | None = None) -> Steps[_R]:
+        """Receive into what the caller has opened, and discards; the message too, if there is a sink for it.
+
+        Both are delivered before the connection is closed. After Refused it may be called again.
+        """
+        self.check()
         exchange = ClientExchange(os.urandom(NONCE_SIZE), self.limits)
         stream = yield from _connect(exchange, self)
         try:
-            result = yield from _Receiving(exchange, stream, self).steps(make_sink)
+            result = yield from _Receiving(exchange, stream, self).steps(sink, message)
         except BaseException:
             stream.abort()
             raise
@@ -91,13 +94,11 @@ class ClientSettings:
 
 def _connect(exchange: ClientExchange, settings: ClientSettings) -> Steps[Stream]:
     """Return a connection to the server, and to nobody else."""
-    place: str | tuple[str, int]
+    place = place_of(settings.path, settings.ipv6, settings.port)
+    name = name_of(place)
+    family = socket.AF_INET6 if settings.ipv6 else socket.AF_INET
     if settings.path is not None:
-        family, place = socket.AF_UNIX, check_path(settings.path)
-    elif settings.ipv6:
-        family, place = socket.AF_INET6, ("::1", settings.port)
-    else:
-        family, place = socket.AF_INET, ("127.0.0.1", settings.port)
+        family = socket.AF_UNIX
     deadline = Deadline(settings.close)
     while True:
         connection = open_socket(family)
@@ -105,7 +106,7 @@ def _connect(exchange: ClientExchange, settings: ClientSettings) -> Steps[Stream
             code = connection.connect_ex(place)
             while code in _PENDING and settings.path is None:
                 if deadline.has_passed():
-                    exchange.on("timeout", "it is not connected")
+                    exchange.on("timeout", f"not connected to {name} within {deadline}")
                 yield Wait(connection.fileno(), WRITE, deadline.left())
                 code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or connection.connect_ex(place)
             # One that was reset since was connected: the first read says so.
@@ -114,16 +115,16 @@ def _connect(exchange: ClientExchange, settings: ClientSettings) -> Steps[Stream
                 _check_peer(exchange, stream)
                 return stream
             if code in (errno.ECONNREFUSED, errno.ENOENT):
-                exchange.on("refused")
+                exchange.on("refused", f"nobody listens on {name}")
             # A full queue: the system gives up at once (AF_UNIX), or long after, but T is what counts.
             if code not in (errno.EAGAIN, errno.ETIMEDOUT):
-                exchange.on("failure", f"cannot connect to {place}: {os.strerror(code)}")
+                exchange.on("failure", f"cannot connect to {name}: {os.strerror(code)}")
             if deadline.has_passed():
-                exchange.on("timeout", "the listener's queue is full")
+                exchange.on("timeout", f"the listener's queue is full for {deadline} on {name}")
         except BaseException as error:
             connection.close()
             if isinstance(error, (OSError, ValueError)) and not isinstance(error, KcomError):
-                exchange.on("failure", f"cannot connect to {place}: {reason(error)}")
+                exchange.on("failure", f"cannot connect to {name}: {reason(error)}")
             raise
         connection.close()
         yield Wait(None, 0, deadline.left(_AGAIN))
@@ -140,7 +141,7 @@ def _check_peer(exchange: ClientExchange, stream: Stream) -> None:
     with suppress(OSError):
         is_self = connection.getsockname() == connection.getpeername()
     if is_self:
-        exchange.on("refused", "the connection is to itself")
+        exchange.on("refused", "the connection is to itself: nobody listens there")
 
 
 class _Receiving:
@@ -152,12 +153,16 @@ class _Receiving:
         self._progress = settings.progress
         self._deadline = Deadline(settings.close)
 
-    def steps(self, make_sink: Callable[[int], Sink[_R]]) -> Steps[_R]:
+    def steps(self, sink: Sink[_R], message: Sink[int] | None) -> Steps[_R]:
         try:
             self._exchange.on("connected")
             yield from self._write_hello()
             rest = yield from self._read_head()
-            return (yield from self._read_data(rest, make_sink))
+            yield from self._read_data(rest, sink)
+            if message is not None:
+                message.put(self._exchange.message.encode())
+                message.finish()
+            return sink.finish()
         except KcomError:
             raise
         except OSError as error:
@@ -182,35 +187,30 @@ class _Receiving:
                 yield from self._wait(READ)
                 continue
             if not octets:
-                exchange.on("end")
+                exchange.on("end", "the server closed")
             used = exchange.feed(octets)
             if exchange.state != "echo":
                 self._deadline.restart()
             if exchange.state in ("data", "done"):
                 return octets[used:]
 
-    def _read_data(self, rest: bytes, make_sink: Callable[[int], Sink[_R]]) -> Steps[_R]:
+    def _read_data(self, rest: bytes, sink: Sink[_R]) -> Steps[None]:
         exchange = self._exchange
-        sink = make_sink(exchange.data_length)
-        try:
-            first = rest[: exchange.data_left]
-            if first:
-                sink.put(first)
-                self._arrived(len(first))
-            while exchange.state == "data":
-                try:
-                    count = sink.take(self._stream.socket, exchange.data_left)
-                except BlockingIOError:
-                    yield from self._wait(READ)
-                    continue
-                if count == 0:
-                    exchange.on("end")
-                self._arrived(count)
-                yield None
-            return sink.finish()
-        except BaseException:
-            sink.discard()
-            raise
+        sink.begin(exchange.data_length)
+        first = rest[: exchange.data_left]
+        if first:
+            sink.put(first)
+            self._arrived(len(first))
+        while exchange.state == "data":
+            try:
+                count = sink.take(self._stream.socket, exchange.data_left)
+            except BlockingIOError:
+                yield from self._wait(READ)
+                continue
+            if count == 0:
+                exchange.on("end", "the server closed")
+            self._arrived(count)
+            yield None
 
     def _arrived(self, count: int) -> None:
         exchange = self._exchange
@@ -221,7 +221,8 @@ class _Receiving:
 
     def _wait(self, events: int) -> Steps[None]:
         if self._deadline.has_passed():
-            self._exchange.on("timeout", "the server is silent")
+            what = "no whole echo within" if self._exchange.state == "echo" else "the server sent nothing for"
+            self._exchange.on("timeout", f"{what} {self._deadline}")
         yield self._stream.wait(events, self._deadline.left())
 
 
@@ -252,6 +253,7 @@ class Client(ClientSettings):
         """Receive the data into a file, and return the number of octets. Memory does not depend on it.
 
         The file of this path is there, of mode 0600, when all has come, or is as it was before. Pipes, devices and
-        open files are written to as octets come. Raises as `receive` does; Io if it cannot be written.
+        open files are written to as octets come. Raises as `receive` does; Io if it cannot be written, and before it
+        connects if it cannot be opened.
         """
         return run(self.receive_file_steps(file))

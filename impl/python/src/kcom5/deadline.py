@@ -18,6 +18,10 @@ class Deadline:
         self._seconds = min(seconds, _AGES)
         self.restart()
 
+    def __str__(self) -> str:
+        """T, for people."""
+        return f"{self._seconds:g} s"
+
     def restart(self) -> None:
         """Begin T anew, as an octet of the frame does (`time.stall`)."""
         self._end = monotonic() + self._seconds if self._seconds > 0 else None

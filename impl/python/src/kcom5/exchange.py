@@ -21,6 +21,8 @@ from .wire import (
     encode_head,
     encode_message,
     first_difference,
+    not_utf8,
+    show,
 )
 
 Table = dict[str, dict[str, str]]
@@ -85,6 +87,10 @@ class _Exchange:
         self.state = next(iter(self.table))
         self.at = 0
         self.error: KcomError | None = None
+        # The field that is awaited, hello or echo first: the octets of it (not of data), where it began, and its size.
+        self._field = bytearray()
+        self._start = 0
+        self._size = HELLO_SIZE
 
     def on(self, event: str, detail: str = "") -> str:
         """Take an event and return the action that the table asks for, or "".
@@ -101,9 +107,11 @@ class _Exchange:
         if target not in ERRORS:
             self.state = target
             return action
-        where = f"{self.state}, after {self.at} octets"
+        detail = detail or EVENTS[event]
+        if event in ("end", "reset", "timeout") and "whole" in self.table[self.state]:
+            detail += f", got {self.at - self._start} of {self._size} octets"
+        self.error = ERRORS[target](f"{detail} ({self.state}, after {self.at} octets)")
         self.state = "failed"
-        self.error = ERRORS[target](f"{detail or EVENTS[event]} ({where})")
         raise self.error
 
 
@@ -119,13 +127,12 @@ class ServerExchange(_Exchange):
     def __init__(self, message: str | bytes | bytearray | memoryview, data_length: int) -> None:
         """Take what is to be sent. Raises MessageTooLong, MessageNotUtf8."""
         super().__init__()
-        self._hello = bytearray()
         self._head = encode_head(encode_message(message), data_length)
 
     @property
     def output(self) -> bytes:
         """Echo and frame up to its data: what is written before the data (`echo.exact`, `frame.order`)."""
-        return bytes(self._hello) + self._head
+        return bytes(self._field) + self._head
 
     def feed(self, octets: bytes | bytearray | memoryview) -> None:
         """Take octets of the client, all that have arrived.
@@ -136,13 +143,15 @@ class ServerExchange(_Exchange):
         if self.state != "hello":
             self.on("more")
             return
-        for octet in octets:
-            self.at += 1
-            if self.at > HELLO_SIZE:
-                self.on("wrong", "octets after the hello")
-            if self.at <= len(MAGIC) and octet != MAGIC[self.at - 1]:
-                self.on("wrong", f"octet {self.at} of the hello is {octet:02x}, not {MAGIC[self.at - 1]:02x}")
-            self._hello.append(octet)
+        self._field += octets
+        wrong = first_difference(self._field, MAGIC)
+        if wrong is not None:
+            self.at = wrong + 1
+            got = f"got {show(self._field[:HELLO_SIZE])}, expected {show(MAGIC)} and {NONCE_SIZE} octets"
+            self.on("wrong", f"octet {self.at} of the hello: {got}")
+        self.at = min(len(self._field), HELLO_SIZE + 1)
+        if self.at > HELLO_SIZE:
+            self.on("wrong", f"got more than {HELLO_SIZE} octets, expected the hello alone")
         self.on("whole" if self.at == HELLO_SIZE else "more")
 
 
@@ -166,8 +175,6 @@ class ClientExchange(_Exchange):
         self.data_length = 0
         self.data_left = 0
         self._limits = limits or Limits()
-        self._field = bytearray()
-        self._size = HELLO_SIZE
 
     @property
     def needed(self) -> int:
@@ -189,8 +196,9 @@ class ClientExchange(_Exchange):
             if self.state == "echo":
                 wrong = first_difference(self._field, self.hello)
                 if wrong is not None:
-                    got, self.at = self._field[wrong], wrong + 1
-                    self.on("wrong", f"octet {self.at} of the echo is {got:02x}, not {self.hello[wrong]:02x}")
+                    self.at = wrong + 1
+                    got = f"got {show(self._field)}, expected {show(self.hello)}"
+                    self.on("wrong", f"octet {self.at} of the echo: {got}")
             if len(self._field) == self._size:
                 self._whole()
             else:
@@ -208,6 +216,7 @@ class ClientExchange(_Exchange):
     def _whole(self) -> None:
         """Take the field that is complete; begin the next one, which may be complete at once."""
         field, self._field = self._field, bytearray()
+        self._start = self.at
         if self.state == "echo":
             self._size = MESSAGE_LENGTH_SIZE
             self.on("whole")
@@ -219,17 +228,17 @@ class ClientExchange(_Exchange):
             try:
                 self.message = field.decode()
             except UnicodeDecodeError as error:
-                self.on("wrong", f"octet {error.start} of the message: {error.reason}")
+                self.on("wrong", not_utf8(error))
             self._size = DATA_LENGTH_SIZE
             self.on("whole")
         else:
             self.data_length = self._length("data", decode_length(field), self._limits.data)
-            self.data_left = self.data_length
+            self.data_left = self._size = self.data_length
             if self.data_left == 0:
                 self.arrived(0)
 
     def _length(self, what: str, declared: int, limit: int | None) -> int:
         if limit is not None and declared > limit:
-            self.on("over", f"{declared} octets of {what} are declared, the limit is {limit}")
+            self.on("over", f"got a declaration of {declared} octets of {what}, expected at most {limit} (the limit)")
         self.on("whole")
         return declared

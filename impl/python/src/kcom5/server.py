@@ -40,6 +40,25 @@ def check_path(path: Path) -> str:
     return text
 
 
+Place = str | tuple[str, int]
+"""Where a server listens, as the system takes it: a path, or a host and a port."""
+
+
+def place_of(path: Path | None, ipv6: bool, port: int) -> Place:
+    """Return what these fields select. Raises Io as `check_path` does."""
+    if path is not None:
+        return check_path(path)
+    return "::1" if ipv6 else "127.0.0.1", port
+
+
+def name_of(place: Place) -> str:
+    """Return a place as people write it."""
+    if isinstance(place, str):
+        return place
+    host, port = place
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class ServerSettings:
     """What a server is told: the fields, and no connection.
 
@@ -129,15 +148,16 @@ class Listener:
     def start(self) -> None:
         """Bind, listen and tell so. Raises InUse and Io."""
         settings = self._settings
+        place = place_of(settings.path, settings.ipv6, settings.port)
         try:
-            if settings.path is not None:
-                self._bind_path(check_path(settings.path))
+            if isinstance(place, str):
+                self._bind_path(place)
             else:
-                self._bind_port()
+                self._bind_port(place)
         except KcomError:
             raise
         except (OSError, ValueError) as error:
-            raise Io(f"cannot listen on {self.place}: {reason(error)}") from error
+            raise Io(f"cannot listen on {name_of(place)}: {reason(error)}") from error
         self._deadline = Deadline(settings.close)
         if settings.listening is not None:
             settings.listening(self.place)
@@ -182,22 +202,20 @@ class Listener:
             self._socket.close()
             self._socket = None
 
-    def _bind_port(self) -> None:
-        settings = self._settings
-        family, host = (socket.AF_INET6, "::1") if settings.ipv6 else (socket.AF_INET, "127.0.0.1")
-        self._socket = open_socket(family)
+    def _bind_port(self, address: tuple[str, int]) -> None:
+        self._socket = open_socket(socket.AF_INET6 if self._settings.ipv6 else socket.AF_INET)
         if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
             # POSIX: for TIME_WAIT (`listen.rebind`); two listeners do not share by it.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            self._socket.bind((host, settings.port))
+            self._socket.bind(address)
             self._socket.listen(1)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-            raise InUse(f"port {settings.port} of {host} is taken") from error
+            raise InUse(f"{name_of(address)} is taken") from error
         self.place = self._socket.getsockname()[1]
 
     def _bind_path(self, path: str) -> None:
@@ -230,7 +248,7 @@ class Listener:
                 break
             except (BlockingIOError, ConnectionAbortedError):
                 if self._deadline.has_passed():
-                    exchange.on("timeout", "no client came")
+                    exchange.on("timeout", f"no client came within {self._deadline}")
                 yield Wait(self._socket.fileno(), READ, self._deadline.left())
             except OSError as error:
                 exchange.on("failure", reason(error))
@@ -250,7 +268,7 @@ def _remove_stale(path: str) -> None:
     """Remove the socket file that nobody has open; raise InUse for any other (`unix.stale`)."""
     before = os.lstat(path)
     if not stat.S_ISSOCK(before.st_mode):
-        raise InUse(f"{path} is no socket")
+        raise InUse(f"{path}: there is a file that is no socket")
     # A datagram socket cannot reach a stream server, so it takes no client's place; the system says who is there.
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
         code = probe.connect_ex(path)
@@ -269,6 +287,8 @@ class _Sending:
         self._source = source
         self._settings = settings
         self._deadline = Deadline(settings.close)
+        # Octets of echo and frame: all of them, and those that the system took.
+        self._size = self._sent = 0
 
     def steps(self) -> Steps[None]:
         try:
@@ -279,8 +299,12 @@ class _Sending:
         except KcomError:
             raise
         except OSError as error:
-            self._exchange.on("reset" if error.errno in RESETS else "failure", reason(error))
+            self._exchange.on("reset" if error.errno in RESETS else "failure", self._with_count(reason(error)))
             raise
+
+    def _with_count(self, what: str) -> str:
+        """Say how much the system had taken of what is to be sent, once that has begun."""
+        return f"{what}, sent {self._sent} of {self._size} octets" if self._size else what
 
     def _read_hello(self) -> Steps[None]:
         exchange = self._exchange
@@ -289,9 +313,9 @@ class _Sending:
             if octets:
                 exchange.feed(octets)
             elif octets is not None:
-                exchange.on("end")
+                exchange.on("end", "the client closed")
             elif self._deadline.has_passed():
-                exchange.on("timeout", "the hello is not complete")
+                exchange.on("timeout", f"no whole hello within {self._deadline}")
             else:
                 yield self._stream.wait(READ, self._deadline.left())
 
@@ -300,14 +324,16 @@ class _Sending:
         exchange, stream, source = self._exchange, self._stream, self._source
         first = source.first()
         start = memoryview(exchange.output)
-        size, sent = len(start), 0
-        while sent < size + source.size:
+        size = len(start)
+        self._size = size + source.size
+        while self._sent < self._size:
+            sent = self._sent
             try:
                 count = stream.send(start[sent:], first) if sent < size else source.send(stream.socket, sent - size)
             except BlockingIOError:
                 yield from self._wait_to_write()
                 continue
-            sent += count
+            self._sent = sent = sent + count
             if sent >= HELLO_SIZE:
                 self._deadline.restart()
             if sent > size and self._settings.progress is not None:
@@ -320,7 +346,7 @@ class _Sending:
         if stream.has_drained():
             self._deadline.restart()
         if self._deadline.has_passed():
-            exchange.on("timeout", "the client takes nothing")
+            exchange.on("timeout", self._with_count(f"the client took nothing for {self._deadline}"))
         # An end that was seen would be there at once, again and again.
         events = WRITE | (READ if exchange.state == "sending" else 0)
         yield stream.wait(events, self._deadline.left(_LOOK))
@@ -349,7 +375,7 @@ class _Sending:
             if stream.has_drained():
                 self._deadline.restart()
             if exchange.state == "confirming" and self._deadline.has_passed():
-                exchange.on("timeout", "the client does not close")
+                exchange.on("timeout", self._with_count(f"the client did not close within {self._deadline}"))
             yield None if came else stream.wait(READ, self._deadline.left(_LOOK))
 
 

@@ -26,13 +26,23 @@ def encode_message(message: str | bytes | bytearray | memoryview) -> bytes:
     # A lone surrogate passes here so that the length is judged before the form, as for octets.
     octets = memoryview(message.encode("utf-8", "surrogatepass") if isinstance(message, str) else message)
     if octets.nbytes > MAX_MESSAGE:
-        raise MessageTooLong(f"the message has {octets.nbytes} octets, the most is {MAX_MESSAGE}")
+        raise MessageTooLong(f"got a message of {octets.nbytes} octets, expected at most {MAX_MESSAGE}")
     whole = bytes(octets)
     try:
         whole.decode()
     except UnicodeDecodeError as error:
-        raise MessageNotUtf8(f"octet {error.start} of the message: {error.reason}") from None
+        raise MessageNotUtf8(not_utf8(error)) from None
     return whole
+
+
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """Say where a message is ill-formed. Its octets are not repeated."""
+    return f"the message's octet at offset {error.start} of {len(error.object)}: {error.reason}, expected UTF-8"
+
+
+def show(octets: bytes | bytearray) -> str:
+    """Return octets in quotes, with an escape for each that is no printable ASCII."""
+    return '"' + "".join(chr(o) if 32 <= o < 127 and o not in b'"\\' else f"\\x{o:02x}" for o in octets) + '"'
 
 
 def encode_head(message: bytes, data_length: int) -> bytes:
