@@ -42,37 +42,41 @@ func fromReader(reader io.Reader) source {
 }
 
 // spool copies all of reader into a file without a name, from its start. A Read that is under way when ctx ends is not
-// waited for: nothing can interrupt it.
-func spool(ctx context.Context, reader io.Reader) (file *os.File, size int64, err error) {
-	file, err = os.CreateTemp("", "kcom5-*")
+// waited for: nothing can interrupt it. What its goroutine then still has is the reader and the closed file.
+func spool(ctx context.Context, reader io.Reader) (*os.File, int64, error) {
+	file, err := os.CreateTemp("", "kcom5-*")
 	if err != nil {
 		return nil, 0, err
 	}
 	os.Remove(file.Name()) // where an open file can be; elsewhere closeSpool does it
-	copied := make(chan error, 1)
+	type result struct {
+		size int64
+		err  error
+	}
+	ended := make(chan result, 1) // room for the one that nobody waits for
 	run := func() {
-		var err error
-		size, err = io.Copy(file, reader)
-		copied <- err
+		size, err := io.Copy(file, reader)
+		ended <- result{size, err}
 	}
 	if ctx.Done() == nil {
 		run()
 	} else {
 		go run()
 	}
+	var copied result
 	select {
-	case err = <-copied:
+	case copied = <-ended:
 	case <-ctx.Done():
-		err = ctx.Err()
+		copied.err = ctx.Err()
 	}
-	if err == nil {
-		_, err = file.Seek(0, io.SeekStart)
+	if copied.err == nil {
+		_, copied.err = file.Seek(0, io.SeekStart)
 	}
-	if err != nil {
+	if copied.err != nil {
 		closeSpool(file)
-		return nil, 0, err
+		return nil, 0, copied.err
 	}
-	return file, size, nil
+	return file, copied.size, nil
 }
 
 func closeSpool(file *os.File) {
@@ -91,17 +95,20 @@ type sink interface {
 
 type memorySink struct{ data []byte }
 
-// room grows with what has arrived (`limit.memory`): eightfold, since the octets that move are what costs.
+// room grows with what has arrived (`limit.memory`): to at most eight times that, by such steps that the last one is the
+// whole. What costs is the octets that move to new memory; so they are never more than a seventh of the whole.
 func (s *memorySink) room(left uint64) []byte {
-	have := len(s.data)
-	if have == cap(s.data) {
-		more := smaller(left, 64<<10)
-		if have > 0 {
-			more = smaller(left, 7*have)
+	have := uint64(len(s.data))
+	if len(s.data) == cap(s.data) {
+		size := have + left
+		for size > 64<<10 && size/8 > have {
+			size /= 8
 		}
-		s.data = append(make([]byte, 0, have+more), s.data...)
+		grown := make([]byte, size)
+		useHugePages(grown)
+		s.data = grown[:copy(grown, s.data)]
 	}
-	return s.data[have : have+smaller(left, cap(s.data)-have)]
+	return s.data[have:cap(s.data)]
 }
 
 func (s *memorySink) took(size int) error { s.data = s.data[:len(s.data)+size]; return nil }

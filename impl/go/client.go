@@ -53,7 +53,8 @@ func (c *Client) ReceiveContext(ctx context.Context) ([]byte, error) {
 }
 
 // ReceiveFile stores the data in a file of mode 0600, with constant memory: complete or not at all, and before the
-// server learns of success. A symbolic link is followed; what is there and no regular file is written to as it is.
+// server learns of success. It is made before the client connects: if it cannot be, that is ErrIO, and the server is left
+// to another client. A symbolic link is followed; what is there and no regular file is written to as it is.
 func (c *Client) ReceiveFile(ctx context.Context, name string) error {
 	if err := c.check(); err != nil {
 		return err
@@ -93,12 +94,12 @@ func (c *Client) receive(ctx context.Context, to sink) error {
 		if isOneOf(err, refused) {
 			exchange.On(core.Refused)
 		}
-		return failure(exchange, err)
+		return inSeconds(failure(exchange, err), c.Close)
 	}
 	receiving := receiving{newStream(ctx, conn), exchange, seconds(c.Close)}
 	if err := receiving.run(to, c.Progress); err != nil {
 		receiving.abort()
-		return err
+		return inSeconds(err, c.Close)
 	}
 	receiving.finish()
 	c.Msg = exchange.Message()

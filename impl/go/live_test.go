@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -185,8 +186,14 @@ func (c *conversation) ip() string {
 	return map[string]string{"tcp6": "::1", "tcp4": "127.0.0.1"}[c.via]
 }
 
+func fileExists(path string) bool { _, err := os.Stat(path); return err == nil }
+
 func (c *conversation) dial() (net.Conn, error) {
 	if c.via == "unix" {
+		if moved := c.path + "-moved"; fileExists(moved) {
+			defer os.Remove(moved)
+			return net.Dial("unix", moved)
+		}
 		return net.Dial("unix", c.path)
 	}
 	conn, err := net.Dial("tcp", c.address(c.ip()))
@@ -451,10 +458,10 @@ func (c *conversation) do(step vectors.Step) (err error) {
 			return statError
 		}
 		if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != step.Word {
-			err = errors.New(got)
+			return errors.New(got)
 		}
 	case "replace-file":
-		os.Remove(c.path) // if the server has not done so already
+		os.Rename(c.path, c.path+"-moved")
 		err = os.WriteFile(c.path, []byte("mine"), 0o600)
 	case "half-close":
 		err = c.conn.(interface{ CloseWrite() error }).CloseWrite()
@@ -510,6 +517,10 @@ func (c *conversation) judge() error {
 	}
 	if name != c.Outcome.Error || c.result.err != nil && failed == nil {
 		return fmt.Errorf("got %v, expected %q", c.result.err, c.Outcome.Error)
+	}
+	if bound := fmt.Sprintf("within %d s", c.timeout()); failed != nil && failed.Name == ErrTimeout &&
+		!strings.HasSuffix(failed.Detail, bound) {
+		return fmt.Errorf("%q does not end in %q", failed.Detail, bound)
 	}
 	if c.Role == "client" {
 		if name == "" && (c.result.message != c.Outcome.Message || !bytes.Equal(c.result.data, c.Outcome.Data(c.nonce))) {

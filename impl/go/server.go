@@ -184,12 +184,12 @@ func (s *Server) send(ctx context.Context, size uint64, next source) error {
 	exchange := core.NewServerExchange(s.Msg, size)
 	conn, err := open.accept(ctx)
 	if err != nil {
-		return failure(exchange, err)
+		return inSeconds(failure(exchange, err), s.Close)
 	}
 	serving := serving{newStream(ctx, conn), exchange, seconds(s.Close)}
 	if err := serving.run(size, next, s.Progress); err != nil {
 		serving.abort()
-		return err
+		return inSeconds(err, s.Close)
 	}
 	serving.finish()
 	return nil

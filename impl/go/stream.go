@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -187,6 +188,8 @@ var (
 	control func(network, address string, raw syscall.RawConn) error
 	// queued tells how many octets the peer's system has not yet acknowledged.
 	queued = func(net.Conn) (size int, known bool) { return 0, false }
+	// useHugePages asks for them, for memory that has not been used: taking small ones costs more than the octets do.
+	useHugePages = func([]byte) {}
 
 	inUse   = []syscall.Errno{syscall.EADDRINUSE}
 	refused = []syscall.Errno{syscall.ECONNREFUSED}
@@ -210,17 +213,27 @@ func isOneOf(err error, numbers []syscall.Errno) bool {
 	return false
 }
 
-// failure tells the exchange of an error of the system, and gives the exchange's failure with the system's own words.
+// failure tells the exchange of an error of the system, and gives the exchange's failure, with the system's own words
+// where they say more.
 func failure(exchange interface {
 	On(core.Event) core.Action
 	Err() error
 }, err error) error {
 	exchange.On(eventOf(err))
 	var failed *Error
-	if errors.As(exchange.Err(), &failed) && failed.Name == ErrIO {
-		return ioError(err)
+	if errors.As(exchange.Err(), &failed) && (failed.Name == ErrIO || failed.Name == ErrRefused) {
+		return &Error{Name: failed.Name, Detail: err.Error(), Cause: err}
 	}
 	return exchange.Err()
+}
+
+// inSeconds puts the length of T into the words of an exchange, which has no clock.
+func inSeconds(err error, close int) error {
+	var failed *Error
+	if errors.As(err, &failed) && (failed.Name == ErrTimeout || failed.Name == ErrUnconfirmed) {
+		failed.Detail = strings.Replace(failed.Detail, "within T", "within "+strconv.Itoa(close)+" s", 1)
+	}
+	return err
 }
 
 func ioError(cause error) error {

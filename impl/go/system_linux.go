@@ -36,6 +36,13 @@ func init() {
 		})
 		return size, known
 	}
+	useHugePages = func(memory []byte) {
+		const size = 2 << 20
+		at := int(-uintptr(unsafe.Pointer(&memory[0])) % size)
+		if whole := (len(memory) - at) / size * size; whole > 0 {
+			syscall.Madvise(memory[at:at+whole], syscall.MADV_HUGEPAGE)
+		}
+	}
 }
 
 // peerUser is the user at the other end of a Unix-domain connection.

@@ -93,7 +93,7 @@ func dialUnix(ctx context.Context, path string) (net.Conn, error) {
 	for {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 		if errors.Is(err, syscall.ENOENT) {
-			return nil, syscall.ECONNREFUSED
+			return nil, &os.PathError{Op: "connect", Path: path, Err: syscall.ECONNREFUSED}
 		}
 		if !errors.Is(err, syscall.EAGAIN) {
 			return conn, err

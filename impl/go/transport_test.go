@@ -94,6 +94,39 @@ func TestMemoryGoesToMemoryWithItsMessageAndProgress(t *testing.T) {
 	}
 }
 
+// (`limit.memory`)
+func TestMemoryGrowsWithWhatHasArrivedAndIsInTheEndOfTheRightSize(t *testing.T) {
+	for _, declared := range []uint64{1, 64 << 10, 64<<10 + 1, 1<<20 - 1, 4<<20 + 3, 1<<64 - 1} {
+		sink, moved := &memorySink{}, 0
+		for have := uint64(0); have < declared && have < 8<<20; {
+			before := cap(sink.data)
+			room := sink.room(declared - have)
+			most := 8*have + 8
+			if most < 64<<10 {
+				most = 64 << 10
+			}
+			if len(room) == 0 || uint64(len(room)) > declared-have || uint64(cap(sink.data)) > most {
+				t.Fatalf("%d of %d: room for %d, in %d", have, declared, len(room), cap(sink.data))
+			}
+			if cap(sink.data) != before {
+				moved += int(have)
+			}
+			size := smaller(uint64(len(room)), 99999)
+			for i := range room[:size] {
+				room[i] = byte((have + uint64(i)) % 251)
+			}
+			sink.took(size)
+			have += uint64(size)
+		}
+		if !bytes.Equal(sink.data, counter(len(sink.data))) {
+			t.Errorf("%d: other octets", declared)
+		}
+		if declared < 8<<20 && (uint64(cap(sink.data)) != declared || moved > int(declared/7)) {
+			t.Errorf("%d: %d are set aside, %d have moved", declared, cap(sink.data), moved)
+		}
+	}
+}
+
 func TestAFileGoesToAFile(t *testing.T) {
 	directory := t.TempDir()
 	source, target := filepath.Join(directory, "source"), filepath.Join(directory, "target")
@@ -440,7 +473,7 @@ func TestNothingIsLeftOfAnyOutcome(t *testing.T) {
 		all()
 	}
 	// A goroutine that has closed its channel may need a moment to be gone.
-	for i := 0; i < 1000 && runtime.NumGoroutine() > goroutines; i++ {
+	for end := time.Now().Add(patience); runtime.NumGoroutine() > goroutines && time.Now().Before(end); {
 		runtime.Gosched()
 	}
 	if now := runtime.NumGoroutine(); now > goroutines {

@@ -10,11 +10,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
 import kcom5
 
-SUPPORTS = ["pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file"]
+Json = dict[str, Any]
+SUPPORTS = ["pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message"]
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
-    place = {key: request[key] for key in ("port", "path", "close") if key in request}
+def octets_of(rule: Json) -> bytes:
+    if "hex" in rule:
+        return bytes.fromhex(rule["hex"])
+    unit = bytes(range(251)) if rule["fill"] == "counter251" else bytes.fromhex(rule["fill"])
+    size = int(rule["size"])
+    return (unit * -(-size // len(unit)))[:size]
+
+
+def answer(request: Json, client: kcom5.Client) -> Json:
+    place: Json = {key: request[key] for key in ("port", "path", "close") if key in request}
     match request:
         case {"op": "about"}:
             return {"name": "kcom5-python", "version": kcom5.__version__, "language": "python", "supports": SUPPORTS}
@@ -27,17 +36,12 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             message, data = request.get("message", ""), request.get("data", {"hex": ""})
             server = kcom5.Server(**place, ipv6=via == "tcp6")
             server.listening = lambda bound: print(json.dumps({"listening": bound}), flush=True)
-            server.msg = message if isinstance(message, str) else bytes.fromhex(message["hex"])
-            if "file" in data:
-                server.send_file(data["file"])
-            elif "hex" in data:
-                server.send(bytes.fromhex(data["hex"]))
-            else:
-                unit = bytes(range(251)) if data["fill"] == "counter251" else bytes.fromhex(data["fill"])
-                server.send((unit * (data["size"] // len(unit) + 1))[: data["size"]])
+            server.msg = message if isinstance(message, str) else octets_of(message)
+            server.send_file(data["file"]) if "file" in data else server.send(octets_of(data))
             return {"ok": True}
         case {"op": "receive", "via": "tcp4" | "tcp6" | "unix" as via}:
-            client = kcom5.Client(**place, ipv6=via == "tcp6", limits=kcom5.Limits(**request.get("limits", {})))
+            limits = kcom5.Limits(**request.get("limits", {}))
+            vars(client).update(place, ipv6=via == "tcp6", limits=limits, msg=request.get("message", ""))
             if "to" in request:
                 size, sha256 = client.receive_file(request["to"]["file"]), hashlib.sha256()
                 with Path(request["to"]["file"]).open("rb") as file:
@@ -53,8 +57,11 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 for line in sys.stdin:
+    request, client = json.loads(line), kcom5.Client()
     try:
-        result = answer(json.loads(line))
+        result = answer(request, client)
     except kcom5.KcomError as error:
         result = {"error": error.name, "detail": error.detail}
+        if "message" in request and request["op"] == "receive":
+            result["message"] = client.msg
     print(json.dumps(result), flush=True)

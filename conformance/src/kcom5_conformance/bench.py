@@ -75,6 +75,8 @@ class Case:
     """The implementation is to serve again afterwards, and that is tried."""
     lock: str = ""
     """Something of the machine that one case at a time may use."""
+    is_heavy: bool = False
+    """It takes more of the machine than a run may: it is run when it is named."""
     is_alone: bool = False
     """The adapter has to be in a network of its own, where the only free port is `ALONE_PORT`."""
 

@@ -1,51 +1,383 @@
-"""The command line: what is asked, and the exit code. What is found is made elsewhere."""
+"""The command line: what is asked, what is printed, and the exit code. What is found is made elsewhere."""
 
 from __future__ import annotations
 
+import argparse
+import os
+import platform
+import secrets
 import sys
+import traceback
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import trio
+from rich.console import Console
+
+from . import __version__, spec
+from .adapter import SuiteBroken
+from .errors import UsageError
+from .model import Result, Run, Verdict
+from .report import terminal
+from .runner import PATIENCE, AdapterBroken, Runner, Smoke, Subject, smoke
+from .selection import Selection, every_case, subjects
+
+AS_EXPECTED, NOT_AS_EXPECTED, USAGE, BROKEN_ADAPTER, BROKEN_SUITE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+LANGUAGES = ("python", "go", "cpp", "node", "rust", "java", "c")
 
 
-def main() -> None:
-    """To be replaced: runs a command line's adapter and prints what fails."""
-    import collections
-    import json
-    from fnmatch import fnmatch
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command and ends the process."""
+    given = sys.argv[1:] if arguments is None else arguments
+    sys.exit(run_command(given))
 
-    import trio
 
-    from . import conversation, data, hazards, runner, vectors
-
-    arguments = sys.argv[2:]
-    command = arguments[arguments.index("--") + 1 :]
-    patterns = arguments[: arguments.index("--")] or ["*"]
-    cases = [*conversation.cases(vectors.load(data.vectors_folder())), *hazards.cases()]
-    cases = [case for case in cases if any(fnmatch(case.id, pattern) for pattern in patterns)]
-
-    async def go() -> runner.Runner:
-        subject = runner.Subject("it", command)
-        run = runner.Runner(subject, await runner.smoke(subject, 5), 1, 1.0, 4, lambda result: None)
-        await run.run(cases)
-        return run
-
+def run_command(given: list[str]) -> int:
+    """Runs the command; its exit code."""
+    # All that follows `--` is the adapter's command.
+    at = given.index("--") if "--" in given else len(given)
+    options = _parser().parse_args(given[:at])
+    options.command, options.given = given[at + 1 :], given
+    if at < len(given) and not options.command:
+        return _complain("nothing follows --", "expected the adapter's command", USAGE)
     try:
-        run = trio.run(go)
-    except runner.AdapterBroken as error:
-        print("adapter broken:", error)
-        sys.exit(3)
-    print(collections.Counter(result.verdict.value for result in run.results))
-    rules = collections.Counter()
-    for result in run.results:
-        if result.verdict.has_failed:
-            problem = result.problems[0]
-            rules[problem.rule] += 1
-            print(
-                result.id,
-                result.verdict.value,
-                f"{result.failed}/{result.tried}",
-                problem.rule,
-                problem.got,
-                "|",
-                problem.expected,
-            )
-    print("caught by", json.dumps(rules))
-    sys.exit(1 if rules else 0)
+        code: int = options.act(options)
+        return code
+    except UsageError as error:
+        return _complain(str(error), error.hint, USAGE)
+    except AdapterBroken as error:
+        hint = "conformance/ADAPTER.md says what an adapter does; try it by hand with one line: {\"op\":\"about\"}"
+        return _complain(f"adapter broken: {error}", hint, BROKEN_ADAPTER)
+    except BaseException as error:
+        if _is_interrupt(error):
+            return _complain("interrupted", "", INTERRUPTED)
+        if isinstance(error, SystemExit):
+            raise
+        traceback.print_exc()
+        what = error if isinstance(error, SuiteBroken) else f"{type(error).__name__}"
+        return _complain(f"the suite itself is broken: {what}", "this is not your implementation's fault", BROKEN_SUITE)
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    if isinstance(error, KeyboardInterrupt):
+        return True
+    return any(_is_interrupt(inner) for inner in getattr(error, "exceptions", ()))
+
+
+def _complain(detail: str, hint: str, code: int) -> int:
+    print(f"kcom5-conformance: error: {detail}", file=sys.stderr)
+    if hint:
+        print(f"kcom5-conformance: hint: {hint}", file=sys.stderr)
+    return code
+
+
+# ---- the options
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kcom5-conformance",
+        description="Tests any implementation of KCOM5 through a small adapter.",
+        epilog="Exit codes: 0 as expected, 1 not as expected, 2 wrong use, 3 the adapter is broken, "
+        "4 the suite itself is broken.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, help_text: str, act: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        sub.set_defaults(act=act)
+        return sub
+
+    run = command("run", "test implementations, one by one", _run)
+    run.usage = "kcom5-conformance run [OPTIONS] [NAME...] | [OPTIONS] -- ADAPTER-COMMAND"
+    _subject_options(run)
+    _selection_options(run)
+    _run_options(run)
+    run.add_argument("--baseline", type=Path, metavar="FILE", help="known failures: the run fails if it differs")
+    run.add_argument("--matrix", action="store_true", help="then run every server with every client, too")
+
+    matrix = command("matrix", "run every server with every client", _matrix)
+    _subject_options(matrix)
+    _run_options(matrix)
+    matrix.add_argument("--case", action="append", default=[], metavar="PATTERN", help="cells by id, with * and ?")
+
+    listing = command("list", "show cases, with the rule that each shows", _list)
+    _selection_options(listing)
+
+    explain = command("explain", "say what a case or a rule is about", _explain)
+    explain.add_argument("name", metavar="CASE|RULE")
+
+    baseline = command("baseline", "write or repair the list of known failures", _baseline)
+    baseline.add_argument("how", choices=("write", "repair"))
+    baseline.add_argument("file", type=Path, metavar="FILE")
+    _subject_options(baseline)
+    _selection_options(baseline)
+    _run_options(baseline)
+
+    compare = command("compare", "show what changed between two JSON reports", _compare)
+    compare.add_argument("old", type=Path, metavar="OLD")
+    compare.add_argument("new", type=Path, metavar="NEW")
+
+    init = command("init", "write an adapter to start from", _init)
+    init.add_argument("--lang", required=True, choices=LANGUAGES, help="the language of your implementation")
+    init.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER", help="where (default: here)")
+
+    verify = command("verify", "judge a recorded exchange: a pcap, or octets", _verify)
+    verify.add_argument("file", type=Path, metavar="FILE")
+    return parser
+
+
+def _subject_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="implementations of the peers file (default: all)")
+    parser.add_argument(
+        "--peers", type=Path, default=Path("peers.toml"), metavar="FILE", help="the peers file (default: peers.toml)"
+    )
+
+
+def _selection_options(parser: argparse.ArgumentParser) -> None:
+    several = {"action": "append", "default": []}
+    parser.add_argument("--case", **several, metavar="PATTERN", help="cases by id, with * and ?")  # type: ignore[arg-type]
+    parser.add_argument("--rule", **several, metavar="PATTERN", help="cases of a rule, with * and ?")  # type: ignore[arg-type]
+    parser.add_argument("--role", **several, choices=("server", "client", "address"), help="of the implementation")  # type: ignore[arg-type]
+    parser.add_argument("--via", **several, choices=("tcp6", "tcp4", "unix"), help="over this transport")  # type: ignore[arg-type]
+    parser.add_argument("--level", **several, choices=("MUST", "SHOULD", "MAY"), help="of the rule")  # type: ignore[arg-type]
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--strict", action="store_true", help="a broken SHOULD fails the run, too")
+    parser.add_argument("--jobs", type=_positive, default=2 * (os.cpu_count() or 1), metavar="N",
+                        help="cases side by side, besides those that only wait (default: twice the processors)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=None, metavar="N", help="of the order and of random cuts")
+    parser.add_argument("--timeout-scale", type=_positive_float, default=1.0, metavar="X",
+                        help="be X times as patient, on a slow machine")  # fmt: skip
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write report.json, junit.xml and index.html there")
+    parser.add_argument("--capture", type=Path, metavar="DIR", help=argparse.SUPPRESS)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number above 0")
+    return int(text)
+
+
+def _positive_float(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < 1000:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number above 0 and below 1000")
+    return value
+
+
+# ---- running
+
+
+def _selection(options: argparse.Namespace) -> Selection:
+    return Selection(options.case, options.rule, options.role, options.via, options.level)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from . import baseline
+
+    known = baseline.read(options.baseline) if options.baseline else None
+    run = _perform(options, _selection(options), with_matrix=options.matrix)
+    if known is not None:
+        baseline.apply(run, known, selected={case.id for case in _selection(options).choose()})
+    return _finish(options, run)
+
+
+def _matrix(options: argparse.Namespace) -> int:
+    return _finish(options, _perform(options, None, with_matrix=True))
+
+
+def _baseline(options: argparse.Namespace) -> int:
+    from . import baseline
+
+    run = _perform(options, _selection(options), with_matrix=False)
+    if options.how == "write":
+        baseline.write(run, options.file)
+    else:
+        baseline.repair(run, options.file)
+    print(f"kcom5-conformance: wrote {options.file}", file=sys.stderr)
+    return AS_EXPECTED
+
+
+def _perform(options: argparse.Namespace, selection: Selection | None, *, with_matrix: bool) -> Run:
+    """Does the run that the options ask for."""
+    chosen = selection.choose() if selection is not None else []
+    tested = subjects(options.names, options.command, options.peers)
+    seed = options.seed if options.seed is not None else secrets.randbelow(1 << 31)
+    console = Console(stderr=True)
+    progress = terminal.Progress(console)
+    started, clock = datetime.now(timezone.utc), trio_clock()
+    run = Run(
+        suite=__version__,
+        command="",
+        started=started.isoformat(timespec="seconds"),
+        seconds=0,
+        seed=seed,
+        strict=options.strict,
+        machine=f"{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} processors",
+        peers=[],
+        rules=list(spec.rules()),
+        results=[],
+    )
+    from .selection import again
+
+    run.command = again(options.given)
+
+    async def perform() -> None:
+        smoked: dict[str, tuple[Subject, Smoke]] = {}
+        for subject in tested:
+            try:
+                smoked[subject.name] = (subject, await smoke(subject, PATIENCE * options.timeout_scale))
+            except AdapterBroken as error:
+                raise AdapterBroken(f"{subject.name}: {error}") from error
+        for subject, found in smoked.values():
+
+            def report(result: Result) -> None:
+                run.results.append(_told(result))
+                progress.advance(result)
+
+            runner = Runner(subject, found, seed, options.timeout_scale, options.jobs, report)
+            run.peers.append(runner.peer)
+            if chosen:
+                progress.start(subject.name, len(chosen))
+                await runner.run(chosen)
+                progress.finish()
+        if with_matrix:
+            await _run_matrix(options, smoked, seed, progress, run)
+
+    trio.run(perform)
+    run.seconds = trio_clock() - clock
+    return run
+
+
+async def _run_matrix(
+    options: argparse.Namespace,
+    smoked: dict[str, tuple[Subject, Smoke]],
+    seed: int,
+    progress: terminal.Progress,
+    run: Run,
+) -> None:
+    from fnmatch import fnmatchcase
+
+    from . import matrix
+
+    names = list(smoked)
+    chosen = list(matrix.cells(names, names))
+    patterns = options.case if options.act is _matrix else []
+    if patterns:
+        chosen = [cell for cell in chosen if any(fnmatchcase(cell.id, pattern) for pattern in patterns)]
+        if not chosen:
+            raise UsageError(f"no cell matches {', '.join(patterns)}", "an id is matrix/SERVER-to-CLIENT/SIZE/MANNER@VIA")
+    if options.capture:
+        options.capture.mkdir(parents=True, exist_ok=True)
+
+    def report(result: Result) -> None:
+        run.results.append(_told(result))
+        progress.advance(result)
+
+    progress.start("matrix", len(chosen))
+    await matrix.run(
+        smoked, chosen, options.jobs, PATIENCE * options.timeout_scale, seed, report, options.capture
+    )
+    progress.finish()
+
+
+def trio_clock() -> float:
+    """A clock that no one sets."""
+    import time
+
+    return time.monotonic()
+
+
+def _told(result: Result) -> Result:
+    """With the likely cause, which is the reports' business and none of the runner's."""
+    from . import diagnose
+
+    if result.verdict.has_failed:
+        result.cause = diagnose.cause_of(result)
+    return result
+
+
+def _finish(options: argparse.Namespace, run: Run) -> int:
+    """Reports, and the exit code."""
+    run.results.sort(key=lambda result: (result.peer, result.rule, result.id))
+    if options.report:
+        _write_reports(run, options.report)
+    terminal.print_summary(run, Console())
+    if options.report:
+        print(f"reports: {options.report}/index.html, report.json, junit.xml")
+    if all(result.verdict is Verdict.NOT_RUN for result in run.results):
+        return _complain("nothing could be tried", "the reasons are above", NOT_AS_EXPECTED)
+    return AS_EXPECTED if run.is_as_expected else NOT_AS_EXPECTED
+
+
+def _write_reports(run: Run, folder: Path) -> None:
+    from .report import html, json, junit
+
+    folder.mkdir(parents=True, exist_ok=True)
+    json.write_json(run, folder / "report.json")
+    junit.write_junit(run, folder / "junit.xml")
+    html.write_html(run, folder / "index.html")
+
+
+# ---- looking
+
+
+def _list(options: argparse.Namespace) -> int:
+    for case in _selection(options).choose():
+        print(f"{case.id}\t{case.level}\t{case.role}\t{case.note}")
+    return AS_EXPECTED
+
+
+def _explain(options: argparse.Namespace) -> int:
+    name = options.name
+    rules = {rule.name: rule for rule in spec.rules()}
+    found = [case for case in every_case() if name in (case.id, case.id.split("@")[0])]
+    if name not in rules and not found:
+        raise UsageError(f"no case and no rule is called {name!r}", "`kcom5-conformance list` shows all of them")
+    rule = rules[found[0].rule if found else name]
+    if found:
+        case = found[0]
+        print(f"{case.id.split('@')[0]}  ({case.level}, {case.role})")
+        print(f"  tries: {case.note}")
+        print(f"  over: {', '.join(one.via or 'the adapter alone' for one in found)}")
+        print()
+    print(f"{rule.name}  ({rule.level})")
+    print(f"  {rule.sentence}")
+    print(f"  where it is broken: {rule.effect}")
+    print(f"  {spec.link(rule.name)}")
+    if not found:
+        print()
+        print("shown by:")
+        for slug in dict.fromkeys(case.id.split("@")[0] for case in every_case() if case.rule == rule.name):
+            print(f"  {slug}")
+    return AS_EXPECTED
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from . import compare
+    from .report import json
+
+    return compare.show(json.read_json(options.old), json.read_json(options.new), Console())
+
+
+def _init(options: argparse.Namespace) -> int:
+    from . import init
+
+    for path in init.create(options.lang, options.folder):
+        print(path)
+    print()
+    print(init.next_steps(options.lang, options.folder))
+    return AS_EXPECTED
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from . import verify
+
+    return verify.show(options.file, Console())

@@ -184,8 +184,7 @@ class _Play:
         connection: Connection | None = None
         steps = list(vector.steps)
         if vector.setup != "nobody" and ("connect",) not in steps:
-            # The socket file is there until somebody is connected: what concerns it comes before.
-            steps.insert(1 if steps[0][0] in ("expect-mode", "replace-file") else 0, ("connect",))
+            steps.insert(0, ("connect",))
         for step in steps:
             connection = await self.step(step, connection, call)
         return call

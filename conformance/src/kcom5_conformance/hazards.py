@@ -12,6 +12,7 @@ import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -877,11 +878,9 @@ def _not_inherited(bench: Bench, before: dict[str, bool], pids: list[int], when:
 
 
 @hazard("message.too-long/four-gib", "server", "a length of 32 bits wraps to zero", ("tcp6",),
-        is_long=True, lock="memory")  # fmt: skip
+        is_long=True, is_heavy=True)  # fmt: skip
 async def _(bench: Bench) -> None:
-    from pathlib import Path
-
-    need = 20 << 30
+    need = 12 << 30
     lines = Path("/proc/meminfo").read_text().splitlines() if Path("/proc/meminfo").exists() else []
     free = sum(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
     if free < need:

@@ -100,21 +100,19 @@ void configure(kcom5::Options& end, const json& request) {
   if (request.contains("close")) end.close = number(request["close"]);
 }
 
-/// The data of a request, but for a file.
-Bytes data_of(const json& data) {
-  if (data.contains("hex")) return from_hex(data["hex"]);
-  const std::string fill = data.at("fill");
-  Bytes octets(data.at("size").get<std::size_t>());
-  const std::uint8_t same = fill == "counter251" ? std::uint8_t{0} : from_hex(fill).at(0);
-  for (std::size_t i = 0; i < octets.size(); ++i) {
-    octets[i] = fill == "counter251" ? static_cast<std::uint8_t>(i % 251) : same;
-  }
+/// Octets by digits, or by a size and what they are filled with.
+Bytes octets_of(const json& rule) {
+  if (rule.contains("hex")) return from_hex(rule["hex"]);
+  const std::string fill = rule.at("fill");
+  const bool counts = fill == "counter251";
+  Bytes octets(rule.at("size").get<std::size_t>(), counts ? std::uint8_t{0} : from_hex(fill).at(0));
+  for (std::size_t i = 0; counts && i < octets.size(); ++i) octets[i] = static_cast<std::uint8_t>(i % 251);
   return octets;
 }
 
 std::string message_of(const json& message) {
   if (message.is_string()) return message;
-  const Bytes octets = from_hex(message.at("hex"));
+  const Bytes octets = octets_of(message);
   return {octets.begin(), octets.end()};
 }
 
@@ -127,14 +125,14 @@ void send(const json& request) {
   if (data.contains("file")) {
     server.send_file(data["file"].get<std::string>());
   } else {
-    server.send(data_of(data));
+    server.send(octets_of(data));
   }
   answer({{"ok", true}});
 }
 
-void receive(const json& request) {
-  kcom5::Client client;
+void receive(const json& request, kcom5::Client& client) {
   configure(client, request);
+  client.msg = request.value("message", "");
   const json limits = request.value("limits", json::object());
   client.limits.message = limits.value("message", client.limits.message);
   client.limits.data = limits.value("data", client.limits.data);
@@ -149,13 +147,13 @@ void receive(const json& request) {
   answer({{"ok", true}, {"message", client.msg}, {"data", data}});
 }
 
-void serve(const json& request) {
+void serve(const json& request, kcom5::Client& client) {
   const std::string op = request.at("op");
   if (op == "about") {
     answer({{"name", "kcom5-cpp"},
             {"version", KCOM5_VERSION},
             {"language", "c++"},
-            {"supports", {"pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file"}}});
+            {"supports", {"pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message"}}});
   } else if (op == "pack") {
     answer({{"address", kcom5::pack(number(request.at("port")), from_hex(request.at("key")))}});
   } else if (op == "unpack") {
@@ -164,7 +162,7 @@ void serve(const json& request) {
   } else if (op == "send") {
     send(request);
   } else if (op == "receive") {
-    receive(request);
+    receive(request, client);
   } else {
     throw Unsupported{};
   }
@@ -174,12 +172,16 @@ void serve(const json& request) {
 
 int main() {
   for (std::string line; std::getline(std::cin, line);) {
+    const json request = json::parse(line);
+    kcom5::Client client;
     try {
-      serve(json::parse(line));
+      serve(request, client);
     } catch (const Unsupported&) {
       answer({{"unsupported", true}});
     } catch (const kcom5::Failure& failure) {
-      answer({{"error", kcom5::name(failure.error())}, {"detail", failure.detail()}});
+      json error{{"error", kcom5::name(failure.error())}, {"detail", failure.detail()}};
+      if (request["op"] == "receive" && request.contains("message")) error["message"] = client.msg;
+      answer(error);
     }
   }
 }

@@ -201,7 +201,7 @@ class Replay {
         ::stat(place_.path().c_str(), &status);
         if ((status.st_mode & 07777) != std::stoul(step.argument, nullptr, 8)) throw Unexpected{"the mode"};
       } else if (step.name == "replace-file") {
-        std::filesystem::remove(place_.path());
+        std::filesystem::rename(place_.path(), place_.path().string() + "-moved");
         std::ofstream{place_.path()} << "somebody else's";
       } else if (step.name == "connect") {
         last_act_ = connected_ = Clock::now();

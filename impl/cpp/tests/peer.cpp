@@ -37,7 +37,7 @@ Address address_of(const Place& place, const std::string& host) {
   if (place.is_unix()) {
     auto* const unix_address = reinterpret_cast<sockaddr_un*>(&address.storage);
     unix_address->sun_family = AF_UNIX;
-    place.path().string().copy(unix_address->sun_path, sizeof unix_address->sun_path - 1);
+    place.dialled().string().copy(unix_address->sun_path, sizeof unix_address->sun_path - 1);
     address.size = sizeof *unix_address;
   } else if (place.is_ipv6() && host.empty()) {
     auto* const ipv6 = reinterpret_cast<sockaddr_in6*>(&address.storage);

@@ -44,6 +44,11 @@ class Place {
   [[nodiscard]] bool is_unix() const { return via_ == "unix"; }
   [[nodiscard]] bool is_ipv6() const { return via_ == "tcp6"; }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  /// Where the socket file is now: it may have been moved away to `path` and `-moved`.
+  [[nodiscard]] std::filesystem::path dialled() const {
+    const auto moved = path_.string() + "-moved";
+    return std::filesystem::exists(moved) ? std::filesystem::path{moved} : path_;
+  }
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
 
   int port = 0;

@@ -2,214 +2,90 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
-	"strconv"
 
 	"kcom5"
 )
 
 type object map[string]any
 
-// request has every key of the contract; keysOf says which belong to an op.
-type request struct {
-	Op, Key, Address, Via, Path string
-	Port, Close                 *int
-	Message, Data               json.RawMessage
-	Limits                      *struct{ Message, Data *uint64 }
-	To                          *struct{ File *string }
-}
-
-var keysOf = map[string]string{
-	"about": "op", "pack": "op port key", "unpack": "op address",
-	"send": "op via port path close message data", "receive": "op via port path close limits to",
-}
-
-var unsupported = object{"unsupported": true}
-
 func main() {
-	requests := bufio.NewReader(os.Stdin)
-	for {
-		line, err := requests.ReadBytes('\n')
-		if err == io.EOF {
-			return
+	requests := json.NewDecoder(os.Stdin)
+	for line := json.RawMessage(nil); requests.Decode(&line) == nil; {
+		client := kcom5.NewClient()
+		answer, err := serve(line, client)
+		if failed := (*kcom5.Error)(nil); errors.As(err, &failed) {
+			answer = object{"error": failed.Name, "detail": failed.Detail, "message": client.Msg}
 		}
-		if err != nil || !json.Valid(line) {
-			os.Exit(1) // the suite's fault
-		}
-		say(answer(line))
+		say(answer)
 	}
 }
 
 func say(answer object) { json.NewEncoder(os.Stdout).Encode(answer) }
 
-func answer(line []byte) object {
-	var keys map[string]json.RawMessage
-	var r request
-	if json.Unmarshal(line, &keys) != nil || !decode(line, &r) || !hasOnly(keys, keysOf[r.Op]) {
-		return unsupported
-	}
-	switch r.Op {
-	case "about":
-		return object{"name": "kcom5-go", "version": kcom5.Version, "language": "go",
-			"supports": []string{"pack", "send", "receive", "tcp4", "tcp6", "unix"}}
-	case "pack":
-		key, err := hex.DecodeString(r.Key)
-		if err != nil || r.Port == nil {
-			return unsupported
+func serve(line []byte, client *kcom5.Client) (object, error) {
+	var r struct{ Op, Via, Key, Address, Message string }
+	var body struct { // a message is a string, or this
+		Message, Data, To struct {
+			Hex, Fill, File string
+			Size            int
 		}
-		address, err := kcom5.Pack(*r.Port, key)
-		return orFailure(object{"address": address}, err)
-	case "unpack":
-		port, key, err := kcom5.Unpack(r.Address)
-		return orFailure(object{"port": port, "key": hex.EncodeToString(key)}, err)
 	}
-	if r.Via != "tcp4" && r.Via != "tcp6" && r.Via != "unix" || (r.Via == "unix") != (r.Path != "") {
-		return unsupported
-	}
-	if r.Op == "send" {
-		return send(r)
-	}
-	return receive(r)
-}
-
-func send(r request) object {
 	server := kcom5.NewServer()
-	server.Ipv6, server.Path = r.Via == "tcp6", r.Path
-	set(&server.Port, r.Port)
-	set(&server.Close, r.Close)
-	server.Listening = func(port int) {
-		if server.Path != "" {
-			say(object{"listening": server.Path})
-		} else {
-			say(object{"listening": port})
-		}
+	for _, fields := range []any{&r, &body, server, client} {
+		json.Unmarshal(line, fields)
 	}
-	var message struct{ Hex *string }
-	if r.Message != nil && json.Unmarshal(r.Message, &server.Msg) != nil {
-		octets, ok := []byte(nil), decode(r.Message, &message) && message.Hex != nil
-		if ok {
-			octets, ok = fromHex(*message.Hex)
-		}
-		if !ok {
-			return unsupported
-		}
-		server.Msg = string(octets)
-	}
-	var data struct {
-		Hex, Fill, File *string
-		Size            *int
-	}
-	if r.Data != nil && !decode(r.Data, &data) {
-		return unsupported
-	}
-	ok := r.Data == nil
-	var octets []byte
+	ipv6, isVia := map[string]bool{"tcp4": false, "tcp6": true, "unix": false}[r.Via]
+	server.Ipv6, client.Ipv6, client.Msg = ipv6, ipv6, r.Message
 	switch {
-	case data.File != nil:
-		return orFailure(object{"ok": true}, server.SendFile(context.Background(), *data.File))
-	case data.Hex != nil:
-		octets, ok = fromHex(*data.Hex)
-	case data.Size != nil && data.Fill != nil:
-		octets, ok = filled(*data.Size, *data.Fill)
-	}
-	if !ok {
-		return unsupported
-	}
-	return orFailure(object{"ok": true}, server.Send(octets))
-}
-
-func receive(r request) object {
-	client := kcom5.NewClient()
-	client.Ipv6, client.Path = r.Via == "tcp6", r.Path
-	set(&client.Port, r.Port)
-	set(&client.Close, r.Close)
-	if r.Limits != nil {
-		set(&client.Limits.Message, r.Limits.Message)
-		set(&client.Limits.Data, r.Limits.Data)
-	}
-	if r.To != nil && r.To.File == nil {
-		return unsupported
-	}
-	digest, size, data := sha256.New(), int64(0), object{}
-	var err error
-	if r.To != nil {
-		var file *os.File
-		if err = client.ReceiveFile(context.Background(), *r.To.File); err == nil {
-			if file, err = os.Open(*r.To.File); err == nil {
-				size, err = io.Copy(digest, file)
-				file.Close()
-			}
+	case r.Op == "about":
+		return object{"name": "kcom5-go", "version": kcom5.Version, "language": "go",
+			"supports": []string{"pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message"}}, nil
+	case r.Op == "pack":
+		address, err := kcom5.Pack(server.Port, octets(r.Key))
+		return object{"address": address}, err
+	case r.Op == "unpack":
+		port, key, err := kcom5.Unpack(r.Address)
+		return object{"port": port, "key": fmt.Sprintf("%x", key)}, err
+	case r.Op == "send" && isVia:
+		server.Msg = r.Message + string(octets(body.Message.Hex)) + string(filled(body.Message.Fill, body.Message.Size))
+		server.Listening = func(port int) { say(object{"listening": map[bool]any{true: server.Path, false: port}[port == 0]}) }
+		if body.Data.File != "" {
+			return object{"ok": true}, server.SendFile(context.Background(), body.Data.File)
 		}
-	} else {
-		var octets []byte
-		octets, err = client.Receive()
-		digest.Write(octets)
-		size = int64(len(octets))
-		if size <= 4096 {
-			data["hex"] = hex.EncodeToString(octets)
+		return object{"ok": true}, server.Send(append(octets(body.Data.Hex), filled(body.Data.Fill, body.Data.Size)...))
+	case r.Op == "receive" && isVia && body.To.File != "":
+		err := client.ReceiveFile(context.Background(), body.To.File)
+		file, _ := os.Open(body.To.File)
+		defer file.Close()
+		hash := sha256.New()
+		size, _ := io.Copy(hash, file)
+		data := object{"size": size, "sha256": fmt.Sprintf("%x", hash.Sum(nil))}
+		return object{"ok": true, "message": client.Msg, "data": data}, err
+	case r.Op == "receive" && isVia:
+		received, err := client.Receive()
+		data := object{"size": len(received), "sha256": fmt.Sprintf("%x", sha256.Sum256(received))}
+		if len(received) <= 4096 {
+			data["hex"] = fmt.Sprintf("%x", received)
 		}
+		return object{"ok": true, "message": client.Msg, "data": data}, err
 	}
-	data["size"], data["sha256"] = size, hex.EncodeToString(digest.Sum(nil))
-	return orFailure(object{"ok": true, "message": client.Msg, "data": data}, err)
+	return object{"unsupported": true}, nil
 }
 
-func orFailure(success object, err error) object {
-	var failed *kcom5.Error
-	if err == nil {
-		return success
+func octets(digits string) []byte { octets, _ := hex.DecodeString(digits); return octets }
+func filled(fill string, size int) []byte {
+	filled := bytes.Repeat(octets(fill), size)
+	for i := len(filled); i < size; i++ { // counter251 has no octets
+		filled = append(filled, byte(i%251))
 	}
-	if errors.As(err, &failed) {
-		return object{"error": string(failed.Name), "detail": failed.Detail}
-	}
-	return object{"error": string(kcom5.ErrIO), "detail": err.Error()}
-}
-
-// decode takes no key that the target does not have.
-func decode(text []byte, to any) bool {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	return decoder.Decode(to) == nil
-}
-
-func hasOnly(keys map[string]json.RawMessage, allowed string) bool {
-	for key := range keys {
-		if !bytes.Contains([]byte(" "+allowed+" "), []byte(" "+key+" ")) {
-			return false
-		}
-	}
-	return allowed != ""
-}
-
-func set[T any](field, value *T) {
-	if value != nil {
-		*field = *value
-	}
-}
-
-func fromHex(digits string) ([]byte, bool) {
-	octets, err := hex.DecodeString(digits)
-	return octets, err == nil
-}
-
-func filled(size int, fill string) ([]byte, bool) {
-	value, err := strconv.ParseUint(fill, 16, 8)
-	if size < 0 || err != nil && fill != "counter251" {
-		return nil, false
-	}
-	octets := make([]byte, size)
-	for i := range octets {
-		octets[i] = byte(value)
-		if fill == "counter251" {
-			octets[i] = byte(i % 251)
-		}
-	}
-	return octets, true
+	return filled
 }

@@ -6,8 +6,10 @@ package core
 import "strconv"
 
 const (
-	keySize   = 48
-	hexDigits = "0123456789abcdef"
+	keySize      = 48
+	hexDigits    = "0123456789abcdef"
+	portExpected = "the port: expected a number from 1 to 65535, got "
+	keySizes     = "1, 2, 3, 4, 6, 8, 12, 16, 24 or 48"
 )
 
 // Pack gives the address of a port from 1 to 65535 and a key of 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48 octets
@@ -17,7 +19,7 @@ func Pack(port int, key []byte) (string, error) {
 		return "", err
 	}
 	if !dividesKey(len(key)) {
-		return "", &Error{Name: ErrInvalidKey, Detail: "a key of " + strconv.Itoa(len(key)) + " octets does not divide 48"}
+		return "", &Error{Name: ErrInvalidKey, Detail: "expected " + keySizes + " octets, got " + strconv.Itoa(len(key))}
 	}
 	address := strconv.AppendInt(make([]byte, 0, 5+3*keySize), int64(port), 10)
 	for _, octet := range key {
@@ -34,18 +36,24 @@ func Unpack(address string) (port int, key []byte, err error) {
 		port = 10*port + int(address[digits]-'0')
 		digits++
 	}
-	groups := (len(address) - digits) / 3
-	if digits == 0 || address[0] == '0' || port > 65535 {
-		return 0, nil, notAnAddress("its port is no number from 1 to 65535")
-	}
-	if (len(address)-digits)%3 != 0 || !dividesKey(groups) {
-		return 0, nil, notAnAddress("its groups are not 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48")
+	groups, odd := (len(address)-digits)/3, (len(address)-digits)%3
+	switch {
+	case digits == 0:
+		return 0, nil, notAnAddress(portExpected + "no digit")
+	case address[0] == '0':
+		return 0, nil, notAnAddress(portExpected + "a leading zero")
+	case port > 65535:
+		return 0, nil, notAnAddress(portExpected + "more")
+	case odd != 0 || !dividesKey(groups):
+		return 0, nil, notAnAddress("the key: expected " + keySizes + " groups of 3 characters, got " +
+			strconv.Itoa(len(address)-digits) + " characters")
 	}
 	key = make([]byte, 0, keySize)
 	for at := digits; at < len(address); at += 3 {
 		high, low := hexValue(address[at+1]), hexValue(address[at+2])
 		if address[at] != '.' || high > 15 || low > 15 {
-			return 0, nil, notAnAddress("a group is not a dot and two hexadecimal digits")
+			return 0, nil, notAnAddress("group " + strconv.Itoa(len(key)+1) + " of " + strconv.Itoa(groups) +
+				" of the key: expected a dot and two hexadecimal digits, got something else")
 		}
 		key = append(key, high<<4|low)
 	}
@@ -58,7 +66,7 @@ func Unpack(address string) (port int, key []byte, err error) {
 // CheckPort is ErrInvalidPort unless least <= port <= 65535 (`listen.port`).
 func CheckPort(port, least int) error {
 	if port < least || port > 65535 {
-		return &Error{Name: ErrInvalidPort, Detail: strconv.Itoa(port) + " is not from " + strconv.Itoa(least) + " to 65535"}
+		return &Error{Name: ErrInvalidPort, Detail: "expected " + strconv.Itoa(least) + " to 65535, got " + strconv.Itoa(port)}
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func (n Name) Family() string {
 // Error is every failure of this library.
 type Error struct {
 	Name   Name
-	Detail string // for people; its wording is no part of the interface
+	Detail string // for people: what was expected, what came; nothing of a key, a message or data; no part of the interface
 	Cause  error  // what the system said, or nil
 }
 

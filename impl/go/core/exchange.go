@@ -6,7 +6,7 @@ package core
 import (
 	"encoding/binary"
 	"strconv"
-	"unicode/utf8"
+	"strings"
 )
 
 // State is a state of either end, by its name in the spec.
@@ -107,6 +107,11 @@ type machine struct {
 	table    table
 	state    State
 	consumed uint64
+	start    uint64 // of the present field, in the peer's octets
+	size     uint64 // of the present field
+	field    []byte // what has arrived of it, but for the data; it grows with that (`limit.memory`)
+	expected string // what the first field has to begin with
+	why      string // what is wrong with a field
 	err      error
 }
 
@@ -126,24 +131,59 @@ func (m *machine) On(event Event) Action {
 		return Nothing
 	}
 	if cell.fail != "" {
-		m.err = &Error{Name: cell.fail, Detail: "'" + string(event) + "' in the state '" + string(m.state) + "', after " +
-			strconv.FormatUint(m.consumed, 10) + " octets of the peer"}
+		m.err = &Error{Name: cell.fail, Detail: m.detail(event)}
 	}
 	m.state = cell.next
 	return cell.do
 }
+
+var awaited = map[State]string{Listening: "a client", Sending: "the client to take the rest",
+	HalfClosed: "the client to take the rest", Confirming: "the client to close", Connecting: "a server"}
+
+var instead = map[Event]string{Refused: "nobody", Wrong: "one of another user", End: "the end", Reset: "a reset",
+	Timeout: "nothing within T", Failure: "a system error"}
+
+// detail says what was expected, and what came instead. There is no clock here: the bound is "T".
+func (m *machine) detail(event Event) string {
+	if m.why != "" {
+		return m.why
+	}
+	if what, found := awaited[m.state]; found {
+		return "expected " + what + ", got " + instead[event]
+	}
+	came, name := count(m.consumed-m.start), strings.ReplaceAll(string(m.state), "-", " ")
+	if m.state == Hello || m.state == Echo {
+		came += " (" + strconv.QuoteToASCII(string(m.field)) + ")"
+	}
+	return "expected " + count(m.size) + " octets of the " + name + ", got " + came + " and then " + instead[event]
+}
+
+// takeFirst takes an octet of hello or echo, and tells whether it is the right one.
+func (m *machine) takeFirst(octet byte) bool {
+	m.field = append(m.field, octet)
+	m.consumed++
+	at := len(m.field)
+	if at > HelloSize || at <= len(m.expected) && octet != m.expected[at-1] {
+		m.why = "octet " + strconv.Itoa(at) + " of the " + string(m.state) + ": expected 8 octets that begin with " +
+			strconv.QuoteToASCII(m.expected) + ", got " + strconv.QuoteToASCII(string(m.field))
+		return false
+	}
+	return true
+}
+
+func count(number uint64) string { return strconv.FormatUint(number, 10) }
 
 // ServerExchange is the server's end of one exchange.
 type ServerExchange struct {
 	machine
 	message    string
 	dataLength uint64
-	hello      []byte
 }
 
 // NewServerExchange is in the state Listening. The message has passed CheckMessage.
 func NewServerExchange(message string, dataLength uint64) *ServerExchange {
-	return &ServerExchange{machine: machine{table: serverTable, state: Listening}, message: message, dataLength: dataLength}
+	m := machine{table: serverTable, state: Listening, size: HelloSize, expected: Magic}
+	return &ServerExchange{m, message, dataLength}
 }
 
 // Feed looks at octets of the client, all that have arrived: a ninth octet is no hello (`hello.alone`), and a wrong one
@@ -153,14 +193,11 @@ func (x *ServerExchange) Feed(octets []byte) Action {
 		return x.On(More)
 	}
 	for _, octet := range octets {
-		at := len(x.hello)
-		x.consumed++
-		if at == HelloSize || at < len(Magic) && octet != Magic[at] {
+		if !x.takeFirst(octet) {
 			return x.On(Wrong)
 		}
-		x.hello = append(x.hello, octet)
 	}
-	if len(x.hello) == HelloSize {
+	if len(x.field) == HelloSize {
 		return x.On(Whole)
 	}
 	return x.On(More)
@@ -169,33 +206,28 @@ func (x *ServerExchange) Feed(octets []byte) Action {
 // Head is the echo and all of the frame that stands before the data: to be sent on SendEchoAndFrame (`echo.exact`).
 func (x *ServerExchange) Head() []byte {
 	head := make([]byte, 0, HelloSize+lengthSize+len(x.message)+dataLengthSize)
-	return appendHead(append(head, x.hello...), x.message, x.dataLength)
+	return appendHead(append(head, x.field...), x.message, x.dataLength)
 }
 
 // ClientExchange is the client's end of one exchange. It looks at echo and head; of the data it counts the octets.
 type ClientExchange struct {
 	machine
-	hello  [HelloSize]byte
-	limits Limits
-	field  []byte // what has arrived of the present field; it grows with that (`limit.memory`)
-	need   uint64 // octets of the present field; in Data, those still to come
-	length uint64 // of the data
-
+	limits  Limits
 	message string
+	length  uint64 // of the data
 }
 
 // NewClientExchange is in the state Connecting.
 func NewClientExchange(nonce [3]byte, limits Limits) *ClientExchange {
-	x := &ClientExchange{machine: machine{table: clientTable, state: Connecting}, limits: limits, need: HelloSize}
-	copy(x.hello[copy(x.hello[:], Magic):], nonce[:])
-	return x
+	m := machine{table: clientTable, state: Connecting, size: HelloSize, expected: Magic + string(nonce[:])}
+	return &ClientExchange{machine: m, limits: limits}
 }
 
 // Hello is what is to be sent on SendHello, and nothing else ever (`hello.form`).
-func (x *ClientExchange) Hello() []byte { return x.hello[:] }
+func (x *ClientExchange) Hello() []byte { return []byte(x.expected) }
 
 // Needed is the number of octets that the present field still lacks; in Data, those of the data.
-func (x *ClientExchange) Needed() uint64 { return x.need - uint64(len(x.field)) }
+func (x *ClientExchange) Needed() uint64 { return x.start + x.size - x.consumed }
 
 // Message is the message; valid from DataLength on, and to be shown when Done only (`result.message`).
 func (x *ClientExchange) Message() string { return x.message }
@@ -212,12 +244,16 @@ func (x *ClientExchange) Feed(octets []byte) int {
 			if taken == len(octets) {
 				return taken
 			}
+			if x.state == Echo { // the first wrong octet decides (`echo.mismatch`)
+				taken++
+				if !x.takeFirst(octets[taken-1]) {
+					x.On(Wrong)
+				}
+				continue
+			}
 			size := len(octets) - taken
 			if uint64(size) > need {
 				size = int(need)
-			}
-			if x.state == Echo {
-				size = 1 // the first wrong octet decides (`echo.mismatch`)
 			}
 			x.field = append(x.field, octets[taken:taken+size]...)
 			x.consumed += uint64(size)
@@ -231,8 +267,7 @@ func (x *ClientExchange) Feed(octets []byte) int {
 // Arrived is told how many octets of the data have arrived, at most Needed, and gives Deliver with the last (`data.end`).
 func (x *ClientExchange) Arrived(size uint64) Action {
 	x.consumed += size
-	x.need -= size
-	if x.need > 0 {
+	if x.Needed() > 0 {
 		return x.On(More)
 	}
 	return x.On(Whole)
@@ -244,39 +279,40 @@ func (x *ClientExchange) inHead() bool {
 
 // judge looks at the present field, and makes ready for the next one when it is whole.
 func (x *ClientExchange) judge() Event {
-	if x.state == Echo {
-		if last := len(x.field) - 1; x.field[last] != x.hello[last] {
-			return Wrong
-		}
-	}
 	if x.Needed() > 0 {
 		return More
 	}
 	field := x.field
-	x.field = nil
+	x.field, x.start = nil, x.consumed
 	switch x.state {
 	case Echo:
-		x.need = lengthSize
+		x.size = lengthSize
 	case MessageLength:
-		x.need = uint64(binary.LittleEndian.Uint32(field))
-		if x.need > x.limits.Message {
-			return Over
-		}
+		x.size = uint64(binary.LittleEndian.Uint32(field))
+		return x.within(x.limits.Message, "message")
 	case Message:
-		if !utf8.Valid(field) {
+		x.message, x.size = string(field), dataLengthSize
+		if x.why = notUTF8(x.message); x.why != "" {
 			return Wrong
 		}
-		x.message = string(field)
-		x.need = dataLengthSize
 	case DataLength:
-		x.length = binary.LittleEndian.Uint64(field)
-		x.need = x.length
-		if x.length > x.limits.Data {
-			return Over
+		x.size = binary.LittleEndian.Uint64(field)
+		x.length = x.size
+		if event := x.within(x.limits.Data, "data"); event == Over {
+			return event
 		}
 		if x.length == 0 {
 			x.On(Whole) // into Data, which is whole at once
 		}
+	}
+	return Whole
+}
+
+// within looks at a declared length.
+func (x *ClientExchange) within(limit uint64, what string) Event {
+	if x.size > limit {
+		x.why = "expected at most " + count(limit) + " octets of the " + what + ", got a length of " + count(x.size)
+		return Over
 	}
 	return Whole
 }

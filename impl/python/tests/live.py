@@ -229,8 +229,7 @@ class Conversation:
         connection = None
         steps = list(vector.steps)
         if vector.setup != "nobody" and ("connect",) not in steps:
-            # The socket file is there until somebody is connected: what concerns it comes before.
-            steps.insert(1 if steps[0][0] in ("expect-mode", "replace-file") else 0, ("connect",))
+            steps.insert(0, ("connect",))
         for step in steps:
             connection = self._step(step, connection, call)
         call.join()

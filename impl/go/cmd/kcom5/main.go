@@ -36,10 +36,10 @@ func main() {
 		cancel()
 		select {
 		case <-code: // everything is cleaned up
+			speaker.interrupted()
 		case <-time.After(2 * time.Second): // a pipe that nobody reads or writes cannot be interrupted
-			speaker = newSpeaker()
+			newSpeaker().interrupted() // the other is in use
 		}
-		speaker.interrupted()
 		if which == os.Interrupt {
 			os.Exit(130)
 		}
@@ -174,6 +174,10 @@ func receive(ctx context.Context, speaker *speaker, a arguments) error {
 			return systemError(err)
 		}
 		defer message.Discard()
+		go func() { // main may have to end while we wait for a reader of standard output
+			<-ctx.Done()
+			message.Discard()
+		}()
 	}
 	received := uint64(0)
 	client.Progress = func(done, total uint64) {
@@ -248,7 +252,7 @@ func pack(a arguments) error {
 	}
 	address, err := kcom5.Pack(port, key)
 	if hexError != nil && errors.Is(err, kcom5.ErrInvalidKey) {
-		return &kcom5.Error{Name: kcom5.ErrInvalidKey, Detail: "it is not made of pairs of hexadecimal digits"}
+		return &kcom5.Error{Name: kcom5.ErrInvalidKey, Detail: "expected pairs of hexadecimal digits, got something else"}
 	}
 	if err != nil {
 		return err
@@ -313,7 +317,7 @@ func readMessage(name string) (string, error) {
 	}
 	defer file.Close()
 	if info, err := file.Stat(); err == nil && uint64(info.Size()) > kcom5.MaxMessage {
-		return "", &kcom5.Error{Name: kcom5.ErrMessageTooLong, Detail: fmt.Sprint(info.Size(), " octets")}
+		return "", &kcom5.Error{Name: kcom5.ErrMessageTooLong, Detail: fmt.Sprint("expected at most 4294967295 octets, got ", info.Size())}
 	}
 	text, err := io.ReadAll(io.LimitReader(file, kcom5.MaxMessage+1))
 	if err != nil {

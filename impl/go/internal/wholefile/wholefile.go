@@ -5,12 +5,15 @@ package wholefile
 import (
 	"os"
 	"path/filepath"
+	"sync"
 )
 
-// File is being written. Commit gives it its name; Discard, also after Commit, leaves nothing that is not complete.
+// File is being written. Commit gives it its name; Discard, also after Commit or beside it, leaves nothing that is not
+// complete.
 type File struct {
 	*os.File
-	target string // empty: nothing is to be renamed or removed
+	mutex  sync.Mutex // of target
+	target string     // empty: nothing is to be renamed or removed
 }
 
 // Create makes a file of another name and mode 0600 in the directory of name. A symbolic link is followed.
@@ -22,11 +25,13 @@ func Create(name string) (*File, error) {
 	}
 	target := followed(name)
 	file, err := os.CreateTemp(filepath.Dir(target), ".kcom5-*")
-	return &File{file, target}, err
+	return &File{File: file, target: target}, err
 }
 
 // Commit closes the file and puts it where its name says.
 func (f *File) Commit() error {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
 	if err := f.Close(); err != nil || f.target == "" {
 		return err
 	}
@@ -39,6 +44,8 @@ func (f *File) Commit() error {
 
 // Discard closes the file and removes it, unless Commit has succeeded.
 func (f *File) Discard() {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
 	f.Close()
 	if f.target != "" {
 		os.Remove(f.Name())

@@ -1,0 +1,118 @@
+"""Which cases and which implementations: what the options of the command line choose."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+from . import conversation, data, hazards, vectors
+from .bench import Case
+from .errors import UsageError
+from .runner import Subject
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@cache
+def every_case() -> tuple[Case, ...]:
+    """All cases, in the order of the spec's areas."""
+    found = (*conversation.cases(vectors.load(data.vectors_folder())), *hazards.cases())
+    return tuple(sorted(found, key=lambda case: case.rule))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Patterns may have * and ?; a case is chosen if each kind of pattern that is given matches it."""
+
+    cases: list[str] = field(default_factory=list)
+    rules: list[str] = field(default_factory=list)
+    roles: list[str] = field(default_factory=list)
+    vias: list[str] = field(default_factory=list)
+    levels: list[str] = field(default_factory=list)
+
+    @property
+    def is_all(self) -> bool:
+        return self == Selection()
+
+    def choose(self) -> list[Case]:
+        """The cases chosen. Raises UsageError for a pattern that matches nothing, and for no case at all."""
+        chosen = [case for case in every_case() if self._matches(case)]
+        for kind, patterns in (("case", self.cases), ("rule", self.rules)):
+            for pattern in patterns:
+                if not any(_is(pattern, case.id if kind == "case" else case.rule) for case in every_case()):
+                    raise UsageError(
+                        f"no {kind} matches {pattern!r}",
+                        f"`kcom5-conformance list` shows every {kind}; a pattern may have * and ?",
+                    )
+        if not chosen:
+            raise UsageError("no case matches all of this together", "leave one of the options out")
+        return chosen
+
+    def _matches(self, case: Case) -> bool:
+        return (
+            (not case.is_heavy or any(_is(pattern, case.id) and "*" not in pattern for pattern in self.cases))
+            and (not self.cases or any(_is(pattern, case.id) for pattern in self.cases))
+            and (not self.rules or any(_is(pattern, case.rule) for pattern in self.rules))
+            and (not self.roles or case.role in self.roles)
+            and (not self.vias or not case.via or case.via in self.vias)
+            and (not self.levels or case.level in self.levels)
+        )
+
+
+def _is(pattern: str, name: str) -> bool:
+    """A pattern without a transport stands for all of them."""
+    return fnmatchcase(name, pattern) or ("@" not in pattern and fnmatchcase(name.split("@")[0], pattern))
+
+
+def subjects(names: list[str], command: list[str], peers_file: Path) -> list[Subject]:
+    """The implementations: one by its command line, or those of a peers file by name, or all of it."""
+    if command:
+        if names:
+            raise UsageError(f"got the name {names[0]} and a command", "give names of the peers file, or -- COMMAND")
+        return [Subject(Path(command[-1]).stem, command)]
+    try:
+        table = tomllib.loads(peers_file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UsageError(
+            f"there is no {peers_file}",
+            "name the file with --peers, or give the adapter's command: kcom5-conformance run -- COMMAND",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{peers_file}: {error}", 'a peer is: [NAME], and command = ["program", "argument"]') from None
+    for name in table:
+        _check_peer(peers_file, name, table[name])
+    for name in names:
+        if name not in table:
+            raise UsageError(f"no peer {name!r} in {peers_file}", f"it has: {', '.join(table)}")
+    if not table:
+        raise UsageError(f"{peers_file} names no peer", 'a peer is: [NAME], and command = ["program", "argument"]')
+    return [Subject(name, _command(table[name]["command"])) for name in (names or table)]
+
+
+def _check_peer(file: Path, name: str, peer: object) -> None:
+    is_right = (
+        isinstance(peer, dict)
+        and set(peer) == {"command"}
+        and isinstance(peer["command"], list)
+        and peer["command"]
+        and all(isinstance(part, str) for part in peer["command"])
+    )
+    if not is_right:
+        raise UsageError(f"{file}: [{name}] is {peer}", 'expected command = ["program", "argument"] and nothing else')
+
+
+def _command(command: list[str]) -> list[str]:
+    """`python3` is this very Python: with the same one the report says the same everywhere."""
+    return [sys.executable, *command[1:]] if command[0] == "python3" else command
+
+
+def again(arguments: list[str]) -> str:
+    """The command line that does the same again."""
+    return shlex.join(["kcom5-conformance", *arguments])

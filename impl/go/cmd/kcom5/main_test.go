@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"kcom5"
+)
+
+func TestATargetThatCannotBeWrittenIsIOAndNobodyIsConnectedTo(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	port := fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)
+	directory := t.TempDir()
+	nowhere, good := filepath.Join(directory, "none", "file"), filepath.Join(directory, "good")
+	for _, words := range [][]string{
+		{"-o", nowhere},
+		{"-o", directory},
+		{"--message-file", nowhere},
+		{"--message-file", directory},
+		{"-o", nowhere, "--message-file", good},
+		{"-o", good, "--message-file", nowhere},
+	} {
+		speaker := newSpeaker()
+		said, err := os.CreateTemp(t.TempDir(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer said.Close()
+		speaker.json = said
+		if code := run(context.Background(), speaker, append([]string{"receive", "--ipv4", "--port", port}, words...)); code != 3 {
+			t.Errorf("%v: exit code %d", words, code)
+		}
+		text, _ := os.ReadFile(said.Name())
+		if want := `{"error":"io",`; len(text) < len(want) || string(text[:len(want)]) != want {
+			t.Errorf("%v: %s", words, text)
+		}
+	}
+	// Whoever connected before would be first.
+	own, err := net.Dial("tcp4", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	first, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if first.RemoteAddr().String() != own.LocalAddr().String() {
+		t.Error("somebody has connected")
+	}
+	if entries, err := os.ReadDir(directory); err != nil || len(entries) != 0 {
+		t.Error("something is left: ", entries, err)
+	}
+}
+
+func TestAnInterruptionLeavesNoFileAlsoWhileNobodyReadsTheOutput(t *testing.T) {
+	server := kcom5.NewServer()
+	server.Port = 0
+	port, err := server.Open(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := make(chan error, 1)
+	go func() { sent <- server.Send(make([]byte, 8<<20)) }()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	defer writer.Close()
+	defer func(stdout *os.File) { os.Stdout = stdout }(os.Stdout)
+	os.Stdout = writer
+	directory := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, newSpeaker(), []string{"receive", "--port", fmt.Sprint(port), "--message-file", filepath.Join(directory, "m")})
+	}()
+	if _, err := reader.Read(make([]byte, 1)); err != nil { // it writes, and there is more than the pipe takes
+		t.Fatal(err)
+	}
+	cancel()
+	entries := []os.DirEntry{nil}
+	for end := time.Now().Add(20 * time.Second); len(entries) > 0 && time.Now().Before(end); {
+		if entries, err = os.ReadDir(directory); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(entries) > 0 {
+		t.Error("a file is left: ", entries)
+	}
+	go io.Copy(io.Discard, reader)
+	if code := <-code; code != 1 {
+		t.Error("exit code ", code)
+	}
+	if <-sent == nil {
+		t.Error("the server does not know")
+	}
+}
