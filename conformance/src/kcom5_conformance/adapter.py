@@ -50,7 +50,7 @@ class Garbage(AdapterError):
 
 @cache
 def _validator(definition: str) -> Draft202012Validator:
-    schema = json.loads(data.adapter_schema().read_text("utf-8"))
+    schema = json.loads(data.adapter_schema_file().read_text("utf-8"))
     return Draft202012Validator({"$ref": f"#/$defs/{definition}", "$defs": schema["$defs"]})
 
 

@@ -69,8 +69,8 @@ class Case:
     run: Callable[[Bench], Awaitable[None]]
     needs: frozenset[str] = frozenset()
     """What the adapter has to support."""
-    is_long: bool = False
-    """It waits for seconds, and does little meanwhile."""
+    takes: float = 0
+    """About how many seconds it takes, if it is one or more, in which the processor has little to do."""
     is_hostile: bool = True
     """The implementation is to serve again afterwards, and that is tried."""
     lock: str = ""

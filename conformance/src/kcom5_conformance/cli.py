@@ -6,20 +6,23 @@ import argparse
 import os
 import platform
 import secrets
+import shlex
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from datetime import datetime, timezone
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import trio
 from rich.console import Console
 
-from . import __version__, spec
+from . import __version__, baseline, compare, diagnose, init, matrix, spec, verify
 from .adapter import SuiteBroken
 from .errors import UsageError
 from .model import Result, Run, Verdict
-from .report import terminal
+from .report import html, json, junit, terminal
 from .runner import PATIENCE, AdapterBroken, Runner, Smoke, Subject, smoke
 from .selection import Selection, every_case, subjects
 
@@ -47,7 +50,7 @@ def run_command(given: list[str]) -> int:
     except UsageError as error:
         return _complain(str(error), error.hint, USAGE)
     except AdapterBroken as error:
-        hint = "conformance/ADAPTER.md says what an adapter does; try it by hand with one line: {\"op\":\"about\"}"
+        hint = 'conformance/ADAPTER.md says what an adapter does; try it by hand with one line: {"op":"about"}'
         return _complain(f"adapter broken: {error}", hint, BROKEN_ADAPTER)
     except BaseException as error:
         if _is_interrupt(error):
@@ -98,10 +101,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--baseline", type=Path, metavar="FILE", help="known failures: the run fails if it differs")
     run.add_argument("--matrix", action="store_true", help="then run every server with every client, too")
 
-    matrix = command("matrix", "run every server with every client", _matrix)
-    _subject_options(matrix)
-    _run_options(matrix)
-    matrix.add_argument("--case", action="append", default=[], metavar="PATTERN", help="cells by id, with * and ?")
+    pairs = command("matrix", "run every server with every client", _matrix)
+    _subject_options(pairs)
+    _run_options(pairs)
+    pairs.add_argument("--capture", type=Path, metavar="DIR", help="write a pcap of each exchange there")
+    pairs.add_argument("--case", action="append", default=[], metavar="PATTERN", help="cells by id, with * and ?")
 
     listing = command("list", "show cases, with the rule that each shows", _list)
     _selection_options(listing)
@@ -109,23 +113,27 @@ def _parser() -> argparse.ArgumentParser:
     explain = command("explain", "say what a case or a rule is about", _explain)
     explain.add_argument("name", metavar="CASE|RULE")
 
-    baseline = command("baseline", "write or repair the list of known failures", _baseline)
-    baseline.add_argument("how", choices=("write", "repair"))
-    baseline.add_argument("file", type=Path, metavar="FILE")
-    _subject_options(baseline)
-    _selection_options(baseline)
-    _run_options(baseline)
+    known = command("baseline", "write or repair the list of known failures", _baseline)
+    known.add_argument("how", choices=("write", "repair"))
+    known.add_argument("file", type=Path, metavar="FILE")
+    _subject_options(known)
+    _selection_options(known)
+    _run_options(known)
 
-    compare = command("compare", "show what changed between two JSON reports", _compare)
-    compare.add_argument("old", type=Path, metavar="OLD")
-    compare.add_argument("new", type=Path, metavar="NEW")
+    two = command("compare", "show what changed between two JSON reports", _compare)
+    two.add_argument("old", type=Path, metavar="OLD")
+    two.add_argument("new", type=Path, metavar="NEW")
 
-    init = command("init", "write an adapter to start from", _init)
-    init.add_argument("--lang", required=True, choices=LANGUAGES, help="the language of your implementation")
-    init.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER", help="where (default: here)")
+    start = command("init", "write an adapter to start from", _init)
+    start.add_argument("--lang", required=True, choices=LANGUAGES, help="the language of your implementation")
+    start.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER", help="where (default: here)")
 
-    verify = command("verify", "judge a recorded exchange: a pcap, or octets", _verify)
-    verify.add_argument("file", type=Path, metavar="FILE")
+    record = command("verify", "judge a recorded exchange: a pcap, or octets", _verify)
+    record.add_argument("file", type=Path, metavar="FILE", help="a capture, or lines `> HEX` and `< HEX`")
+    record.add_argument(
+        "--server", type=Path, metavar="FILE", help="all that the server sent; FILE is all of the client's"
+    )
+    record.add_argument("--strict", action="store_true", help="a broken SHOULD counts, too")
     return parser
 
 
@@ -147,13 +155,12 @@ def _selection_options(parser: argparse.ArgumentParser) -> None:
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="a broken SHOULD fails the run, too")
-    parser.add_argument("--jobs", type=_positive, default=2 * (os.cpu_count() or 1), metavar="N",
-                        help="cases side by side, besides those that only wait (default: twice the processors)")  # fmt: skip
+    jobs = 2 * (os.cpu_count() or 1)
+    parser.add_argument("--jobs", type=_positive, default=jobs, metavar="N",
+                        help="cases side by side, beside those that wait (default: twice the processors)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="of the order and of random cuts")
-    parser.add_argument("--timeout-scale", type=_positive_float, default=1.0, metavar="X",
-                        help="be X times as patient, on a slow machine")  # fmt: skip
+    parser.add_argument("--timeout-scale", type=_positive_float, default=1.0, metavar="X", help="be X times as patient")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write report.json, junit.xml and index.html there")
-    parser.add_argument("--capture", type=Path, metavar="DIR", help=argparse.SUPPRESS)
 
 
 def _positive(text: str) -> int:
@@ -180,12 +187,12 @@ def _selection(options: argparse.Namespace) -> Selection:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from . import baseline
-
     known = baseline.read(options.baseline) if options.baseline else None
     run = _perform(options, _selection(options), with_matrix=options.matrix)
     if known is not None:
-        baseline.apply(run, known, selected={case.id for case in _selection(options).choose()})
+        baseline.apply(run, known, _every_id())
+        for warning in baseline.warnings(known):
+            print(f"kcom5-conformance: warning: {options.baseline}: {warning}", file=sys.stderr)
     return _finish(options, run)
 
 
@@ -193,15 +200,26 @@ def _matrix(options: argparse.Namespace) -> int:
     return _finish(options, _perform(options, None, with_matrix=True))
 
 
-def _baseline(options: argparse.Namespace) -> int:
-    from . import baseline
+def _every_id() -> set[str]:
+    return {case.id for case in every_case()}
 
+
+def _baseline(options: argparse.Namespace) -> int:
+    if options.how == "write" and options.file.exists():
+        raise UsageError(f"{options.file} is there already", "mend it with `baseline repair`")
     run = _perform(options, _selection(options), with_matrix=False)
     if options.how == "write":
-        baseline.write(run, options.file)
-    else:
-        baseline.repair(run, options.file)
-    print(f"kcom5-conformance: wrote {options.file}", file=sys.stderr)
+        print(f"{options.file}: {len(baseline.write(run, options.file))} known failures")
+        return AS_EXPECTED
+    repaired = baseline.repair(run, options.file, _every_id())
+    for word, entries in (
+        ("added", repaired.added),
+        ("dropped", repaired.dropped),
+        ("fails in another way", repaired.changed),
+    ):
+        for entry in entries:
+            print(f"{word}: {entry.id} of {entry.peer}: {entry.observed}")
+    print(f"{options.file}: {len(baseline.read(options.file))} known failures")
     return AS_EXPECTED
 
 
@@ -212,10 +230,10 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
     seed = options.seed if options.seed is not None else secrets.randbelow(1 << 31)
     console = Console(stderr=True)
     progress = terminal.Progress(console)
-    started, clock = datetime.now(timezone.utc), trio_clock()
+    started, clock = datetime.now(timezone.utc), time.monotonic()
     run = Run(
         suite=__version__,
-        command="",
+        command=shlex.join(["kcom5-conformance", *options.given]),
         started=started.isoformat(timespec="seconds"),
         seconds=0,
         seed=seed,
@@ -225,9 +243,6 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
         rules=list(spec.rules()),
         results=[],
     )
-    from .selection import again
-
-    run.command = again(options.given)
 
     async def perform() -> None:
         smoked: dict[str, tuple[Subject, Smoke]] = {}
@@ -252,7 +267,7 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
             await _run_matrix(options, smoked, seed, progress, run)
 
     trio.run(perform)
-    run.seconds = trio_clock() - clock
+    run.seconds = time.monotonic() - clock
     return run
 
 
@@ -263,42 +278,30 @@ async def _run_matrix(
     progress: terminal.Progress,
     run: Run,
 ) -> None:
-    from fnmatch import fnmatchcase
-
-    from . import matrix
-
     names = list(smoked)
     chosen = list(matrix.cells(names, names))
-    patterns = options.case if options.act is _matrix else []
-    if patterns:
-        chosen = [cell for cell in chosen if any(fnmatchcase(cell.id, pattern) for pattern in patterns)]
+    captures: Path | None = None
+    if options.act is _matrix:
+        if options.case:
+            chosen = [cell for cell in chosen if any(fnmatchcase(cell.id, pattern) for pattern in options.case)]
         if not chosen:
-            raise UsageError(f"no cell matches {', '.join(patterns)}", "an id is matrix/SERVER-to-CLIENT/SIZE/MANNER@VIA")
-    if options.capture:
-        options.capture.mkdir(parents=True, exist_ok=True)
+            hint = "an id is matrix/SERVER-to-CLIENT/SIZE/MANNER@VIA, and a pattern may have * and ?"
+            raise UsageError(f"no cell matches {', '.join(options.case)}", hint)
+        captures = options.capture
+        if captures is not None:
+            captures.mkdir(parents=True, exist_ok=True)
 
     def report(result: Result) -> None:
         run.results.append(_told(result))
         progress.advance(result)
 
     progress.start("matrix", len(chosen))
-    await matrix.run(
-        smoked, chosen, options.jobs, PATIENCE * options.timeout_scale, seed, report, options.capture
-    )
+    await matrix.run(smoked, chosen, options.jobs, PATIENCE * options.timeout_scale, seed, report, captures)
     progress.finish()
-
-
-def trio_clock() -> float:
-    """A clock that no one sets."""
-    import time
-
-    return time.monotonic()
 
 
 def _told(result: Result) -> Result:
     """With the likely cause, which is the reports' business and none of the runner's."""
-    from . import diagnose
-
     if result.verdict.has_failed:
         result.cause = diagnose.cause_of(result)
     return result
@@ -318,8 +321,6 @@ def _finish(options: argparse.Namespace, run: Run) -> int:
 
 
 def _write_reports(run: Run, folder: Path) -> None:
-    from .report import html, json, junit
-
     folder.mkdir(parents=True, exist_ok=True)
     json.write_json(run, folder / "report.json")
     junit.write_junit(run, folder / "junit.xml")
@@ -361,15 +362,12 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from . import compare
-    from .report import json
-
-    return compare.show(json.read_json(options.old), json.read_json(options.new), Console())
+    comparison = compare.compare(json.read_json(options.old), json.read_json(options.new))
+    compare.render(comparison, Console())
+    return comparison.exit_code
 
 
 def _init(options: argparse.Namespace) -> int:
-    from . import init
-
     for path in init.create(options.lang, options.folder):
         print(path)
     print()
@@ -378,6 +376,6 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from . import verify
-
-    return verify.show(options.file, Console())
+    verdicts = verify.verify(options.file, options.server)
+    print(verify.to_text(verdicts, strict=options.strict), end="")
+    return AS_EXPECTED if verdicts.is_ok(strict=options.strict) else NOT_AS_EXPECTED

@@ -53,7 +53,7 @@ def cases(found: list[Vector]) -> Iterator[Case]:
                 vector.note,
                 _Conversation(vector).run,
                 frozenset({*needs, via}),
-                is_long="close" in vector.give,
+                takes=3 if vector.rule == "time.slow" else float("close" in vector.give),
                 is_hostile="error" in vector.outcome and vector.setup != "self",
                 lock="default port" if vector.give.get("port") == "default" else "",
                 is_alone=vector.setup == "self",

@@ -21,5 +21,5 @@ def vectors_folder() -> Path:
     return _find("vectors", "vectors")
 
 
-def adapter_schema() -> Path:
+def adapter_schema_file() -> Path:
     return _find("adapter.schema.json", "conformance/adapter.schema.json")

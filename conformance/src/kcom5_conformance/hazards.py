@@ -217,7 +217,7 @@ for _name, _octets in GREETINGS.items():
 
 @hazard(
     "time.stall/an-echo-service", "client", "any echo service passes the handshake: what follows must not hang",
-    is_long=True,
+    takes=1,
 )  # fmt: skip
 async def _(bench: Bench) -> None:
     async with receiving(bench, close=1) as (call, connection, hello):
@@ -306,7 +306,7 @@ async def _(bench: Bench) -> None:
 
 
 @hazard("listen.refuse-others/a-silent-stranger-first", "server", "who comes later learns it at once", level="SHOULD",
-        is_long=True)  # fmt: skip
+        takes=1)  # fmt: skip
 async def _(bench: Bench) -> None:
     call = await bench.send(close=1)
     await bench.connect(call.place)
@@ -408,8 +408,8 @@ def _slow_reader(buffer: int, piece: int, size: int) -> Run:
     return run
 
 
-add("data.opaque/tiny-window-16-mib", "server", "a write takes a part only", _slow_reader(1, 65536, BIG), is_long=True)
-add("data.opaque/reads-of-one-octet", "server", "a write takes a part only", _slow_reader(1, 1, 20_000), is_long=True)
+add("data.opaque/tiny-window-16-mib", "server", "a write takes a part only", _slow_reader(8192, 65536, BIG), takes=4)
+add("data.opaque/reads-of-one-octet", "server", "a write takes a part only", _slow_reader(1, 1, 4096), takes=2)
 
 
 # ---- when a call returns
@@ -578,7 +578,7 @@ async def _(bench: Bench) -> None:
     await _name_of(bench, await bench.call("receive", place), "refused")
 
 
-@_named("timeout", "client", is_long=True)
+@_named("timeout", "client", takes=1)
 async def _(bench: Bench) -> None:
     async with receiving(bench, close=1) as (call, _connection, _hello):
         await _name_of(bench, call, "timeout")
@@ -726,7 +726,7 @@ for _power in (31, 32, 40, 52, 53, 62, 63, 64):
                 "lengths from the wire are allocated as declared",
                 _declared(_declared_size),
                 ("tcp6",),
-                is_long=True,
+                takes=1,
             )
 
 
@@ -734,7 +734,7 @@ for _power in (31, 32, 40, 52, 53, 62, 63, 64):
 
 
 @hazard("close.residue/alive-two-t-after-a-success", "server", "a timer that ends the process T after an exchange",
-        is_long=True)  # fmt: skip
+        takes=2.2)  # fmt: skip
 async def _(bench: Bench) -> None:
     call = await bench.send(close=1)
     await _served(bench, call)
@@ -743,7 +743,7 @@ async def _(bench: Bench) -> None:
 
 
 @hazard("close.residue/alive-two-t-after-receiving", "client", "a timer that ends the process T after an exchange",
-        is_long=True)  # fmt: skip
+        takes=2.2)  # fmt: skip
 async def _(bench: Bench) -> None:
     async with receiving(bench, close=1) as (call, connection, hello):
         await connection.send(hello + frame(b"hi", b""))
@@ -832,9 +832,9 @@ def _flat(outcome: Callable[[Bench, int], Awaitable[None]]) -> Run:
 
 
 add("close.residue/500-exchanges-of-every-outcome", "server", "a rejected hello is where leaks hide",
-    _flat(_server_outcome), is_long=True)  # fmt: skip
+    _flat(_server_outcome), ("tcp6", "unix"), takes=8)  # fmt: skip
 add("close.residue/500-exchanges-of-every-outcome", "client", "a failed receive is where leaks hide",
-    _flat(_client_outcome), is_long=True)  # fmt: skip
+    _flat(_client_outcome), ("tcp6", "unix"), takes=8)  # fmt: skip
 
 
 @hazard("close.residue/sockets-are-not-inherited", "server", "a child of the program holds the port, or the data",
@@ -878,7 +878,7 @@ def _not_inherited(bench: Bench, before: dict[str, bool], pids: list[int], when:
 
 
 @hazard("message.too-long/four-gib", "server", "a length of 32 bits wraps to zero", ("tcp6",),
-        is_long=True, is_heavy=True)  # fmt: skip
+        takes=30, is_heavy=True)  # fmt: skip
 async def _(bench: Bench) -> None:
     need = 12 << 30
     lines = Path("/proc/meminfo").read_text().splitlines() if Path("/proc/meminfo").exists() else []

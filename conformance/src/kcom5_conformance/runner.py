@@ -218,8 +218,8 @@ class Runner:
             else:
                 todo.append(case)
         random.Random(self.seed).shuffle(todo)
-        long = [case for case in todo if case.is_long]
-        short = [case for case in todo if not case.is_long]
+        long = sorted((case for case in todo if case.takes), key=lambda case: -case.takes)
+        short = [case for case in todo if not case.takes]
         locks = {case.lock: trio.Lock() for case in todo if case.lock}
         async with trio.open_nursery() as nursery:
             for queue, lanes in ((long, LONG_LANES), (short, self.jobs)):

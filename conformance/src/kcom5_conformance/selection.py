@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -111,8 +110,3 @@ def _check_peer(file: Path, name: str, peer: object) -> None:
 def _command(command: list[str]) -> list[str]:
     """`python3` is this very Python: with the same one the report says the same everywhere."""
     return [sys.executable, *command[1:]] if command[0] == "python3" else command
-
-
-def again(arguments: list[str]) -> str:
-    """The command line that does the same again."""
-    return shlex.join(["kcom5-conformance", *arguments])

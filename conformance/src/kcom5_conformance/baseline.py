@@ -1,0 +1,192 @@
+"""The known failures of an implementation, in a file that stands beside it: a run is as expected if exactly these fail.
+
+The file is TOML, one `[[failure]]` per case, sorted, so that a change is a few lines of a diff. A failure is known only
+while it fails as it did: `observed` is compared, but for numbers and octets, which may differ from run to run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kcom5_conformance.errors import UsageError
+from kcom5_conformance.model import Result, Run, Verdict
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+HEAD = "# Known failures, for kcom5-conformance. `baseline repair` keeps the list right; the reasons are yours.\n"
+_KEYS = ("peer", "id", "reason", "observed")
+_REPAIR = "run `kcom5-conformance baseline repair` and look at what it changes"
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """One known failure."""
+
+    peer: str
+    id: str
+    reason: str
+    """Why it fails, in the words of those who look after the implementation; empty if they do not say."""
+    observed: str
+    """What was seen when it was written down."""
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """What `repair` did to a file."""
+
+    added: list[Entry]
+    dropped: list[Entry]
+    changed: list[Entry]
+    """They still fail, and in another way."""
+
+
+def observation(result: Result) -> str:
+    """What a failed case showed, in one line."""
+    if result.verdict is Verdict.CRASHED:
+        return "the adapter ended"
+    return " · ".join(f"{problem.rule}: got {problem.got}" for problem in result.problems)
+
+
+def read(path: Path) -> list[Entry]:
+    """The entries of a file, sorted. `UsageError` tells what is wrong with the file, and where."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        hint = "make one with `kcom5-conformance baseline write`"
+        raise UsageError(f"cannot read the baseline {path}: {error.strerror}", hint) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the baseline {path} is no TOML: {error}") from error
+    unknown = document.keys() - {"failure"}
+    failures = document.get("failure", [])
+    if unknown or not isinstance(failures, list):
+        raise UsageError(
+            f"the baseline {path}: got {', '.join(sorted(unknown)) or 'failure'}, expected [[failure]] only"
+        )
+    entries = [_entry(item, f"{path}, failure {number}") for number, item in enumerate(failures, 1)]
+    seen: set[tuple[str, str]] = set()
+    for entry in entries:
+        if (entry.peer, entry.id) in seen:
+            raise UsageError(f"the baseline {path} has {entry.id} of {entry.peer} twice", "leave one of them")
+        seen.add((entry.peer, entry.id))
+    return sorted(entries)
+
+
+def _entry(item: Any, place: str) -> Entry:
+    if not isinstance(item, dict) or item.keys() != set(_KEYS) or not all(isinstance(item[key], str) for key in _KEYS):
+        got = ", ".join(sorted(item)) if isinstance(item, dict) else repr(item)
+        raise UsageError(f"the baseline {place}: got {got}, expected the strings {', '.join(_KEYS)}")
+    return Entry(**item)
+
+
+def warnings(entries: Iterable[Entry]) -> list[str]:
+    """What a reader should hear about, and no reason to fail."""
+    return [f"{entry.id} of {entry.peer}: no reason given" for entry in entries if not entry.reason.strip()]
+
+
+def apply(run: Run, entries: Iterable[Entry], existing: Collection[str]) -> None:
+    """Sets the verdicts `known-failure` and `unexpected-pass`, and adds to the run's complaints. `existing` are the ids
+    of all cases, selected or not: an entry whose id is not there is stale."""
+    results = {(result.peer, result.id): result for result in run.results}
+    for entry in sorted(entries):
+        result = results.get((entry.peer, entry.id))
+        if result is None:
+            if entry.id not in existing:
+                run.complaints.append(f"baseline: {entry.id} of {entry.peer} is no case any more: {_REPAIR}")
+        elif result.verdict is Verdict.UNSUPPORTED:
+            run.complaints.append(f"baseline: {entry.id} of {entry.peer} is not supported any more: {_REPAIR}")
+        elif result.verdict is Verdict.PASS:
+            result.verdict = Verdict.UNEXPECTED_PASS
+            result.reason = entry.reason
+        elif result.verdict.has_failed:
+            got = observation(result)
+            if _same(got, entry.observed):
+                result.verdict = Verdict.KNOWN_FAILURE
+                result.reason = entry.reason
+            else:
+                run.complaints.append(
+                    f"baseline: {entry.id} of {entry.peer} fails in another way: "
+                    f"got {got!r}, expected {entry.observed!r}"
+                )
+
+
+def write(run: Run, path: Path) -> list[Entry]:
+    """Makes a file of all that failed in a run to which no baseline was applied."""
+    entries = _failures(run)
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(_text(entries))
+    except FileExistsError as error:
+        raise UsageError(f"the baseline {path} is there already", "mend it with `baseline repair`") from error
+    except OSError as error:
+        raise UsageError(f"cannot write the baseline {path}: {error.strerror}") from error
+    return entries
+
+
+def repair(run: Run, path: Path, existing: Collection[str]) -> Repaired:
+    """Brings a file up to date with a run to which no baseline was applied: drops what passes, what is not supported
+    and what is no case, adds what fails, and keeps the reasons and whatever the run did not try."""
+    old = {(entry.peer, entry.id): entry for entry in read(path)}
+    failures = {(entry.peer, entry.id): entry for entry in _failures(run)}
+    results = {(result.peer, result.id): result for result in run.results}
+    new: list[Entry] = []
+    repaired = Repaired([], [], [])
+    for key, entry in old.items():
+        result, now = results.get(key), None
+        if result is None:
+            now = entry if entry.id in existing else None
+        elif result.verdict is Verdict.NOT_RUN:
+            now = entry
+        elif result.verdict.has_failed:
+            got = observation(result)
+            now = entry if _same(got, entry.observed) else Entry(entry.peer, entry.id, entry.reason, got)
+        if now is None:
+            repaired.dropped.append(entry)
+            continue
+        if now is not entry:
+            repaired.changed.append(now)
+        new.append(now)
+    repaired.added.extend(entry for key, entry in failures.items() if key not in old)
+    whole = _text([*new, *repaired.added])
+    try:
+        part = path.with_name(path.name + ".part")
+        part.write_text(whole, encoding="utf-8", newline="\n")
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(f"cannot write the baseline {path}: {error.strerror}") from error
+    return repaired
+
+
+def _failures(run: Run) -> list[Entry]:
+    failed = [result for result in run.results if result.verdict.has_failed and run.counts_as_failure(result)]
+    return sorted(Entry(result.peer, result.id, "", observation(result)) for result in failed)
+
+
+def _text(entries: Iterable[Entry]) -> str:
+    blocks = [
+        "\n[[failure]]\n" + "".join(f"{key} = {_quoted(getattr(entry, key))}\n" for key in _KEYS)
+        for entry in sorted(entries)
+    ]
+    return HEAD + "".join(blocks)
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML is a string of JSON but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _same(one: str, other: str) -> bool:
+    return _shape(one) == _shape(other)
+
+
+def _shape(text: str) -> str:
+    """Numbers and octets become `#`: times, ports and nonces are never the same."""
+    return re.sub(r"\b(?:[0-9a-f]{2}(?: ?[0-9a-f]{2})+|[0-9][0-9.,]*)\b", "#", text)

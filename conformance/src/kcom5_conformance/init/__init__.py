@@ -1,0 +1,80 @@
+"""Adapter templates: each passes the smoke stage at once, and has three functions to be filled in.
+
+A template needs nothing but its language. `TEMPLATES` says what is written, how it is built and how it is started.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kcom5_conformance.errors import UsageError
+
+_FOLDER = Path(__file__).parent
+PEER = "mine"
+"""The name of the peer in the file that `create` writes."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """The adapter of one language."""
+
+    source: str
+    """The file's name."""
+    build: tuple[str, ...]
+    """The command that builds it; empty if there is nothing to build."""
+    command: tuple[str, ...]
+    """The command that starts it."""
+
+
+TEMPLATES = {
+    "python": Template("adapter.py", (), ("python3", "adapter.py")),
+    "go": Template("adapter.go", ("go", "build", "-o", "adapter", "adapter.go"), ("./adapter",)),
+    "cpp": Template("adapter.cpp", ("c++", "-std=c++17", "-O2", "-o", "adapter", "adapter.cpp"), ("./adapter",)),
+    "node": Template("adapter.mjs", (), ("node", "adapter.mjs")),
+    "rust": Template("adapter.rs", ("rustc", "--edition", "2021", "-O", "-o", "adapter", "adapter.rs"), ("./adapter",)),
+    "java": Template("Adapter.java", (), ("java", "Adapter.java")),
+    "c": Template("adapter.c", ("cc", "-std=c11", "-O2", "-o", "adapter", "adapter.c"), ("./adapter",)),
+}
+
+
+def create(language: str, folder: Path) -> list[Path]:
+    """Writes the adapter of `language` and `peers.toml` into `folder`, which is made if need be, and returns the two
+    paths. Overwrites nothing: if one of them is there, neither is written."""
+    if language not in TEMPLATES:
+        raise UsageError(f"got the language {language!r}, expected one of {', '.join(TEMPLATES)}")
+    template = TEMPLATES[language]
+    adapter, peers = folder / template.source, folder / "peers.toml"
+    for path in (adapter, peers):
+        if path.exists() or path.is_symlink():
+            raise UsageError(f"{path} is there already, and nothing was written", "choose an empty folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in (
+            (adapter, (_FOLDER / language / template.source).read_text(encoding="utf-8")),
+            (peers, _peers_file(template)),
+        ):
+            with path.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror}", "choose another folder") from error
+    return [adapter, peers]
+
+
+def next_steps(language: str, folder: Path) -> str:
+    """What to do after `create`, one command or sentence per line."""
+    template = TEMPLATES[language]
+    steps = [] if folder.resolve() == Path.cwd() else [f"cd {folder}"]
+    steps += [" ".join(template.build)] if template.build else []
+    steps += [f"kcom5-conformance run --peers peers.toml {PEER}"]
+    steps += [f"then replace the three functions at the top of {template.source} by calls of your implementation"]
+    return "\n".join(steps)
+
+
+def _peers_file(template: Template) -> str:
+    build = f"# Build it first: {' '.join(template.build)}\n" if template.build else ""
+    command = ", ".join(f'"{word}"' for word in template.command)
+    return (
+        "# The implementations to test, and how their adapters are started from this folder.\n"
+        f"{build}[{PEER}]\ncommand = [{command}]\n"
+    )

@@ -1,0 +1,136 @@
+"""The HTML report: one page that holds everything and fetches nothing.
+
+The results stand in the page as JSON, compactly, and are drawn by its own script when they are looked at. All text of
+a peer reaches the page as text: the JSON has no `<`, and the script writes `textContent` only. The page's policy allows
+no request and no script or style but its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from .. import data, diagnose, spec
+from ..model import Event, Json, Problem, Result, Run, Verdict
+from . import words
+from .terminal import uncovered, verdict_of
+
+_SHOWN = 48
+"""How many octets of an event the ladder shows."""
+
+
+def write_html(run: Run, path: Path, spec_url: str = "") -> None:
+    """Write the page. Rules link to `spec_url`; without it to the specification's file, seen from the page."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["sha256"] = _sha256
+    counts = Counter((result.peer, result.verdict) for result in run.results)
+    names = [peer.name for peer in run.peers]
+    names += [name for name in dict.fromkeys(result.peer for result in run.results) if name not in names]
+    page = environment.get_template("report.html.j2").render(
+        run=run,
+        verdict=verdict_of(run),
+        verdicts=[verdict.value for verdict in Verdict if any(counts[name, verdict] for name in names)],
+        counts=[(name, {verdict.value: counts[name, verdict] for verdict in Verdict}) for name in names],
+        uncovered=uncovered(run),
+        spec_url=spec_url or _seen_from(path),
+        data=_embedded(_document(run, spec_url or _seen_from(path))),
+    )
+    path.write_text(page, encoding="utf-8", errors="replace")  # half a surrogate pair is no text
+
+
+def _seen_from(path: Path) -> str:
+    try:
+        return Path(os.path.relpath(data.spec_file(), path.resolve().parent)).as_posix()
+    except ValueError:  # another drive
+        return data.spec_file().as_uri()
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _embedded(document: Json) -> str:
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _document(run: Run, spec_url: str) -> Json:
+    base = spec_url.removesuffix("#")
+    notes: dict[str, int] = {}
+    return {
+        "rules": {
+            rule.name: [rule.level, rule.sentence, rule.effect, base + "#" + spec.link(rule.name).split("#")[1]]
+            for rule in run.rules
+        },
+        "results": [_compact(run, result, notes) for result in run.results],
+        "notes": list(notes),
+    }
+
+
+def _compact(run: Run, result: Result, notes: dict[str, int]) -> list[Any]:
+    detail: Json = {"events": [_event(event) for event in result.events]}
+    if result.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED, Verdict.NOT_RUN):
+        detail |= {
+            "headline": words.headline(result),
+            "problems": [_problem(problem, result.role) for problem in result.problems],
+            "cause": result.cause,
+            "again": words.again(run, result),
+            "reproduction": result.reproduction,
+        }
+    if result.reason:
+        detail["reason"] = result.reason
+    return [
+        result.id,
+        result.peer,
+        result.rule,
+        result.level,
+        result.role,
+        result.via,
+        result.verdict.value,
+        round(result.seconds, 4),
+        notes.setdefault(result.note, len(notes)),
+        int(run.counts_as_failure(result)),
+        detail,
+    ]
+
+
+def _event(event: Event) -> list[Any]:
+    text = event.text if len(event.text) <= 400 else event.text[:400] + "…"
+    return [round(event.at, 4), event.who, event.what, event.octets[: 2 * _SHOWN], event.size, text]
+
+
+def _problem(problem: Problem, role: str) -> Json:
+    rows = []
+    if problem.stream or problem.expected_stream:
+        for row in diagnose.annotate(problem.stream, role, problem.at, problem.expected_stream):
+            rows.append(
+                [row.offset, " ".join(row.octets), row.text, _runs(row.names), row.wrong, row.expected, row.skipped]
+            )
+    return {
+        "rule": problem.rule,
+        "level": problem.level,
+        "axis": problem.axis,
+        "got": problem.got,
+        "expected": problem.expected,
+        "dump": rows,
+    }
+
+
+def _runs(names: tuple[str, ...]) -> list[list[Any]]:
+    """Names that follow each other, with how often."""
+    runs: list[list[Any]] = []
+    for name in names:
+        if runs and runs[-1][0] == name:
+            runs[-1][1] += 1
+        else:
+            runs.append([name, 1])
+    return runs

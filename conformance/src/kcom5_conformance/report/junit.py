@@ -1,0 +1,57 @@
+"""JUnit XML: a suite for each implementation, a case for each result; report/junit.xsd describes it.
+
+`fail`, `flaky` and `unexpected-pass` are failures if the run counts them, `crashed` is an error; what does not count is
+skipped, with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+from ..model import Result, Run, Verdict
+from . import words
+
+_CONTROL = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write_junit(run: Run, path: Path) -> None:
+    report = JUnitXml("kcom5-conformance")
+    for peer in dict.fromkeys(result.peer for result in run.results):
+        suite = TestSuite(_clean(peer))
+        suite.timestamp = run.started[:19]
+        for result in run.results:
+            if result.peer == peer:
+                suite.add_testcase(_case(run, result))
+        report.add_testsuite(suite)
+    if run.complaints:
+        suite = TestSuite("the run")
+        for complaint in run.complaints:
+            case = TestCase(_clean(complaint), "complaint", 0.0)
+            case.result = [Failure(_clean(complaint), "complaint")]
+            suite.add_testcase(case)
+        report.add_testsuite(suite)
+    report.update_statistics()  # type: ignore[no-untyped-call]
+    report.write(str(path), pretty=False)
+
+
+def _case(run: Run, result: Result) -> TestCase:
+    case = TestCase(_clean(result.id), _clean(f"{result.peer}.{result.rule}"), round(result.seconds, 6))
+    words_of = _clean(words.explain(run, result))
+    if run.counts_as_failure(result):
+        kind = Error if result.verdict is Verdict.CRASHED else Failure
+        found = kind(_clean(words.headline(result)), result.verdict.value)
+        found.text = words_of
+        case.result = [found]
+    elif result.verdict is not Verdict.PASS:
+        case.result = [Skipped(_clean(f"{result.verdict.value}: {result.reason or words.headline(result)}"))]
+    if result.verdict is not Verdict.PASS and result.events:
+        case.system_out = _clean(words.ladder(result))
+    return case
+
+
+def _clean(text: str) -> str:
+    """XML has no place for most control characters: they are written as \\x1b."""
+    return _CONTROL.sub(words.escaped, text)

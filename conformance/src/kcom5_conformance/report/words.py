@@ -1,0 +1,84 @@
+"""A result in plain words, for the terminal and JUnit alike."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from .. import diagnose
+from ..model import Event, Result, Run, Verdict
+
+_ESCAPES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def safe(text: str) -> str:
+    """Text of a peer without what could command a terminal."""
+    return _ESCAPES.sub(escaped, text)
+
+
+def escaped(match: re.Match[str]) -> str:
+    """A character as \\x1b or \\u202e."""
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def headline(result: Result) -> str:
+    """What was wrong, in one line."""
+    if result.verdict is Verdict.UNEXPECTED_PASS:
+        return "it passes, and the baseline says that it fails"
+    flaky = f"failed {result.failed} of {result.tried} times: " if result.verdict is Verdict.FLAKY else ""
+    if not result.problems:
+        return flaky + (safe(result.reason) or result.verdict.value)
+    problem = result.problems[0]
+    more = f" (and {len(result.problems) - 1} more)" if len(result.problems) > 1 else ""
+    return f"{flaky}{problem.rule}: got {safe(problem.got)}, expected {safe(problem.expected)}{more}"
+
+
+def again(run: Run, result: Result) -> str:
+    """The command that runs this one case again against its implementation."""
+    case = shlex.quote(result.id)
+    if result.id.startswith("matrix/"):
+        return f"kcom5-conformance matrix --case {case} --seed {run.seed}"
+    command = next((peer.command for peer in run.peers if peer.name == result.peer), [])
+    return f"kcom5-conformance run --case {case} --seed {run.seed} -- {shlex.join(command)}"
+
+
+def ladder(result: Result) -> str:
+    """What passed between the two ends, one line for each event."""
+    return "\n".join(f"{event.at:9.3f} s  {_arrow(event)}  {happened(event)}" for event in result.events)
+
+
+def happened(event: Event) -> str:
+    """An event in a few words."""
+    said = safe(event.text)
+    if event.what != "octets":
+        return f"{event.what} {said}".strip()
+    shown = " ".join(event.octets[at : at + 2] for at in range(0, min(len(event.octets), 64), 2))
+    more = " …" if event.size > len(shown.split()) else ""
+    return f"{event.size:,} octet{'' if event.size == 1 else 's'}  {shown}{more}  {said}".rstrip()
+
+
+def explain(run: Run, result: Result) -> str:
+    """All that is known of a failure."""
+    lines = [safe(result.note)]
+    for problem in result.problems:
+        rule = next((rule for rule in run.rules if rule.name == problem.rule), None)
+        lines += ["", f"rule      {problem.rule} ({problem.level}, {problem.axis})"]
+        if rule:
+            lines += [f"says      {rule.sentence}", f"effect    {rule.effect}"]
+        lines += [f"got       {safe(problem.got)}", f"expected  {safe(problem.expected)}"]
+        if problem.stream or problem.expected_stream:
+            rows = diagnose.annotate(problem.stream, result.role, problem.at, problem.expected_stream)
+            lines += ["", diagnose.hexdump(rows)]
+    if result.cause:
+        lines += ["", f"likely    {safe(result.cause)}"]
+    if result.reason:
+        lines += ["", f"reason    {safe(result.reason)}"]
+    lines += ["", f"again     {again(run, result)}"]
+    return "\n".join(lines)
+
+
+def _arrow(event: Event) -> str:
+    if event.what in ("wait", "note"):
+        return "suite ·        " if event.who == "suite" else "        · peer "
+    return "suite ---> peer" if event.who == "suite" else "suite <--- peer"

@@ -1,0 +1,56 @@
+"""The rules, as the specification states them, and what a user meets where one is broken.
+
+A rule stands in `spec/kcom5.md` as `- <a id="NAME"></a>**NAME** — sentence`; its level is the keyword in the sentence.
+The effects are the suite's own words and stand in effects.json.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+from . import data
+from .model import Level, Rule
+
+_LEVELS: dict[str, Level] = {"MUST": "MUST", "SHOULD": "SHOULD", "MAY": "MAY"}
+_RULE = re.compile(
+    r'^- <a id="(?P<name>[a-z0-9.-]+)"></a>\*\*(?P=name)\*\* — (?P<text>.*?)(?=\n\n|\n- |\Z)', re.S | re.M
+)
+_EFFECTS = Path(__file__).with_name("effects.json")
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """Every rule, in the order of the specification."""
+    effects = read_effects()
+    text = data.spec_file().read_text(encoding="utf-8")
+    return tuple(
+        Rule(match["name"], _level(match["text"]), _plain(match["text"]), effects.get(match["name"], ""))
+        for match in _RULE.finditer(text)
+    )
+
+
+def read_effects() -> dict[str, str]:
+    """Of each rule, one sentence: what a user meets where it is broken."""
+    effects: dict[str, str] = json.loads(_EFFECTS.read_text(encoding="utf-8"))
+    return effects
+
+
+def link(rule: str) -> str:
+    """Where the rule stands, from the root of the repository."""
+    return f"spec/kcom5.md#{rule}"
+
+
+def _level(text: str) -> Level:
+    found = re.search(r"\b(MUST|SHOULD|MAY)\b", text)
+    if found is None:
+        raise ValueError(f"a rule without a keyword: {text[:60]!r}")
+    return _LEVELS[found[1]]
+
+
+def _plain(markdown: str) -> str:
+    text = " ".join(markdown.split())
+    text = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", text)
+    return re.sub(r"[`*]", "", text)
