@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import trio
 
+from . import diagnose
 from .adapter import Adapter, AdapterError
 from .model import KEPT, Axis, Event, Json, Level, Problem, Role
 
@@ -26,6 +27,8 @@ HOSTS = {"tcp6": (socket.AF_INET6, "::1"), "tcp4": (socket.AF_INET, "127.0.0.1")
 HELLO = b"KCOM5\xaa\xbb\xcc"
 MOST_TAKEN = 256 << 10
 """Octets of the receive buffer of the suite's end: what it does not read its system does not take for it."""
+MOST_WRITTEN = 65536
+"""Octets of a send that a reproduction has."""
 NO_BOUND = 30
 """T, in seconds, where it must not matter."""
 
@@ -187,6 +190,11 @@ class Bench:
         """Leaves nothing of its connections."""
         for connection in self.connections:
             connection.raw.close()
+
+    def reproduction(self) -> str:
+        """A program that does the same without the suite; empty where there was one connection too few or too many."""
+        role, roles = self.case.role, ("server", "client")
+        return diagnose.reproduction(role, self.via, self.acts) if role in roles and len(self.connections) == 1 else ""
 
     # ---- whole exchanges
 
@@ -370,13 +378,17 @@ class Connection:
     """The first KEPT octets that the implementation sent."""
     wanted: bytearray = field(default_factory=bytearray)
     received: int = 0
+    greeting: bytes = b""
+    """A client's hello, once it is read."""
     ended: str = ""
     """How the implementation's side ended: `end` or `reset`."""
 
-    async def send(self, octets: bytes, *, may_fail: bool = False) -> None:
-        """Sends all. A broken connection is a mismatch, unless it may be."""
+    async def send(self, octets: bytes, *, may_fail: bool = False, written: str = "") -> None:
+        """Sends all. A broken connection is a mismatch, unless it may be. `written` is how a vector writes them."""
         self.bench.log("suite", "octets", octets)
-        self.bench.acts.append(("send", octets[:65536].hex()))
+        if not written and len(self.greeting) == 8 and octets.startswith(self.greeting):
+            written = f"4b434f4d35n0n1n2{octets[8:MOST_WRITTEN].hex()}"
+        self.bench.acts.append(("send", written or octets[:MOST_WRITTEN].hex()))
         try:
             left = memoryview(octets)
             with trio.move_on_after(self.bench.patience) as scope:
@@ -451,6 +463,7 @@ class Connection:
             got = octets.hex(" ") + (f" and {how}" if len(octets) < 8 else "")
             self._fail(got, "4b 43 4f 4d 35 and three octets", wrong)
         self.wanted += octets[5:]
+        self.greeting = octets
         return octets
 
     async def expect_nothing(self, seconds: float | None = None) -> None:

@@ -249,7 +249,9 @@ class _Play:
         assert connection is not None
         if kind == "send":
             octets = vectors.joined(step[1:], self.nonce)
-            await connection.send(octets, may_fail=self.is_failure)
+            parts = step[1:]
+            written = " ".join(parts) if all(isinstance(part, str) for part in parts) else ""
+            await connection.send(octets, may_fail=self.is_failure, written=written)
         elif kind == "expect":
             if self.vector.role == "client" and not self.nonce:
                 self.nonce = (await connection.hello())[5:]

@@ -1,25 +1,24 @@
-"""Where the spec, the vectors and the schemas are: in the installed package, or in the repository around it."""
+"""Where the files are that the suite reads: packaged beside this module, or in the repository."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent
-_PACKED = _PACKAGE / "data"
-REPOSITORY = _PACKAGE.parents[2]
-
-
-def _find(packed: str, in_repository: str) -> Path:
-    return _PACKED / packed if _PACKED.is_dir() else REPOSITORY / in_repository
+_HERE = Path(__file__).resolve().parent
+_PACKAGED = _HERE / "data"
+_ROOT = _PACKAGED if _PACKAGED.is_dir() else _HERE.parents[2]
 
 
 def spec_file() -> Path:
-    return _find("kcom5.md", "spec/kcom5.md")
+    """The specification, `spec/kcom5.md`."""
+    return _ROOT / "spec" / "kcom5.md"
 
 
 def vectors_folder() -> Path:
-    return _find("vectors", "vectors")
+    """The folder of the vectors."""
+    return _ROOT / "vectors"
 
 
 def adapter_schema_file() -> Path:
-    return _find("adapter.schema.json", "conformance/adapter.schema.json")
+    """The schema of the adapter contract."""
+    return (_ROOT if _ROOT == _PACKAGED else _ROOT / "conformance") / "adapter.schema.json"

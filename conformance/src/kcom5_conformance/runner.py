@@ -17,7 +17,7 @@ import trio
 
 from .adapter import Adapter, AdapterError, Crashed
 from .bench import ALONE_PORT, Bench, Case, Mismatch, NotRun, TooBusy, Unsupported, latency_to_tick
-from .model import Event, Json, Level, Peer, Problem, Result, Role, Verdict
+from .model import Json, Level, Peer, Problem, Result, Role, Verdict
 
 LONG_LANES = 28
 """Adapters for cases that wait for seconds."""
@@ -150,7 +150,8 @@ def _exchange(role: str) -> Callable[[Bench], Awaitable[None]]:
 class Outcome:
     """How one attempt came out: `error` is None if it passed."""
 
-    events: list[Event]
+    bench: Bench | None
+    """Where it was tried; None if it was not."""
     error: Exception | None
     seconds: float
 
@@ -188,7 +189,7 @@ async def _attempt(case: Case, adapter: Adapter, tick: float, patience: float, s
                 if call.error is not None and error is None:
                     error = call.error
             nursery.cancel_scope.cancel()
-    return Outcome(bench.events, error, seconds)
+    return Outcome(bench, error, seconds)
 
 
 @dataclass
@@ -273,15 +274,15 @@ class Runner:
             try:
                 adapter = await self._adapter(adapters, case.is_alone)
             except AdapterError as error:
-                return Outcome([], error, 0)
+                return Outcome(None, error, 0)
             if case.is_alone and not await _can_be_alone(adapter):
-                return Outcome([], NotRun("no network of its own is to be had here (unshare --net)"), 0)
+                return Outcome(None, NotRun("no network of its own is to be had here (unshare --net)"), 0)
             outcome = await _attempt(case, adapter, self.smoke.tick, self.scale * PATIENCE, self.seed)
             if outcome.error is None and case.is_hostile and adapter.is_running:
                 outcome = await self._still_serves(case, adapter, outcome)
             if not isinstance(outcome.error, TooBusy):
                 return outcome
-        return Outcome([], NotRun(f"the machine was too busy to keep the times, {MOST_BUSY} times"), 0)
+        return Outcome(None, NotRun(f"the machine was too busy to keep the times, {MOST_BUSY} times"), 0)
 
     async def _still_serves(self, case: Case, adapter: Adapter, outcome: Outcome) -> Outcome:
         after = Case(case.id, "close.residue", "MUST", case.role, case.via, case.note, _exchange(case.role))
@@ -301,7 +302,9 @@ class Runner:
             if outcome.error is not None:
                 result.problems = [_problem(case, outcome.error)]
                 result.level = result.problems[0].level
-                result.events = outcome.events
+                if outcome.bench is not None:
+                    result.events = outcome.bench.events
+                    result.reproduction = outcome.bench.reproduction()
         return result
 
     def _done(self, result: Result) -> None:

@@ -32,9 +32,8 @@ def write_html(run: Run, path: Path, spec_url: str = "") -> None:
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["sha256"] = _sha256
-    counts = Counter((result.peer, result.verdict) for result in run.results)
-    names = [peer.name for peer in run.peers]
-    names += [name for name in dict.fromkeys(result.peer for result in run.results) if name not in names]
+    counts = Counter((_row(result), result.verdict) for result in run.results)
+    names = list(dict.fromkeys([*(peer.name for peer in run.peers), *(_row(result) for result in run.results)]))
     page = environment.get_template("report.html.j2").render(
         run=run,
         verdict=verdict_of(run),
@@ -45,6 +44,11 @@ def write_html(run: Run, path: Path, spec_url: str = "") -> None:
         data=_embedded(_document(run, spec_url or _seen_from(path))),
     )
     path.write_text(page, encoding="utf-8", errors="replace")  # half a surrogate pair is no text
+
+
+def _row(result: Result) -> str:
+    """The row of the summary that a result is counted in."""
+    return "matrix" if result.id.startswith("matrix/") else result.peer
 
 
 def _seen_from(path: Path) -> str:
@@ -82,12 +86,12 @@ def _compact(run: Run, result: Result, notes: dict[str, int]) -> list[Any]:
         detail |= {
             "headline": words.headline(result),
             "problems": [_problem(problem, result.role) for problem in result.problems],
-            "cause": result.cause,
+            "cause": words.safe(result.cause),
             "again": words.again(run, result),
             "reproduction": result.reproduction,
         }
     if result.reason:
-        detail["reason"] = result.reason
+        detail["reason"] = words.safe(result.reason)
     return [
         result.id,
         result.peer,
@@ -97,14 +101,14 @@ def _compact(run: Run, result: Result, notes: dict[str, int]) -> list[Any]:
         result.via,
         result.verdict.value,
         round(result.seconds, 4),
-        notes.setdefault(result.note, len(notes)),
+        notes.setdefault(words.safe(result.note), len(notes)),
         int(run.counts_as_failure(result)),
         detail,
     ]
 
 
 def _event(event: Event) -> list[Any]:
-    text = event.text if len(event.text) <= 400 else event.text[:400] + "…"
+    text = words.safe(event.text if len(event.text) <= 400 else event.text[:400] + "…")
     return [round(event.at, 4), event.who, event.what, event.octets[: 2 * _SHOWN], event.size, text]
 
 
@@ -119,8 +123,8 @@ def _problem(problem: Problem, role: str) -> Json:
         "rule": problem.rule,
         "level": problem.level,
         "axis": problem.axis,
-        "got": problem.got,
-        "expected": problem.expected,
+        "got": words.safe(problem.got),
+        "expected": words.safe(problem.expected),
         "dump": rows,
     }
 

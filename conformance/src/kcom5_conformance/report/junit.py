@@ -38,7 +38,9 @@ def write_junit(run: Run, path: Path) -> None:
 
 
 def _case(run: Run, result: Result) -> TestCase:
-    case = TestCase(_clean(result.id), _clean(f"{result.peer}.{result.rule}"), round(result.seconds, 6))
+    case = TestCase(
+        _clean(result.id), _clean(f"{result.peer}.{result.rule}"), round(result.seconds, 3)
+    )  # never 1e-06, which is no decimal
     words_of = _clean(words.explain(run, result))
     if run.counts_as_failure(result):
         kind = Error if result.verdict is Verdict.CRASHED else Failure

@@ -14,7 +14,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from .. import diagnose, spec
+from .. import diagnose
 from ..model import Problem, Result, Rule, Run, Verdict
 from . import words
 
@@ -147,7 +147,9 @@ def _failure(result: Result) -> RenderableType:
         Text.assemble((f"{result.verdict.value} ", f"bold {style}"), (words.safe(result.id), "bold")),
     ]
     lines = [("why", words.safe(result.note))]
-    if not result.problems or result.verdict is Verdict.FLAKY:
+    if result.verdict is Verdict.FLAKY:
+        lines.append(("found", f"failed {result.failed} of {result.tried} times"))
+    elif not result.problems:
         lines.append(("found", words.headline(result)))
     shown: Problem | None = None
     for problem in result.problems:
@@ -196,8 +198,8 @@ def _coverage(run: Run, console: Console) -> None:
     must = [rule for rule in run.rules if rule.level == "MUST"]
     missing = uncovered(run)
     console.print(Text(f"rules: {len(must) - len(missing)} of {len(must)} MUST have a case that passed"))
-    for rule in missing:
-        console.print(Text.assemble(("  no case passed  ", "yellow"), f"{rule.name}  ({spec.link(rule.name)})"))
+    if missing:
+        console.print(Text.assemble(("no case passed: ", "yellow"), ", ".join(rule.name for rule in missing)))
 
 
 def _left_out(run: Run, console: Console) -> None:

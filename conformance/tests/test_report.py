@@ -1,0 +1,262 @@
+"""One run, every format: terminal, JSON, JUnit XML. Text of a peer stays text."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from lxml import etree
+from report_sample import HOSTILE, case, failure, large, sample
+from rich.console import Console
+
+from kcom5_conformance import report
+from kcom5_conformance.model import Problem, Run, Verdict, run_from_json
+from kcom5_conformance.report import words
+from kcom5_conformance.report.json import read_json, schema
+
+
+def printed(run: Run, width: int = 100, terminal: bool = False) -> str:
+    out = io.StringIO()
+    report.print_summary(run, Console(file=out, width=width, force_terminal=terminal))
+    return out.getvalue()
+
+
+# JSON
+
+
+def test_the_json_report_fits_its_schema_and_gives_the_same_run_back(tmp_path: Path):
+    run = sample()
+    report.write_json(run, tmp_path / "report.json")
+    document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema())
+    jsonschema.Draft202012Validator(schema()).validate(document)
+    assert document["as_expected"] is False
+    assert run_from_json(document) == run == read_json(tmp_path / "report.json")
+
+
+def test_every_object_of_the_schema_is_closed_and_names_all_its_keys():
+    for name, part in {"": schema(), **schema()["$defs"]}.items():
+        if part.get("type") == "object":
+            assert part["additionalProperties"] is False, name
+            assert part["required"] == list(part["properties"]), name
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda document: document.update(extra=1),
+        lambda document: document["results"][0].update(extra=1),
+        lambda document: document["results"][2]["problems"][0].update(extra=1),
+        lambda document: document["results"][2]["events"][0].update(who="nobody"),
+        lambda document: document["results"][0].update(verdict="fine"),
+        lambda document: document["rules"][0].pop("effect"),
+        lambda document: document.update(format=2),
+    ],
+)
+def test_a_json_report_with_another_key_or_value_is_refused(tmp_path: Path, damage):
+    document = sample().to_json()
+    damage(document)
+    (tmp_path / "report.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(ValueError, match="no report: "):
+        read_json(tmp_path / "report.json")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]"])
+def test_a_file_that_is_no_report_is_refused(tmp_path: Path, content: bytes):
+    (tmp_path / "report.json").write_bytes(content)
+    with pytest.raises(ValueError, match="no report: "):
+        read_json(tmp_path / "report.json")
+
+
+# JUnit
+
+
+def junit(run: Run, folder: Path) -> etree._Element:
+    report.write_junit(run, folder / "junit.xml")
+    document = etree.parse(folder / "junit.xml")
+    etree.XMLSchema(etree.parse(Path(report.__file__).with_name("junit.xsd"))).assertValid(document)
+    return document.getroot()
+
+
+def test_the_junit_report_fits_its_schema_and_counts_right(tmp_path: Path):
+    run = sample()
+    run.results[0].seconds = 0.000001
+    root = junit(run, tmp_path)
+    cases = root.findall("testsuite/testcase")
+    assert len(cases) == len(run.results) + len(run.complaints)
+    for element, where in [(root, "testsuite/testcase"), *((suite, "testcase") for suite in root)]:
+        assert int(element.get("tests")) == len(element.findall(where))
+        assert int(element.get("failures")) == len(element.findall(f"{where}/failure"))
+        assert int(element.get("errors")) == len(element.findall(f"{where}/error"))
+        assert int(element.get("skipped")) == len(element.findall(f"{where}/skipped"))
+    counted = [result for result in run.results if run.counts_as_failure(result)]
+    assert int(root.get("failures")) + int(root.get("errors")) == len(counted) + len(run.complaints)
+    assert int(root.get("errors")) == 1
+
+
+def test_a_junit_failure_says_all_that_is_known(tmp_path: Path):
+    root = junit(sample(), tmp_path)
+    found = next(case for case in root.iter("testcase") if case.get("name") == "message.length/one@tcp6")
+    text = found.findtext("failure")
+    assert "The message length MUST be the number of octets" in text
+    assert "looks big-endian" in text
+    assert "^^ first wrong octet" in text
+    assert "kcom5-conformance run --case message.length/one@tcp6 --seed 7 -- python3 'my adapter.py'" in text
+    assert "25 octets  4b 43 4f" in found.findtext("system-out")
+
+
+def test_a_broken_should_fails_in_junit_by_strict_only(tmp_path: Path):
+    run = sample()
+    run.results = [failure("hello.nonce/same", "mine")]
+    run.complaints = []
+    assert (junit(run, tmp_path).get("failures"), junit(run, tmp_path).get("skipped")) == ("0", "1")
+    run.strict = True
+    assert (junit(run, tmp_path).get("failures"), junit(run, tmp_path).get("skipped")) == ("1", "0")
+
+
+def test_text_of_a_peer_stays_text_in_junit(tmp_path: Path):
+    run = sample()
+    run.peers[1].name = HOSTILE
+    for result in run.results:
+        result.id, result.peer, result.reason = result.id + HOSTILE, HOSTILE, HOSTILE
+        result.problems = [Problem("hello.form", "MUST", "wire", HOSTILE, HOSTILE)]
+    root = junit(run, tmp_path)
+    assert "\\x1b[31m" in root.find("testsuite").get("name")
+    assert "</script><script>alert(1)</script>" in next(root.iter("failure")).text
+
+
+# Terminal
+
+
+def test_the_summary_says_what_failed_and_why():
+    out = printed(sample())
+    flat = " ".join(out.split())
+    for part in [
+        "mine · message.length · MUST",
+        "The message length MUST be the number of octets (not characters) of the message, in 4 octets",
+        "The message is cut or runs into what follows",
+        "got 00 00 00 02",
+        "expected 02 00 00 00",
+        "likely the message length looks big-endian",
+        "^^ first wrong octet",
+        "again kcom5-conformance run --case message.length/one@tcp6 --seed 7 -- python3 'my adapter.py'",
+        "failed 2 of 5 times",
+        "unsupported: 1 of mine: it has no unix",
+        "not-run: 1 of mine: no network namespace",
+        "no case passed: address.form, address.canonical, ",
+        "complaint the baseline names hello.gone/away",
+    ]:
+        assert part in flat, part
+    assert out.splitlines()[-1] == (
+        f"{len(sample().results)} results in 12.3 s: "
+        "NOT as expected: 3 fail, 1 flaky, 1 crashed, 1 unexpected-pass, 1 complaint"
+    )
+
+
+def test_many_failures_of_one_rule_are_shown_by_a_few():
+    run = sample()
+    run.results = [failure(f"message.length/case-{number}", "mine") for number in range(40)]
+    out = printed(run)
+    assert "… and 37 more of this rule" in out
+    assert out.count("first wrong octet") == 3
+    assert len(out.splitlines()) < 120
+
+
+def test_a_run_that_is_as_expected_ends_so():
+    run = sample()
+    run.results, run.complaints = [case("hello.segments/three-pieces", "go", Verdict.PASS)], []
+    assert printed(run).splitlines()[-1] == "1 result in 12.3 s: as expected"
+
+
+def test_a_broken_should_is_shown_but_is_as_expected():
+    run = sample()
+    run.results, run.complaints = [failure("hello.nonce/same", "mine")], []
+    out = printed(run)
+    assert "mine · hello.nonce · SHOULD" in out
+    assert out.splitlines()[-1].endswith("s: as expected")
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_text_of_a_peer_commands_no_terminal(width: int):
+    run = copy.deepcopy(sample())
+    run.peers[1].name = HOSTILE + "[bold]"
+    run.complaints = [HOSTILE]
+    for result in run.results:
+        result.peer = HOSTILE + "[bold]"
+    out = printed(run, width)
+    out.encode()
+    assert not set(out) & {"\x1b", "\x00", "\u202e"}
+    assert "\\x1b" in out
+    assert "[bold]" in "".join(out.split())
+
+
+def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert "\x1b[" in printed(sample(), terminal=True)
+    assert "\x1b[" not in printed(sample())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[31m" not in printed(sample(), terminal=True)
+
+
+def test_progress_is_a_line_at_start_and_end_where_there_is_no_terminal():
+    out = io.StringIO()
+    progress = report.Progress(Console(file=out, width=100))
+    progress.start("mine", 2)
+    progress.advance(failure("message.length/one", "mine"))
+    assert out.getvalue() == "mine: 2 cases\n"
+    progress.advance(case("hello.form/x", "mine", Verdict.PASS))
+    progress.finish()
+    assert out.getvalue().splitlines()[1].startswith("mine: 2 cases in ")
+    assert out.getvalue().endswith("s, 1 failed\n")
+
+
+def test_cells_of_the_matrix_are_counted_together():
+    out = io.StringIO()
+    progress = report.Progress(Console(file=out, width=100))
+    cells = [result for result in sample().results if result.id.startswith("matrix/")]
+    progress.start("matrix", len(cells))
+    for cell in cells:
+        progress.advance(cell)
+    progress.finish()
+    assert out.getvalue().splitlines()[1].startswith("matrix: 24 cases in ")
+
+
+def test_progress_is_a_bar_on_a_terminal_that_is_taken_away(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERM", "xterm")
+    out = io.StringIO()
+    progress = report.Progress(Console(file=out, width=100, force_terminal=True))
+    progress.start("mine", 1)
+    progress.start("go", 1)
+    progress.advance(failure("message.length/one", "mine"))
+    progress.finish()
+    progress.finish()
+    assert "1/1" in out.getvalue()
+    assert "1 failed" in out.getvalue()
+
+
+def test_the_command_that_runs_a_case_again_can_be_pasted():
+    run = sample()
+    cell = next(result for result in run.results if result.id.startswith("matrix/"))
+    assert words.again(run, cell) == "kcom5-conformance matrix --case matrix/go-to-go/0/plain@tcp6 --seed 7"
+
+
+# All
+
+
+def test_a_run_of_nothing_can_be_reported(tmp_path: Path):
+    run = sample()
+    run.results, run.peers, run.complaints = [], [], []
+    report.write_json(run, tmp_path / "report.json")
+    report.write_html(run, tmp_path / "report.html")
+    assert junit(run, tmp_path).get("tests") == "0"
+    assert "0 of " in printed(run)
+
+
+def test_the_page_of_six_thousand_results_is_no_larger_than_a_picture(tmp_path: Path):
+    report.write_html(large(), tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size < 6_000_000

@@ -1,0 +1,348 @@
+"""The HTML report in a real browser: Chromium, without a window and without a network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from report_sample import HOSTILE, large, sample
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+from kcom5_conformance.model import Run
+from kcom5_conformance.report import words, write_html
+
+FAINT = """
+  const share = (v) => v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4;
+  const light = (colour) => {
+    const [r, g, b] = colour.match(/[\\d.]+/g).map(share);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (e) => {
+    const colour = getComputedStyle(e).backgroundColor;
+    return !/, 0\\)$/.test(colour) ? colour : e.parentElement ? behind(e.parentElement) : "rgb(255, 255, 255)";
+  };
+  const contrast = (e) => {
+    const [a, b] = [light(getComputedStyle(e).color), light(behind(e))];
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  };
+  return [...document.querySelectorAll("body *")]
+    .filter((e) => !e.closest("[hidden], script, noscript, option, .zero"))
+    .filter((e) => [...e.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+    .filter((e) => contrast(e) < 4.5).map((e) => [contrast(e), e.className, e.textContent.slice(0, 40)]);
+"""
+"""Text whose contrast is below what WCAG 2 asks for (AA)."""
+
+WIDE = """
+  return [...document.querySelectorAll("main *, header *")]
+    .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll, .dump, pre"))
+    .map((e) => [e.tagName, e.className, e.textContent.slice(0, 40)]);
+"""
+"""What reaches past the right edge, and does not scroll by itself."""
+
+NAMELESS = """
+  return [...document.querySelectorAll("button, input, select, a")]
+    .filter((e) => !(e.textContent.trim() || e.ariaLabel || (e.labels && e.labels.length)))
+    .map((e) => e.outerHTML.slice(0, 80));
+"""
+"""Controls without a name for a screen reader."""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    found = [shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")]
+    found.append(shutil.which("chromedriver"))
+    if None in found:
+        pytest.fail("Chromium and its driver are needed: install chromium and chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(found[0])
+    for flag in [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
+    ]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(str(found[1])))
+    yield driver
+    driver.quit()
+
+
+class Page:
+    """The page of a run in the browser."""
+
+    def __init__(self, browser: webdriver.Chrome, run: Run, path: Path) -> None:
+        write_html(run, path)
+        self.browser = browser
+        self.size(1280, 900)
+        self.media("light")
+        browser.get("about:blank")
+        browser.get(path.as_uri())
+
+    def size(self, width: int, height: int) -> None:
+        self.browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
+        )
+
+    def media(self, scheme: str, kind: str = "") -> None:
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": kind, "features": features})
+
+    def all(self, css: str) -> list[WebElement]:
+        return self.browser.find_elements(By.CSS_SELECTOR, css)
+
+    def one(self, css: str) -> WebElement:
+        return self.browser.find_element(By.CSS_SELECTOR, css)
+
+    def ids(self) -> list[str]:
+        return [element.text for element in self.all(".case .id")]
+
+    def keys(self, *keys: str) -> None:
+        for key in keys:
+            webdriver.ActionChains(self.browser).send_keys(key).perform()
+
+    def choose(self, filter_id: str, value: str) -> None:
+        self.one(f"#{filter_id} option[value='{value}']").click()
+
+    def focused(self) -> WebElement:
+        return self.browser.switch_to.active_element
+
+    def script(self, code: str, *arguments: object) -> object:
+        return self.browser.execute_script(code, *arguments)
+
+
+@pytest.fixture
+def page(browser: webdriver.Chrome, tmp_path: Path) -> Iterator[Page]:
+    browser.get_log("browser")
+    page = Page(browser, sample(), tmp_path / "report.html")
+    yield page
+    assert browser.get_log("browser") == [], "the console is silent"
+    assert page.script("return performance.getEntriesByType('resource').length") == 0, "nothing is fetched"
+
+
+def test_the_page_opens_with_what_failed(page: Page):
+    assert page.one(".verdict").text.startswith("NOT as expected: 3 fail")
+    assert len(page.ids()) == 6
+    assert page.one("#count").text == "6 of 33 cases"
+    assert "hello.gone/away" in page.one(".complaints").text
+
+
+def test_a_cell_of_the_matrix_leads_to_its_cases_and_a_case_to_its_ladder(page: Page):
+    cells = page.all("#matrix-table .cell")
+    assert len(cells) == 12
+    bad = [cell for cell in cells if "fail" in cell.get_attribute("class")]
+    assert [cell.get_attribute("aria-label") for cell in bad] == [
+        "mine to go over tcp4: 1 passed, 1 failed; show the cases",
+        "mine to mine over tcp4: 1 passed, 1 failed; show the cases",
+    ]
+    bad[0].click()
+    assert page.ids() == ["matrix/mine-to-go/0/plain@tcp4", "matrix/mine-to-go/65536/plain@tcp4"]
+    assert page.focused().find_element(By.CSS_SELECTOR, ".id").text == page.ids()[0]
+    page.all(".case")[1].click()
+    assert [element.text for element in page.all(".ladder .head span")] == ["server", "client"]
+    assert "8 octets 4b 43 4f 4d 35 aa bb cc" in page.one(".ladder").text
+    assert "4,096 octets" in page.one(".pair .got").text
+    assert page.one(".detail blockquote a").get_attribute("href").endswith("spec/kcom5.md#data.opaque")
+
+
+def test_a_failing_case_shows_all_that_is_known(page: Page):
+    page.one("#search").send_keys("message.length/one")
+    page.one(".case").click()
+    detail = page.one(".detail")
+    assert page.one(".case").get_attribute("aria-expanded") == "true"
+    assert page.one(".case").get_attribute("aria-controls") == detail.get_attribute("id")
+    assert "the message length looks big-endian" in page.one(".cause").text
+    assert [element.text for element in page.all(".dump mark")] == ["00"]
+    assert "expected  4b 43 4f 4d 35 aa bb cc 02 00 00 00" in page.one(".dump .w").get_attribute("textContent")
+    assert "The message is cut or runs into what follows" in detail.text
+    assert "The message length MUST be the number of octets" in detail.text
+    assert "kcom5-conformance run --case message.length/one@tcp6 --seed 7" in detail.text
+    assert "python3 - <<'E'" in detail.text
+    assert len(page.all(".ladder .reset")) == 1
+    assert len(page.all(".ladder .t")) == 12
+    assert "1,048,576 octets" in page.one(".ladder").text
+
+
+def test_a_program_can_be_copied(page: Page):
+    page.script("document.addEventListener('copy', () => { window.copied = String(getSelection()); });")
+    page.script("Object.defineProperty(navigator, 'clipboard', {value: {writeText: async () => { throw Error(); }}});")
+    page.one("#search").send_keys("message.length/one")
+    page.one(".case").click()
+    buttons = page.all(".code button")
+    buttons[1].click()
+    assert buttons[1].text == "copied"
+    assert str(page.script("return window.copied")).startswith("python3 - <<'E'\nimport socket")
+
+
+def test_the_search_looks_at_ids_notes_causes_and_reasons(page: Page):
+    page.one("#clear").click()
+    assert len(page.ids()) == 33
+    for text, ids in {
+        "BIG-endian two": ["message.length/two@tcp6"],
+        "network namespace": ["connect.self/own-port@tcp6"],
+        "no such case": [],
+    }.items():
+        page.one("#search").clear()
+        page.one("#search").send_keys(text)
+        assert page.ids() == ids
+        assert page.one("#count").text == f"{len(ids)} of 33 cases"
+
+
+@pytest.mark.parametrize(
+    ("filter_id", "value", "count"),
+    [
+        ("verdict", "known-failure", 1),
+        ("rule", "message.length", 2),
+        ("rule", "close.confirm", 4),
+        ("peer", "mine>go", 6),
+        ("via", "unix", 9),
+        ("role", "client", 2),
+        ("level", "SHOULD", 2),
+    ],
+)
+def test_a_filter_keeps_what_it_names(page: Page, filter_id: str, value: str, count: int):
+    page.one("#clear").click()
+    page.choose(filter_id, value)
+    assert len(page.ids()) == count
+
+
+def test_filters_and_search_work_together(page: Page):
+    page.choose("verdict", "fail")
+    page.choose("via", "tcp4")
+    page.one("#search").send_keys("mine-to-go")
+    assert page.ids() == ["matrix/mine-to-go/65536/plain@tcp4"]
+
+
+def test_a_rule_of_the_table_leads_to_its_cases(page: Page):
+    cells = page.all("#rules-table .cell.fail")
+    assert cells[0].get_attribute("aria-label").startswith("hello.nonce, mine: 0 passed, 1 failed")
+    cells[0].click()
+    assert page.ids() == ["hello.nonce/differs@tcp6"]
+    assert len(page.all("#rules-table tbody tr")) == len(sample().rules)
+
+
+def test_the_keyboard_is_enough(page: Page):
+    page.keys("/")
+    assert page.focused().get_attribute("id") == "search"
+    page.keys("message.length", Keys.ENTER)
+    assert page.focused().find_element(By.CSS_SELECTOR, ".id").text == "message.length/one@tcp6"
+    page.keys("j")
+    assert page.focused().find_element(By.CSS_SELECTOR, ".id").text == "message.length/two@tcp6"
+    page.keys("j", Keys.ARROW_UP, Keys.ARROW_DOWN, "k")
+    assert page.focused().find_element(By.CSS_SELECTOR, ".id").text == "message.length/one@tcp6"
+    assert page.focused().value_of_css_property("outline-style") == "solid"
+    page.keys(Keys.ENTER)
+    assert len(page.all(".detail")) == 1
+    page.keys(Keys.TAB, Keys.ESCAPE)
+    assert page.all(".detail") == []
+    assert page.focused().find_element(By.CSS_SELECTOR, ".id").text == "message.length/one@tcp6"
+    page.keys("/", Keys.ESCAPE)
+    assert len(page.ids()) == 6
+
+
+def test_a_link_leads_to_a_case(page: Page):
+    page.all(".case")[1].click()
+    there = page.browser.current_url
+    assert "#case=mine%7Cmessage.length%2Ftwo%40tcp6" in there
+    page.browser.get("about:blank")
+    page.browser.get(there)
+    assert page.ids() == ["message.length/two@tcp6"]
+    assert len(page.all(".detail")) == 1
+
+
+def test_text_of_a_peer_stays_text(page: Page):
+    page.one("#clear").click()
+    page.one("#search").send_keys("close.extra/one")
+    page.one(".case").click()
+    assert page.one(".cause").get_attribute("textContent") == words.safe(HOSTILE)
+    assert len(page.all("script")) == 2
+
+
+def test_text_of_a_peer_stays_text_in_every_field(page: Page, tmp_path: Path):
+    run = sample()
+    run.machine = run.command = run.suite = run.started = HOSTILE
+    run.complaints = [HOSTILE]
+    for peer in run.peers:
+        peer.name = HOSTILE
+    for rule in run.rules:
+        rule.sentence = rule.effect = HOSTILE
+    for result in run.results:
+        result.id, result.peer, result.rule, result.note = f"matrix/{HOSTILE}", f"{HOSTILE}>{HOSTILE}", HOSTILE, HOSTILE
+    hostile = Page(page.browser, run, tmp_path / "hostile.html")
+    assert len(hostile.all("script")) == 2
+    for button in hostile.all(".case"):
+        button.click()
+    assert len(hostile.all(".detail")) == 6
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_light_and_dark(page: Page, scheme: str):
+    page.media(scheme)
+    page.one("#search").send_keys("message.length/one")
+    page.one(".case").click()
+    assert page.script(FAINT) == []
+    dark = page.script("return getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 27)"
+    assert dark == (scheme == "dark")
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_nothing_is_wider_than_the_screen(page: Page, width: int):
+    page.size(width, 740)
+    page.one("#clear").click()
+    for button in page.all(".case")[:9]:
+        button.click()
+    assert page.script("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    assert page.script(WIDE) == []
+
+
+def test_paper_gets_the_failures_opened_and_no_controls(page: Page):
+    page.script("dispatchEvent(new Event('beforeprint'))")
+    page.media("light", "print")
+    assert len(page.all(".detail")) == 6
+    assert not page.one(".tools").is_displayed()
+
+
+def test_every_control_has_a_name(page: Page):
+    assert page.script(NAMELESS) == []
+
+
+def test_the_policy_of_the_page_refuses_every_request(page: Page):
+    policy = page.one("meta[http-equiv]").get_attribute("content")
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert not [e for e in page.all("[src], link[href]") if not (e.get_attribute("href") or "").startswith("data:")]
+
+
+def test_six_thousand_results_are_drawn_as_they_are_looked_at(browser: webdriver.Chrome, tmp_path: Path):
+    page = Page(browser, large(), tmp_path / "large.html")
+    page.one("#clear").click()
+    assert page.one("#count").text == "6,000 of 6,000 cases"
+    assert 0 < len(page.all(".case")) < 1000
+    page.one("#search").send_keys("case-5960")
+    assert page.ids() == [page.ids()[0]]
+    assert "/case-5960@" in page.ids()[0]
+    page.keys(Keys.ESCAPE)
+    page.one("#clear").click()
+    page.script("for (let i = 0; i < 300; i++) move(1);")
+    assert len(page.all(".case")) > 299
+
+
+def test_a_page_without_results_says_so(browser: webdriver.Chrome, tmp_path: Path):
+    run = sample()
+    run.results, run.peers, run.complaints = [], [], []
+    page = Page(browser, run, tmp_path / "empty.html")
+    assert page.one("#count").text == "0 of 0 cases"
+    assert not page.one("#matrix").is_displayed()
