@@ -3,6 +3,9 @@
 # environment with the tools of requirements.txt.
 #
 # Debian and Ubuntu as root: it installs, and says what. Anywhere else: it prints the command to run, and ends.
+# PURPOSE is what is to be done: `suite` runs the suite, `build` the implementations too, `check` (the default) all.
+
+PURPOSE=${PURPOSE:-check}
 
 VENV=$PWD/build/venv
 
@@ -16,23 +19,34 @@ find_clang() {
   done
 }
 
-# Names of Debian packages for what cannot be found.
+# Names of Debian packages for what cannot be found. Each purpose needs what stands before it, too.
 missing_packages() {
+  command -v python3 > /dev/null || printf 'python3 '
+  python3 -c 'import ensurepip, venv' 2> /dev/null || printf 'python3-venv '
+  [ "$PURPOSE" = suite ] && return
+
   command -v cmake > /dev/null || printf 'cmake '
   command -v ninja > /dev/null || printf 'ninja-build '
   command -v g++ > /dev/null || printf 'g++ '
-  command -v git > /dev/null || printf 'git '
-  command -v python3 > /dev/null || printf 'python3 '
   command -v go > /dev/null || printf 'golang-go '
+  missing_headers asio.hpp:libasio-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev \
+    openssl/evp.h:libssl-dev
+  [ "$PURPOSE" = build ] && return
+
+  command -v git > /dev/null || printf 'git '
+  command -v chromium > /dev/null || command -v google-chrome > /dev/null || printf 'chromium '
+  command -v chromedriver > /dev/null || printf 'chromium-driver '
   if [ -z "$(find_clang)" ]; then
     printf 'clang-19 libclang-rt-19-dev '
   elif ! printf 'int main(){}' | "$(find_clang)" -fsanitize=address,undefined -x c++ - -o /dev/null 2> /dev/null; then
     printf 'libclang-rt-%s-dev ' "$("$(find_clang)" -dumpversion | cut -d. -f1)"
   fi
-  python3 -c 'import ensurepip, venv' 2> /dev/null || printf 'python3-venv '
+  missing_headers gtest/gtest.h:libgtest-dev rapidcheck/gtest.h:librapidcheck-dev
+}
+
+missing_headers() { # HEADER:PACKAGE…
   local header
-  for header in asio.hpp:libasio-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev \
-    gtest/gtest.h:libgtest-dev rapidcheck/gtest.h:librapidcheck-dev openssl/evp.h:libssl-dev; do
+  for header in "$@"; do
     find /usr/include /usr/local/include /opt/homebrew/include -path "*/${header%%:*}" 2> /dev/null | grep -q . ||
       printf '%s ' "${header##*:}"
   done
@@ -56,8 +70,8 @@ install_packages() {
   say "error: missing: $packages"
   say "hint: one of these installs them; then run this again:"
   say "  sudo apt-get install -y $packages"
-  say "  sudo dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git golang python3 asio-devel cli11-devel json-devel gtest-devel openssl-devel"
-  say "  brew install cmake ninja llvm git go python asio cli11 nlohmann-json googletest openssl"
+  say "  sudo dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git golang python3 chromium chromedriver asio-devel cli11-devel json-devel gtest-devel openssl-devel"
+  say "  brew install cmake ninja llvm git go python asio cli11 nlohmann-json googletest openssl chromedriver"
   say "(RapidCheck and what your system does not have is fetched by CMake.)"
   exit 1
 }

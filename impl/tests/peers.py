@@ -53,7 +53,7 @@ _adapters = tomllib.loads((ROOT / "conformance" / "peers.toml").read_text("utf-8
 PEERS = {
     name: Peer(program, _adapters[name]["command"], environment)
     for name, program, environment in [
-        ("cpp", [str(ROOT / "build/dev/impl/cpp/kcom5")], {}),
+        ("cpp", [str(ROOT / "build/release/impl/cpp/kcom5")], {}),
         ("python", [sys.executable, "-m", "kcom5"], {"PYTHONPATH": str(ROOT / "impl/python/src")}),
         ("go", [str(ROOT / "build/go/kcom5")], {}),
     ]
