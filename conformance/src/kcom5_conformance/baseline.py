@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kcom5_conformance.errors import UsageError
-from kcom5_conformance.model import Result, Run, Verdict
+from .errors import UsageError
+from .model import Result, Run, Verdict
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -251,6 +251,8 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
                 smoked[subject.name] = (subject, await smoke(subject, PATIENCE * options.timeout_scale))
             except AdapterBroken as error:
                 raise AdapterBroken(f"{subject.name}: {error}") from error
+            for warning in smoked[subject.name][1].warnings:
+                console.print(f"{subject.name}: warning: {warning}", style="yellow", markup=False, highlight=False)
         for subject, found in smoked.values():
 
             def report(result: Result) -> None:
@@ -362,9 +364,7 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    comparison = compare.compare(json.read_json(options.old), json.read_json(options.new))
-    compare.render(comparison, Console())
-    return comparison.exit_code
+    return compare.show(json.read_json(options.old), json.read_json(options.new), Console())
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -376,6 +376,4 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    verdicts = verify.verify(options.file, options.server)
-    print(verify.to_text(verdicts, strict=options.strict), end="")
-    return AS_EXPECTED if verdicts.is_ok(strict=options.strict) else NOT_AS_EXPECTED
+    return verify.show(options.file, Console(), options.server, strict=options.strict)

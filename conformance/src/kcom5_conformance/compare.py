@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.markup import escape
 
-from kcom5_conformance.baseline import observation
-from kcom5_conformance.model import Result, Run, Verdict
+from .baseline import observation
+from .model import Result, Run, Verdict
 
 _FAILED = (Verdict.FAIL, Verdict.FLAKY, Verdict.CRASHED, Verdict.KNOWN_FAILURE)
 _PASSED = (Verdict.PASS, Verdict.UNEXPECTED_PASS)
@@ -101,8 +101,9 @@ def _same_slug(one: Result, other: Result) -> bool:
     return one.peer == other.peer and one.id.partition("/")[2] == other.id.partition("/")[2] != ""
 
 
-def render(comparison: Comparison, console: Console) -> None:
-    """Writes what changed, the worst first."""
+def show(old: Run, new: Run, console: Console) -> int:
+    """Writes what changed, the worst first, and returns the exit code."""
+    comparison = compare(old, new)
     for title, changes, style in (
         ("regressions", comparison.regressions, "red"),
         ("new", comparison.new, "default"),
@@ -118,6 +119,7 @@ def render(comparison: Comparison, console: Console) -> None:
     counts = f"{len(comparison.regressions)} worse, {len(comparison.fixes)} better, {len(comparison.new)} new"
     counts += f", {len(comparison.gone)} gone, {len(comparison.renamed)} renamed, {comparison.same} the same"
     console.print(counts, soft_wrap=True, highlight=False)
+    return comparison.exit_code
 
 
 def _line(change: Change) -> str:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import dpkt
+from rich.console import Console
 
-from kcom5_conformance.errors import UsageError
-from kcom5_conformance.model import KEPT, Axis, Level, Problem
+from .errors import UsageError
+from .model import KEPT, Axis, Level, Problem
 
 MAGIC = b"KCOM5"
 Who = Literal["client", "server"]
@@ -506,6 +507,14 @@ def _said(item: tuple[Who, What]) -> str:
 
 
 # ---------------------------------------------------------------------------------------------- as text
+
+
+def show(path: Path, console: Console, server: Path | None = None, *, strict: bool = False) -> int:
+    """Writes the verdict, and returns the exit code: 0 if it is as it should be, else 1."""
+    verdicts = verify(path, server)
+    text = to_text(verdicts, strict=strict)
+    console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
+    return int(not verdicts.is_ok(strict=strict))
 
 
 def to_text(verdicts: Verdicts, *, strict: bool = False) -> str:

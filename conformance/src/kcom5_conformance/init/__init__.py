@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kcom5_conformance.errors import UsageError
+from ..errors import UsageError
 
 _FOLDER = Path(__file__).parent
 PEER = "mine"

@@ -23,7 +23,7 @@ typedef struct {
 static char detail[200];
 static const char *failure(const char *name, const char *format, ...);
 
-/* ------------------------------------------------------------------------ replace this by your implementation */
+/* -------------------------------------------------------------------- replace this by calls of your implementation */
 
 static int read_octets(int fd, uint64_t size, Octets *octets);
 static int write_octets(int fd, const void *octets, size_t size);

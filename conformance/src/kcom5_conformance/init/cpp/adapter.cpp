@@ -30,7 +30,7 @@ struct Failure : std::runtime_error {
 
 using Number = std::optional<long long>;
 
-// ------------------------------------------------------------------------- replace this by your implementation
+// --------------------------------------------------------------------- replace this by calls of your implementation
 
 namespace mine {
 

@@ -21,7 +21,7 @@ import (
 	"slices"
 )
 
-// ------------------------------------------------------------------------- replace this by your implementation
+// --------------------------------------------------------------------- replace this by calls of your implementation
 
 func about() map[string]any {
 	// Add pack, unix, limits and file to supports when you answer them: only what is listed is asked for.

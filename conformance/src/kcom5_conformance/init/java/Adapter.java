@@ -27,7 +27,7 @@ import java.util.Map;
 import java.util.function.IntConsumer;
 
 public class Adapter {
-  // ----------------------------------------------------------------------- replace this by your implementation
+  // ------------------------------------------------------------------- replace this by calls of your implementation
 
   static String about() {
     // Add pack, unix, limits and file to supports when you answer them: only what is listed is asked for.

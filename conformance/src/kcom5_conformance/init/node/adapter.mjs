@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
 
-// ------------------------------------------------------------------------- replace this by your implementation
+// --------------------------------------------------------------------- replace this by calls of your implementation
 
 function about() {
   // Add pack, unix, limits and file to `supports` when you answer them: only what is listed is asked for.

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-# ---------------------------------------------------------------------------- replace this by your implementation
+# ------------------------------------------------------------------------ replace this by calls of your implementation
 
 
 def about() -> dict[str, Any]:

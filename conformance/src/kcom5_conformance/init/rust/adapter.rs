@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, Tc
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-// ------------------------------------------------------------------------- replace this by your implementation
+// --------------------------------------------------------------------- replace this by calls of your implementation
 
 fn about() -> &'static str {
     // Add pack, unix, limits and file to supports when you answer them: only what is listed is asked for.
