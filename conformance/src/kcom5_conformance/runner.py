@@ -215,6 +215,10 @@ class Runner:
     """Of every patience: for slow machines and slow implementations."""
     jobs: int
     report: Callable[[Result], None]
+    is_wanted: Callable[[Case], bool] = lambda case: True
+    """Asked when the turn of a case comes; of one that is not wanted there is no result."""
+    tries: int = TRIES
+    """How often a case that failed is run in all."""
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
     _hangs: int = 0
 
@@ -252,6 +256,8 @@ class Runner:
         try:
             while queue:
                 case = queue.pop()
+                if not self.is_wanted(case):
+                    continue
                 if case.lock:
                     async with locks[case.lock]:
                         await self._case(case, adapters)
@@ -282,7 +288,7 @@ class Runner:
         elif outcome.error is None:
             self._done(self._result(case, Verdict.PASS, outcome))
         else:
-            tries = TRIES if self._failures[case.rule, case.role] < MOST_FAILURES else 1
+            tries = self.tries if self._failures[case.rule, case.role] < MOST_FAILURES else 1
             others = [await self._once(case, adapters) for _ in range(tries - 1)]
             failed = [other for other in (outcome, *others) if isinstance(other.error, (Mismatch, AdapterError))]
             result = self._result(case, _verdict(failed, tries), failed[0])

@@ -1,0 +1,136 @@
+"""The suite proves itself: every wrong peer is caught by the rule that it breaks, and the right one by none.
+
+Prints the matrix wrong peer × rule. Exit code: 0 proved, 1 not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trio
+from rich.console import Console
+from rich.progress import track
+
+from kcom5_conformance import runner
+from kcom5_conformance.bench import Case
+from kcom5_conformance.model import Result
+from kcom5_conformance.runner import AdapterBroken, Runner, Subject
+from kcom5_conformance.selection import every_case
+
+PEERS = Path(__file__).resolve().parent / "peers"
+SIDE_BY_SIDE = 4
+"""Peers at a time: most of what they do is to wait."""
+PATIENCE = 0.4
+"""Scale of the suite's: the peers are on this machine and in one language."""
+
+
+@dataclass
+class Proof:
+    """What the suite says of one peer."""
+
+    name: str
+    rule: str
+    """That it breaks; empty for a right one."""
+    caught_by: set[str] = field(default_factory=set)
+    """The rules of which a case failed."""
+    broken: str = ""
+    """Why the suite could not say anything."""
+
+    @property
+    def is_proved(self) -> bool:
+        return not self.broken and (self.rule in self.caught_by if self.rule else not self.caught_by)
+
+    def __str__(self) -> str:
+        others = " ".join(sorted(self.caught_by - {self.rule}))
+        verdict = "proved" if self.is_proved else "NOT PROVED"
+        return f"{verdict:10} {self.name:38} {self.rule or '-':20} {others} {self.broken}".rstrip()
+
+
+def wrong_peers() -> list[dict[str, str]]:
+    """Name, rule and role of each."""
+    listing = subprocess.run([sys.executable, PEERS / "wrong.py", "--list"], check=True, capture_output=True)
+    found: list[dict[str, str]] = json.loads(listing.stdout)
+    return found
+
+
+def cases_for(rule: str, role: str) -> list[Case]:
+    """Its own rule's cases over each transport, and all others of its role over one."""
+    via = "unix" if rule.startswith("unix.") else "tcp6"
+    return [
+        case
+        for case in every_case()
+        if not case.is_heavy
+        and (case.rule == rule or (case.via in ("", via) and "500-exchanges" not in case.id))
+        and case.role in (role, "both")
+    ]
+
+
+async def prove(name: str, rule: str, role: str, command: list[str]) -> Proof:
+    """Runs the suite against one peer."""
+    proof = Proof(name, rule)
+    failed: set[str] = set()
+
+    def count(result: Result) -> None:
+        if result.verdict.has_failed:
+            proof.caught_by.add(result.problems[0].rule)
+            failed.add(result.rule)
+
+    subject = Subject(name, command)
+    try:
+        found = await runner.smoke(subject, runner.PATIENCE)
+        # One failure of a rule is enough, and a peer that is wrong is wrong at the first try.
+        run = Runner(subject, found, 1, PATIENCE, 2, count, lambda case: case.rule not in failed, tries=1)
+        await run.run(cases_for(rule, role))
+    except AdapterBroken as error:
+        proof.broken = str(error)
+    return proof
+
+
+async def prove_all(peers: Iterable[dict[str, str]], console: Console) -> list[Proof]:
+    """Every peer, some side by side."""
+    waiting = list(peers)[::-1]
+    proofs: list[Proof] = []
+    done, next_done = trio.open_memory_channel[Proof](len(waiting))
+
+    async def lane() -> None:
+        while waiting:
+            peer = waiting.pop()
+            command = [sys.executable, str(PEERS / "wrong.py"), peer["name"]]
+            await done.send(await prove(peer["name"], peer["rule"], peer["role"], command))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(SIDE_BY_SIDE):
+            nursery.start_soon(lane)
+        for _ in track(range(len(waiting)), "wrong peers", console=console, disable=not console.is_terminal):
+            proofs.append(await next_done.receive())
+    return proofs
+
+
+def main() -> None:
+    """Proves all, or the peers named."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of wrong peers (default: all)")
+    names = set(parser.parse_args().names)
+    peers = [peer for peer in wrong_peers() if not names or peer["name"] in names]
+    if missing := names - {peer["name"] for peer in peers}:
+        parser.error(f"no wrong peer {', '.join(sorted(missing))}")
+    proofs = trio.run(prove_all, peers, Console(stderr=True))
+    if not names:
+        right = [sys.executable, str(PEERS / "right.py")]
+        proofs += [trio.run(prove, f"right as {role}", "", role, right) for role in ("server", "client", "address")]
+    for proof in sorted(proofs, key=lambda proof: (proof.rule, proof.name)):
+        print(proof)
+    missed = [proof for proof in proofs if not proof.is_proved]
+    print(f"{len(proofs)} peers, {len({proof.rule for proof in proofs if proof.rule})} rules, {len(missed)} not proved")
+    print(f"{len(proofs) - len(missed)} passed, {len(missed)} failed")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
