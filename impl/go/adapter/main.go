@@ -20,65 +20,83 @@ type object map[string]any
 func main() {
 	requests := json.NewDecoder(os.Stdin)
 	for line := json.RawMessage(nil); requests.Decode(&line) == nil; {
-		client := kcom5.NewClient()
-		answer, err := serve(line, client)
-		if failed := (*kcom5.Error)(nil); errors.As(err, &failed) {
-			answer = object{"error": failed.Name, "detail": failed.Detail, "message": client.Msg}
-		}
-		say(answer)
+		say(serve(line))
 	}
 }
 
 func say(answer object) { json.NewEncoder(os.Stdout).Encode(answer) }
 
-func serve(line []byte, client *kcom5.Client) (object, error) {
-	var r struct{ Op, Via, Key, Address, Message string }
+func serve(line []byte) (answer object) {
+	var err error
+	var r struct {
+		Op, Via, Key, Address string
+		Message               *string
+	}
 	var body struct { // a message is a string, or this
 		Message, Data, To struct {
 			Hex, Fill, File string
 			Size            int
 		}
 	}
-	server := kcom5.NewServer()
+	server, client := kcom5.NewServer(), kcom5.NewClient()
 	for _, fields := range []any{&r, &body, server, client} {
 		json.Unmarshal(line, fields)
 	}
 	ipv6, isVia := map[string]bool{"tcp4": false, "tcp6": true, "unix": false}[r.Via]
-	server.Ipv6, client.Ipv6, client.Msg = ipv6, ipv6, r.Message
+	server.Ipv6, client.Ipv6 = ipv6, ipv6
+	message := ""
+	if r.Message != nil {
+		message = *r.Message
+	}
 	switch {
 	case r.Op == "about":
-		return object{"name": "kcom5-go", "version": kcom5.Version, "language": "go",
-			"supports": []string{"pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message"}}, nil
+		answer = object{"name": "kcom5-go", "version": kcom5.Version, "language": "go",
+			"supports": []string{"pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message"}}
 	case r.Op == "pack":
-		address, err := kcom5.Pack(server.Port, octets(r.Key))
-		return object{"address": address}, err
+		address := ""
+		address, err = kcom5.Pack(server.Port, octets(r.Key))
+		answer = object{"address": address}
 	case r.Op == "unpack":
-		port, key, err := kcom5.Unpack(r.Address)
-		return object{"port": port, "key": fmt.Sprintf("%x", key)}, err
+		port, key, failed := kcom5.Unpack(r.Address)
+		answer, err = object{"port": port, "key": fmt.Sprintf("%x", key)}, failed
 	case r.Op == "send" && isVia:
-		server.Msg = r.Message + string(octets(body.Message.Hex)) + string(filled(body.Message.Fill, body.Message.Size))
+		server.Msg = message + string(octets(body.Message.Hex)) + string(filled(body.Message.Fill, body.Message.Size))
 		server.Listening = func(port int) { say(object{"listening": map[bool]any{true: server.Path, false: port}[port == 0]}) }
 		if body.Data.File != "" {
-			return object{"ok": true}, server.SendFile(context.Background(), body.Data.File)
+			err = server.SendFile(context.Background(), body.Data.File)
+		} else {
+			err = server.Send(append(octets(body.Data.Hex), filled(body.Data.Fill, body.Data.Size)...))
 		}
-		return object{"ok": true}, server.Send(append(octets(body.Data.Hex), filled(body.Data.Fill, body.Data.Size)...))
-	case r.Op == "receive" && isVia && body.To.File != "":
-		err := client.ReceiveFile(context.Background(), body.To.File)
-		file, _ := os.Open(body.To.File)
-		defer file.Close()
-		hash := sha256.New()
-		size, _ := io.Copy(hash, file)
-		data := object{"size": size, "sha256": fmt.Sprintf("%x", hash.Sum(nil))}
-		return object{"ok": true, "message": client.Msg, "data": data}, err
+		answer = object{"ok": true}
 	case r.Op == "receive" && isVia:
-		received, err := client.Receive()
-		data := object{"size": len(received), "sha256": fmt.Sprintf("%x", sha256.Sum256(received))}
-		if len(received) <= 4096 {
-			data["hex"] = fmt.Sprintf("%x", received)
+		client.Msg = message
+		var data object
+		if body.To.File != "" {
+			err = client.ReceiveFile(context.Background(), body.To.File)
+			file, _ := os.Open(body.To.File)
+			defer file.Close()
+			hash := sha256.New()
+			size, _ := io.Copy(hash, file)
+			data = object{"size": size, "sha256": fmt.Sprintf("%x", hash.Sum(nil))}
+		} else {
+			var received []byte
+			received, err = client.Receive()
+			data = object{"size": len(received), "sha256": fmt.Sprintf("%x", sha256.Sum256(received))}
+			if len(received) <= 4096 {
+				data["hex"] = fmt.Sprintf("%x", received)
+			}
 		}
-		return object{"ok": true, "message": client.Msg, "data": data}, err
+		answer = object{"ok": true, "message": client.Msg, "data": data}
+	default:
+		answer = object{"unsupported": true}
 	}
-	return object{"unsupported": true}, nil
+	if failed := (*kcom5.Error)(nil); errors.As(err, &failed) {
+		answer = object{"error": failed.Name, "detail": failed.Detail}
+		if r.Op == "receive" && r.Message != nil {
+			answer["message"] = client.Msg
+		}
+	}
+	return answer
 }
 
 func octets(digits string) []byte { octets, _ := hex.DecodeString(digits); return octets }
