@@ -38,7 +38,7 @@ missing_packages() {
   command -v chromedriver > /dev/null || printf 'chromium-driver '
   if [ -z "$(find_clang)" ]; then
     printf 'clang-19 libclang-rt-19-dev '
-  elif ! printf 'int main(){}' | "$(find_clang)" -fsanitize=address,undefined -x c++ - -o /dev/null 2> /dev/null; then
+  elif ! printf 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' | "$(find_clang)" -fsanitize=fuzzer,address,undefined -x c++ - -o /dev/null 2> /dev/null; then
     printf 'libclang-rt-%s-dev ' "$("$(find_clang)" -dumpversion | cut -d. -f1)"
   fi
   missing_headers gtest/gtest.h:libgtest-dev rapidcheck/gtest.h:librapidcheck-dev

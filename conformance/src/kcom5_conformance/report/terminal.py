@@ -107,9 +107,10 @@ def verdict_of(run: Run) -> str:
 
 
 def uncovered(run: Run) -> list[Rule]:
-    """The MUST rules without a case that passed."""
+    """The MUST rules of which cases were run, and none passed."""
     shown = {result.rule for result in run.results if result.verdict in (Verdict.PASS, Verdict.UNEXPECTED_PASS)}
-    return [rule for rule in run.rules if rule.level == "MUST" and rule.name not in shown]
+    tried = {result.rule for result in run.results}
+    return [rule for rule in run.rules if rule.level == "MUST" and rule.name in tried - shown]
 
 
 def _failures(run: Run, console: Console) -> None:
@@ -196,10 +197,15 @@ def _counts(run: Run, console: Console) -> None:
 
 def _coverage(run: Run, console: Console) -> None:
     must = [rule for rule in run.rules if rule.level == "MUST"]
-    missing = uncovered(run)
-    console.print(Text(f"rules: {len(must) - len(missing)} of {len(must)} MUST have a case that passed"))
+    tried = {result.rule for result in run.results}
+    missing, untried = uncovered(run), [rule.name for rule in must if rule.name not in tried]
+    shown = len(must) - len(missing) - len(untried)
+    console.print(Text(f"rules: {shown} of {len(must)} MUST have a case that passed"))
     if missing:
         console.print(Text.assemble(("no case passed: ", "yellow"), ", ".join(rule.name for rule in missing)))
+    if untried:
+        few = len(untried) <= 5
+        console.print(f"not tried: {', '.join(untried) if few else f'{len(untried)} rules'}")
 
 
 def _left_out(run: Run, console: Console) -> None:

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Called in the image of ClusterFuzzLite, which sets CXX, CXXFLAGS, LIB_FUZZING_ENGINE and OUT. Makes each target with its
+# seeds, dictionary and options. Needs no library beside the compiler's.
+set -eu
+python3 fuzz/make_corpus.py "$OUT/seeds"
+build() { # TARGET CORPUS MUTATOR
+  local mutator=fuzz/mutators/$3.cpp
+  [ "${FUZZING_ENGINE:-libfuzzer}" = libfuzzer ] || mutator= # it is libFuzzer's
+  # shellcheck disable=SC2086 # lists of flags
+  $CXX $CXXFLAGS -std=c++20 -I fuzz/include -I impl/cpp/include \
+    impl/cpp/src/{errors,wire,address,exchange}.cpp fuzz/users/cpp.cpp "fuzz/targets/$1.cpp" fuzz/targets/support.cpp $mutator \
+    $LIB_FUZZING_ENGINE -o "$OUT/$1"
+  cp "fuzz/$1.options" "$OUT/"
+  (cd "$OUT/seeds/$2" && zip -q -r "$OUT/$1_seed_corpus.zip" .)
+  find fuzz/regressions -type f ! -name README.md -exec zip -q -j "$OUT/$1_seed_corpus.zip" {} +
+}
+build address address address
+build client client frame
+build server server hello
+build pair client frame
+build roundtrip client frame
+cp fuzz/*.dict "$OUT/"
+rm -r "$OUT/seeds"

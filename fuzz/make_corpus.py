@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Makes the seed corpus out of the vectors: folders `address`, `client` and `server`, a file for each different input.
+
+Usage: make_corpus.py FOLDER. What the folder had is replaced. A file is named after the first vector that has its
+octets, with `+` for `/`. It is generated, not stored: hundreds of files say nothing that the vectors do not say.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "impl/python/tests"))
+
+import vectors  # noqa: E402 - the one reader of the families, found by the line above
+
+MOST = 4096  # octets; longer streams are the same fields with more of the same data
+
+
+def inputs(vector: vectors.Vector) -> list[tuple[str, bytes]]:
+    """The corpus and the input of each stream that a vector has."""
+    if vector.role == "pack":
+        return [("address", vector.outcome["out"].encode())] if "out" in vector.outcome else []
+    if vector.role == "unpack":
+        return [("address", vector.give["in"].encode())]
+    sent = b"".join(vectors.joined(step[1:]) for step in vector.steps if step[0] == "send")
+    streams = [(vector.role, sent)]
+    if vector.role == "server":
+        expected = b"".join(vectors.joined(step[1:]) for step in vector.steps if step[0] == "expect")
+        streams.append(("client", expected))
+        message, data = vector.message, vector.data
+        lengths = len(message).to_bytes(4, "little"), len(data).to_bytes(8, "little")
+        streams.append(("client", b"KCOM5" + vectors.NONCE + lengths[0] + message + lengths[1] + data))
+    return streams
+
+
+def main() -> int:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        print(__doc__, file=sys.stderr)
+        return 0 if sys.argv[1:] in (["-h"], ["--help"]) else 2
+    folder = Path(sys.argv[1])
+    seen: dict[str, dict[bytes, str]] = {"address": {}, "client": {}, "server": {}}
+    for vector in vectors.load():
+        for corpus, octets in inputs(vector):
+            if octets and len(octets) <= MOST:
+                seen[corpus].setdefault(octets, vector.id.replace("/", "+"))
+    for corpus, files in seen.items():
+        shutil.rmtree(folder / corpus, ignore_errors=True)
+        (folder / corpus).mkdir(parents=True)
+        for octets, name in files.items():
+            path = folder / corpus / name
+            if path.exists():  # a vector with two streams
+                path = folder / corpus / f"{name}+given"
+            path.write_bytes(octets)
+        print(f"{corpus}: {len(files)} inputs")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

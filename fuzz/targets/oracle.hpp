@@ -1,0 +1,186 @@
+// What the targets have in common: how they fail, how they cut, what the spec says of one stream, how memory is
+// counted. Written from the spec alone: it shares no line with any implementation, and asks them through kcom5_fuzz.h
+// only.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "kcom5_fuzz.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define KCOM5_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define KCOM5_ASAN 1
+#endif
+#endif
+#ifdef KCOM5_ASAN
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(at, size) (void)(at), (void)(size)
+#define ASAN_UNPOISON_MEMORY_REGION(at, size) (void)(at), (void)(size)
+#endif
+
+namespace kcom5_fuzz {
+
+inline constexpr std::uint8_t hello[8] = {'K', 'C',  'O',  'M',
+                                          '5', 0xaa, 0xbb, 0xcc};        // the nonce is that of the vectors
+inline constexpr std::uint64_t message_limit = std::uint64_t{16} << 20;  // the spec's default
+inline constexpr std::uint64_t data_limit = std::uint64_t{1} << 40;
+inline constexpr kcom5_setting client_setting = {{hello[5], hello[6], hello[7]}, message_limit, data_limit, {}, {}};
+
+inline constexpr char invalid_connection[] = "invalid-connection";
+inline constexpr char truncated[] = "truncated";
+inline constexpr char timeout[] = "timeout";
+
+[[noreturn]] inline void fail(const char* rule, const char* what) {
+  std::fprintf(stderr, "ORACLE: %s: %s\n", rule, what);
+  std::abort();
+}
+
+inline void require(bool holds, const char* rule, const char* what) {
+  if (!holds) fail(rule, what);
+}
+
+inline bool same(const char* a, const char* b) { return a == b || (a && b && std::strcmp(a, b) == 0); }
+
+inline bool same(const kcom5_octets& a, const std::uint8_t* at, std::size_t size) {
+  return a.size == size && (size == 0 || std::memcmp(a.at, at, size) == 0);
+}
+
+inline kcom5_result outcome(kcom5_role role) {
+  kcom5_result result;
+  kcom5_outcome(role, &result);
+  return result;
+}
+
+/// The choices of a run are drawn from its input alone, so that every tool makes the same ones.
+class Choices {
+ public:
+  Choices(const std::uint8_t* octets, std::size_t size) {
+    std::size_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+      std::uint64_t word;
+      std::memcpy(&word, octets + i, 8);
+      mix(word);
+    }
+    for (; i < size; ++i) mix(octets[i]);
+    mix(size);
+  }
+
+  /// One of 0 … most.
+  std::size_t up_to(std::size_t most) {
+    mix(most);
+    return static_cast<std::size_t>((state_ >> 32) % (most + 1));
+  }
+
+ private:
+#if defined(__clang__)
+  __attribute__((no_sanitize("unsigned-integer-overflow")))
+#endif
+  void
+  mix(std::uint64_t word) {
+    state_ = (state_ ^ word) * 0x9e37'79b9'7f4a'7c15;
+    state_ ^= state_ >> 29;
+  }
+
+  std::uint64_t state_ = 0x6b63'6f6d'35;
+};
+
+/// Feeds octets[begin, end) as one piece, with what comes after it out of reach: a parser that looks there is caught.
+inline void feed_piece(kcom5_role role, const std::uint8_t* octets, std::size_t size, std::size_t begin,
+                       std::size_t end) {
+  ASAN_POISON_MEMORY_REGION(octets + end, size - end);
+  kcom5_feed(role, KCOM5_OCTETS, octets + begin, end - begin);
+  ASAN_UNPOISON_MEMORY_REGION(octets + end, size - end);
+}
+
+/// Octets that malloc and operator new gave since the program's start. Counted under AddressSanitizer only; a parser
+/// with an allocator of its own is held by libFuzzer's -rss_limit_mb alone.
+std::uint64_t allocated();
+
+/// For libFuzzer: how far the parser came is worth as much as a new edge, whether or not its code is instrumented.
+void progress(const kcom5_result& result);
+
+inline std::uint64_t read_length(const std::uint8_t* octets, int size) {
+  std::uint64_t value = 0;
+  for (int i = 0; i < size; ++i) value |= std::uint64_t{octets[i]} << (8 * i);
+  return value;
+}
+
+/// Well-formed UTF-8 by its meaning: decode each character, then look whether it is the shortest form of a scalar
+/// value.
+inline bool is_text(const std::uint8_t* octets, std::size_t size) {
+  for (std::size_t i = 0; i < size;) {
+    const std::uint8_t lead = octets[i];
+    const std::size_t length = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+    if (length == 0 || size - i < length) return false;
+    std::uint32_t character = length == 1 ? lead : lead & (0xffU >> (length + 1));
+    for (std::size_t k = 1; k < length; ++k) {
+      if (octets[i + k] >> 6 != 2) return false;
+      character = character << 6 | (octets[i + k] & 0x3fU);
+    }
+    constexpr std::uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+    if (character < least[length - 1] || character > 0x10ffff || character >> 11 == 0x1b) return false;
+    i += length;
+  }
+  return true;
+}
+
+/// What the spec says of the octets of a server, by a look at all of them at once.
+struct Judgement {
+  bool is_decided = false;      // done or failed, whatever comes after
+  std::size_t at = 0;           // octets consumed: up to the decision, or all
+  const char* error = nullptr;  // if decided; null: done
+  const std::uint8_t* message = nullptr;
+  std::size_t message_size = 0;
+  const std::uint8_t* data = nullptr;
+  std::size_t data_size = 0;
+};
+
+inline Judgement judge(const std::uint8_t* octets, std::size_t size) {
+  const auto decided = [](std::size_t at, const char* error) { return Judgement{true, at, error, {}, 0, {}, 0}; };
+  const Judgement waiting{false, size, nullptr, {}, 0, {}, 0};
+  for (std::size_t i = 0; i < 8; ++i) {
+    if (i == size) return waiting;
+    if (octets[i] != hello[i]) return decided(i + 1, invalid_connection);
+  }
+  if (size < 12) return waiting;
+  const std::uint64_t message_size = read_length(octets + 8, 4);
+  if (message_size > message_limit) return decided(12, "over-limit");
+  if (size - 12 < message_size) return waiting;
+  const std::size_t after = 12 + static_cast<std::size_t>(message_size);
+  if (!is_text(octets + 12, after - 12)) return decided(after, "malformed-message");
+  if (size - after < 8) return waiting;
+  const std::uint64_t data_size = read_length(octets + after, 8);
+  if (data_size > data_limit) return decided(after + 8, "over-limit");
+  if (size - after - 8 < data_size) return waiting;
+  const std::size_t count = static_cast<std::size_t>(data_size);
+  return {true, after + 8 + count, nullptr, octets + 12, after - 12, octets + after + 8, count};
+}
+
+/// The name that an end of the peer, a reset or the time gives to a client that has consumed `count` octets of it.
+inline const char* interrupted(kcom5_event event, std::size_t count) {
+  if (event == KCOM5_TIMEOUT) return timeout;
+  return count < 8 ? invalid_connection : truncated;
+}
+
+/// A message and data for a server to give, read out of any octets as if they were what a server sends.
+struct Content {
+  kcom5_octets message;
+  kcom5_octets data;
+};
+
+inline Content content_of(const std::uint8_t* octets, std::size_t size) {
+  if (size < 12) return {{octets, 0}, {octets, size}};
+  const std::size_t message = static_cast<std::size_t>(std::min<std::uint64_t>(read_length(octets + 8, 4), size - 12));
+  const std::size_t data = std::min(size, 12 + message + 8);
+  return {{octets + 12, message}, {octets + data, size - data}};
+}
+
+}  // namespace kcom5_fuzz

@@ -1,0 +1,90 @@
+// A client and a server over a hostile pipe. Input: what a server sends; the message and the data in it are given to
+// the server, and what the pipe does to the octets of both is drawn from the input.
+//
+// The pipe cuts as it likes. It may also do harm: stop either direction early (with an end, a reset or silence), or
+// change an octet of the hello or of the echo. It changes no octet of the frame: nothing in the protocol would tell.
+// Invariant: without harm both succeed, with equal content. With harm the client names an error, and so does the server
+// unless the client had half-closed. Nobody is stuck. A done client has the content that was given.
+// Outcomes: done at both ends; server: `message-not-utf8`, `invalid-connection`, `timeout`, `unconfirmed`;
+// client: `invalid-connection`, `truncated`, `timeout`.
+#include "oracle.hpp"
+
+using namespace kcom5_fuzz;
+
+namespace {
+
+constexpr kcom5_event ends[] = {KCOM5_END, KCOM5_RESET, KCOM5_TIMEOUT};
+
+/// Feeds the octets in two pieces.
+void carry(kcom5_role role, const std::uint8_t* octets, std::size_t size, Choices& choices) {
+  if (size == 0) return;
+  const std::size_t cut = choices.up_to(size);
+  if (cut > 0) kcom5_feed(role, KCOM5_OCTETS, octets, cut);
+  if (cut < size) kcom5_feed(role, KCOM5_OCTETS, octets + cut, size - cut);
+}
+
+bool has_ended(const kcom5_result& result) { return (result.done == 1) != (result.error != nullptr); }
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
+  Choices choices{octets, size};
+  const Content given = content_of(octets, size);
+  kcom5_setting setting = {{}, message_limit, data_limit, given.message, given.data};
+  for (std::uint8_t& octet : setting.nonce) octet = static_cast<std::uint8_t>(choices.up_to(255));
+  kcom5_reset(KCOM5_SERVER, &setting);
+  if (outcome(KCOM5_SERVER).error) {
+    require(!is_text(given.message.at, given.message.size), "message.utf8", "a well-formed message is refused");
+    return 0;
+  }
+  kcom5_reset(KCOM5_CLIENT, &setting);
+
+  // To the server.
+  std::uint8_t sent[8];
+  {
+    const kcom5_result client = outcome(KCOM5_CLIENT);
+    require(client.sent.size == sizeof sent, "hello.form", "a hello is eight octets");
+    std::memcpy(sent, client.sent.at, sizeof sent);
+  }
+  enum Harm { none, stop_hello, change_hello, stop_frame, change_echo };
+  constexpr Harm harms[] = {none, none, none, none, stop_hello, change_hello, stop_frame, change_echo};
+  const Harm harm = harms[choices.up_to(7)];
+  const kcom5_event end = ends[choices.up_to(2)];
+  if (harm == change_hello) sent[choices.up_to(7)] ^= static_cast<std::uint8_t>(1 << choices.up_to(7));
+  carry(KCOM5_SERVER, sent, harm == stop_hello ? choices.up_to(7) : sizeof sent, choices);
+  const bool is_half_closed = harm != stop_hello && choices.up_to(3) == 0;
+  if (harm == stop_hello) kcom5_feed(KCOM5_SERVER, end, nullptr, 0);
+  if (is_half_closed) kcom5_feed(KCOM5_SERVER, KCOM5_END, nullptr, 0);
+  kcom5_feed(KCOM5_SERVER, KCOM5_SENT, nullptr, 0);
+
+  // To the client.
+  const kcom5_result server = outcome(KCOM5_SERVER);
+  std::size_t count = server.sent.size;
+  require((count == 0) == (harm == stop_hello || (harm == change_hello && std::memcmp(sent, hello, 5) != 0)),
+          "hello.reject", "an answer to what is no hello, or none to a hello");
+  if (count > 0 && harm == change_echo) {
+    std::memcpy(sent, server.sent.at, sizeof sent);
+    sent[choices.up_to(7)] ^= static_cast<std::uint8_t>(1 << choices.up_to(7));
+    carry(KCOM5_CLIENT, sent, sizeof sent, choices);
+    carry(KCOM5_CLIENT, server.sent.at + sizeof sent, count - sizeof sent, choices);
+  } else {
+    if (count > 0 && harm == stop_frame) count = choices.up_to(count - 1);
+    carry(KCOM5_CLIENT, server.sent.at, count, choices);
+  }
+  kcom5_feed(KCOM5_CLIENT, harm == none ? KCOM5_END : end, nullptr, 0);
+  const kcom5_result client = outcome(KCOM5_CLIENT);
+  require(has_ended(client), "result.class", "the client is stuck, or done and failed");
+  require((harm == none) == client.done, "data.truncated", "done in spite of the harm, or failed without");
+  if (client.done) {
+    require(same(client.message, given.message.at, given.message.size), "message.length", "another message");
+    require(same(client.data, given.data.at, given.data.size), "data.opaque", "other data");
+  }
+
+  // A client that is done closes; one that failed resets.
+  kcom5_feed(KCOM5_SERVER, client.done ? KCOM5_END : KCOM5_RESET, nullptr, 0);
+  const kcom5_result last = outcome(KCOM5_SERVER);
+  require(has_ended(last), "close.confirm", "the server is stuck, or done and failed");
+  if (!is_half_closed)
+    require(last.done == client.done, "close.confirm", "the server does not know how the client ended");
+  return 0;
+}
