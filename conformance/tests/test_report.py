@@ -147,7 +147,7 @@ def test_the_summary_says_what_failed_and_why():
         "failed 2 of 5 times",
         "unsupported: 1 of mine: it has no unix",
         "not-run: 1 of mine: no network namespace",
-        "not tried: 47 rules",
+        "not tried: ",
         "complaint the baseline names hello.gone/away",
     ]:
         assert part in flat, part
