@@ -26,8 +26,9 @@ KEYWORDS = ("MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY")
 KEYWORD = re.compile(r"\b(?:(?:MUST|SHALL|SHOULD)(?:\s+NOT)?|(?:NOT\s+)?RECOMMENDED|REQUIRED|MAY|OPTIONAL)\b")
 RULE = re.compile(r'^- (?:<a id="([^"]*)"></a>)?\*\*([a-z0-9-]+\.[a-z0-9-]+)\*\* — ')
 CITATION = re.compile(rf"`((?:{AREAS})\.[a-z0-9-]+)`")
+CASE = re.compile(rf'"((?:{AREAS})\.[a-z0-9-]+)/')  # the id of a case of the suite: it shows the rule
 NOTHING = "\N{EN DASH}"  # the cell of a state table where nothing is done
-KINDS = ("vector", "test", "source", "document")
+KINDS = ("vector", "case", "test", "source", "document")
 
 # Errors that no vector can show, and why.
 NO_VECTOR = {
@@ -139,11 +140,11 @@ def check_citations(project: Project, rules: dict[str, tuple[int, str]]) -> dict
     cited: dict[str, Counter[str]] = {name: Counter() for name in rules}
     names = {posixpath.basename(path) for path in project.files}
 
-    def cite(path: str, line: int, name: str) -> None:
+    def cite(path: str, line: int, name: str, kind: str = "") -> None:
         if name not in rules:
             project.fault(path, line, f"a citation of {name}", f"a rule of {SPEC} (a call is written with its ())")
         elif not path.startswith("spec/"):
-            cited[name][kind_of(path)] += 1
+            cited[name][kind or kind_of(path)] += 1
 
     for path, line, vector in project.vectors:
         cite(path, line, vector["rule"])
@@ -151,9 +152,12 @@ def check_citations(project: Project, rules: dict[str, tuple[int, str]]) -> dict
         for match in CITATION.finditer(text):
             if match[1] not in names:
                 cite(path, line_at(text, match.start()), match[1])
+        if path.startswith("conformance/src/"):
+            for match in CASE.finditer(text):
+                cite(path, line_at(text, match.start()), match[1], "case")
     for name, kinds in cited.items():
-        if not kinds:
-            project.fault(SPEC, rules[name][0], f"no citation of {name}", "a vector, test, source or document with it")
+        if not kinds["vector"] + kinds["case"] + kinds["test"]:
+            project.fault(SPEC, rules[name][0], f"no citation of {name}", "a vector, case or test that shows it")
     return cited
 
 

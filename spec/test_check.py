@@ -21,7 +21,10 @@ TICK = "`"  # a citation of no rule is written ~so~ here: this file is checked t
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A project of spec/ and vectors/ alone."""
+    """A project of spec/, vectors/ and the cases of the suite alone."""
+    cases = tmp_path / "conformance" / "src" / "hazards.py"
+    cases.parent.mkdir(parents=True)
+    shutil.copy(next((HERE.parent / "conformance" / "src").glob("*/hazards.py")), cases)
     for name in ("spec", "vectors"):
         shutil.copytree(HERE.parent / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
@@ -134,7 +137,7 @@ BREAKS = {
     ),
     "a rule that nobody cites": (
         SPEC, NONCE, NONCE + NONCE.replace("any-nonce", "new"),
-        "spec/kcom5.md:{line+1}: got no citation of hello.new, expected a vector, test, source or document with it",
+        "spec/kcom5.md:{line+1}: got no citation of hello.new, expected a vector, case or test that shows it",
     ),
     "a citation of no rule in a document": (
         "vectors/README.md", "# Vectors\n", "# Vectors\n\nSee ~frame.nothing~.\n",
@@ -312,6 +315,11 @@ def test_names_a_rule_whose_vectors_are_gone(root: Path) -> None:
     assert [line for line in faults(root) if "got no citation of hello.eof, expected a vector" in line]
 
 
+def test_names_a_rule_whose_cases_are_gone(root: Path) -> None:
+    edit(root, "conformance/src/hazards.py", '"result.class/{name}"', '"hello.eof/{name}"')
+    assert [line for line in faults(root) if "got no citation of result.class, expected a vector, case" in line]
+
+
 def test_names_an_error_whose_vectors_are_gone(root: Path) -> None:
     edit_vectors(root, "listen.json", r"^(?!listen\.exclusive/)")
     edit_vectors(root, "unix.json", r"^(?!unix\.stale/)")
@@ -357,7 +365,7 @@ def test_lists_the_citations_of_each_rule_by_kind(root: Path) -> None:
     result = check("--citations", root)
     assert result.returncode == 0, result.stdout
     row = next(line for line in result.stdout.splitlines() if line.startswith("hello.eof "))
-    assert re.fullmatch(r"hello\.eof +vector [1-9]\d* +test 3 +source 1 +document 1", row), row
+    assert re.fullmatch(r"hello\.eof +vector [1-9]\d* +case 0 +test 3 +source 1 +document 1", row), row
 
 
 @pytest.mark.parametrize(
