@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-from . import conversation, data, hazards, vectors
+from . import conversation, data, foreign, hazards, vectors
 from .bench import Case
 from .errors import UsageError
 from .runner import Subject
@@ -22,7 +22,7 @@ else:
 @cache
 def every_case() -> tuple[Case, ...]:
     """All cases, in the order of the spec's areas."""
-    found = (*conversation.cases(vectors.load(data.vectors_folder())), *hazards.cases())
+    found = (*conversation.cases(vectors.load(data.vectors_folder())), *hazards.cases(), *foreign.cases())
     return tuple(sorted(found, key=lambda case: case.rule))
 
 

@@ -209,13 +209,13 @@ def _coverage(run: Run, console: Console) -> None:
 
 
 def _left_out(run: Run, console: Console) -> None:
-    reasons = Counter(
-        (result.verdict, result.peer, result.reason)
-        for result in run.results
-        if result.verdict in (Verdict.UNSUPPORTED, Verdict.NOT_RUN, Verdict.KNOWN_FAILURE)
-    )
-    for (verdict, peer, reason), count in sorted(reasons.items()):
-        text = f"{verdict.value}: {count:,} of {peer}: {reason or 'no reason given'}"
+    reasons: dict[tuple[Verdict, str], Counter[str]] = {}
+    for result in run.results:
+        if result.verdict in (Verdict.UNSUPPORTED, Verdict.NOT_RUN, Verdict.KNOWN_FAILURE):
+            reasons.setdefault((result.verdict, result.reason), Counter())[result.peer] += 1
+    for (verdict, reason), peers in sorted(reasons.items()):
+        counts = ", ".join(f"{count:,} of {peer}" for peer, count in sorted(peers.items()))
+        text = f"{verdict.value}: {counts}: {reason or 'no reason given'}"
         console.print(Text(words.safe(text), _COLOURS[verdict]))
 
 
