@@ -85,7 +85,7 @@ async def prove(name: str, rule: str, role: str, command: list[str]) -> Proof:
     try:
         found = await runner.smoke(subject, runner.PATIENCE)
         # One failure of a rule is enough, and a peer that is wrong is wrong at the first try.
-        run = Runner(subject, found, 1, PATIENCE, 2, count, lambda case: case.rule not in failed, tries=1)
+        run = Runner(subject, found, 1, PATIENCE, 2, count, lambda case: case.rule not in failed, tries=1, long_lanes=8)
         await run.run(cases_for(rule, role))
     except AdapterBroken as error:
         proof.broken = str(error)
@@ -109,6 +109,8 @@ async def prove_all(peers: Iterable[dict[str, str]], console: Console) -> list[P
             nursery.start_soon(lane)
         for _ in track(range(len(waiting)), "wrong peers", console=console, disable=not console.is_terminal):
             proofs.append(await next_done.receive())
+            if not proofs[-1].is_proved:
+                console.print(f"{proofs[-1]}", markup=False, highlight=False)
     return proofs
 
 

@@ -219,6 +219,7 @@ class Runner:
     """Asked when the turn of a case comes; of one that is not wanted there is no result."""
     tries: int = TRIES
     """How often a case that failed is run in all."""
+    long_lanes: int = LONG_LANES
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
     _hangs: int = 0
 
@@ -245,7 +246,7 @@ class Runner:
         short = [case for case in todo if not case.takes]
         locks = {case.lock: trio.Lock() for case in todo if case.lock}
         async with trio.open_nursery() as nursery:
-            for queue, lanes in ((long, LONG_LANES), (short, self.jobs)):
+            for queue, lanes in ((long, self.long_lanes), (short, self.jobs)):
                 queue.reverse()
                 for _ in range(min(lanes, len(queue))):
                     nursery.start_soon(self._lane, queue, locks)
