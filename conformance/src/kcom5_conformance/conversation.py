@@ -389,9 +389,9 @@ async def _against_another_user(bench: Bench, vector: Vector) -> None:
         call = await bench.call("send", str(bench.path), message="secret", data={"hex": "00"})
         await call.listening()
         bench.path.chmod(0o666)
-        other = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE)
+        other = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     else:
-        other = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE)
+        other = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert other.stdout is not None
         await other.stdout.receive_some(1)
         call = await bench.call("receive", str(bench.path))
