@@ -354,6 +354,26 @@ func (c *conversation) client() (cleanup func(), err error) {
 		} else {
 			open()
 		}
+	case c.IsDefaultPort:
+		// In a network of its own, as with the server: both the peer and the client are there.
+		client.Port, c.port, c.start = NewClient().Port, 13600, time.Now()
+		opened := make(chan error, 2)
+		go func() {
+			opened <- inOwnNetwork("", func() {
+				var failed error
+				listener, failed = net.Listen("tcp", c.address(c.ip()))
+				opened <- failed
+				if failed == nil {
+					receive()
+				}
+			})
+		}()
+		if err := <-opened; err != nil {
+			return cleanup, err
+		}
+		defer listener.Close()
+		c.conn, err = listener.Accept()
+		return cleanup, err
 	default:
 		listener, err = net.Listen("tcp", c.address(c.ip()))
 		if err == nil {

@@ -170,11 +170,11 @@ class Adapter:
         return found
 
     async def _line(self) -> bytes:
-        assert self._process is not None
-        assert self._process.stdout is not None
+        # It may be ended while this waits, and between two lines.
+        stdout = self._process.stdout if self._process is not None else None
         while b"\n" not in self._buffer:
             try:
-                piece = await self._process.stdout.receive_some(1 << 16)
+                piece = await stdout.receive_some(1 << 16) if stdout is not None else b""
             except trio.ClosedResourceError:
                 raise await self._broken(Crashed, "was ended by the suite") from None
             if not piece:

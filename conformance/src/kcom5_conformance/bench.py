@@ -29,6 +29,8 @@ MOST_TAKEN = 256 << 10
 """Octets of the receive buffer of the suite's end: what it does not read its system does not take for it."""
 MOST_WRITTEN = 65536
 """Octets of a send that a reproduction has."""
+USAGE = {"invalid-port", "message-not-utf8", "message-too-long"}
+"""What a server refuses before it opens a socket."""
 NO_BOUND = 30
 """T, in seconds, where it must not matter."""
 
@@ -362,6 +364,12 @@ class Call:
 
     async def expect_error(self, *names: str, within: float | None = None) -> None:
         """It fails by one of these names; an implementation that has no names fails."""
+        if USAGE.intersection(names):
+            with trio.move_on_after(self.bench.patience):
+                await self._listening.wait()  # or the end
+            if self.place:
+                got = f"it listens on {self.place} before it refuses"
+                self.bench.fail("wire", got, "no socket before all that it is given is looked at", rule="listen.port")
         answer = await self.result(within)
         if answer.get("error") not in (*names, "error"):
             self.bench.fail("delivered", self.told, " or ".join(names))
@@ -391,11 +399,13 @@ class Connection:
         self.bench.acts.append(("send", written or octets[:MOST_WRITTEN].hex()))
         try:
             left = memoryview(octets)
-            with trio.move_on_after(self.bench.patience) as scope:
-                while left:
+            while left:
+                with trio.move_on_after(self.bench.patience) as scope:
                     left = left[await self.raw.send(left) :]
-            if scope.cancelled_caught and not may_fail:
-                self._fail(f"{len(octets) - len(left):,} of {len(octets):,} octets taken", "all of them taken")
+                if scope.cancelled_caught:
+                    if may_fail:
+                        return
+                    self._fail(f"{len(octets) - len(left):,} of {len(octets):,} octets taken", "all of them taken")
         except OSError as error:
             if not may_fail:
                 self._fail(f"a broken connection ({error.strerror})", "that it takes the octets")

@@ -15,13 +15,13 @@ from pathlib import Path
 import trio
 
 from . import vectors
-from .bench import ALONE_PORT, HOSTS, NO_BOUND, Bench, Call, Case, Connection, Listener, NotRun, TooBusy
+from .bench import ALONE_PORT, HOSTS, NO_BOUND, Bench, Call, Case, Connection, Listener, Mismatch, NotRun, TooBusy
 from .model import Json
 from .vectors import Vector
 
 DEFAULT_PORT = 13600
-MOST_HEX = 4096
-"""Octets of data that a request writes out."""
+MOST_KEPT = 0.15
+"""The part of T for which the suite may be kept from running: beyond that its own times say nothing."""
 
 
 def cases(found: list[Vector]) -> Iterator[Case]:
@@ -119,8 +119,13 @@ class _Conversation:
                 if self.vector.setup == "other-user":
                     await _against_another_user(bench, self.vector)
                     return
-                call = await (play.server(stack) if self.vector.role == "server" else play.client(stack))
-                await play.check(call)
+                try:
+                    call = await (play.server(stack) if self.vector.role == "server" else play.client(stack))
+                    await play.check(call)
+                except Mismatch:
+                    if play.kept > MOST_KEPT * play.bound:
+                        raise TooBusy(f"the suite was kept from running for {play.kept:.1f} s") from None
+                    raise
             place = play.place
             nonces.append(play.nonce)
         if self.vector.outcome.get("nonce") == "differs" and len(set(nonces)) == 1:
@@ -138,6 +143,17 @@ class _Play:
         close = vector.give.get("close", NO_BOUND)
         self.bound: float = close if close > 0 else 1
         self.is_failure = "error" in vector.outcome
+        self.kept = 0.0
+        if "close" in vector.give:
+            bench.nursery.start_soon(self.watch)
+
+    async def watch(self) -> None:
+        """Sees for how long the suite is kept from running."""
+        period = 0.05
+        while True:
+            start = trio.current_time()
+            await trio.sleep(period)
+            self.kept = max(self.kept, trio.current_time() - start - period)
 
     def keys(self) -> Json:
         """What the request says beside op, via and place."""
@@ -181,6 +197,8 @@ class _Play:
         if not vector.steps:
             return call
         self.place = await call.listening()
+        if vector.give.get("port") == "default" and self.place != DEFAULT_PORT:
+            bench.fail("delivered", f"it listens on port {self.place}", f"on port {DEFAULT_PORT}")
         connection: Connection | None = None
         steps = list(vector.steps)
         if vector.setup != "nobody" and ("connect",) not in steps:

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import itertools
 import random
+import select
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -305,6 +306,35 @@ async def _(bench: Bench) -> None:
     await call.expect_ok()
 
 
+@hazard("listen.port/then-the-message", "server", "the message is looked at first, and a wrong port is not named", TCP)
+async def _(bench: Bench) -> None:
+    call = await bench.call("send", 65536, message={"hex": "ff"}, data={"hex": ""})
+    await call.expect_error("invalid-port")
+
+
+@hazard("listen.port/the-message-before-a-socket", "server", "it listens, and a client comes that gets nothing")
+async def _(bench: Bench) -> None:
+    call = await bench.call("send", message={"hex": "ff"}, data={"hex": ""})
+    await call.expect_error("message-not-utf8")
+
+
+@hazard("listen.port-zero/another-port-each-time", "server", "0 stands for the default port", TCP, level="MAY")
+async def _(bench: Bench) -> None:
+    call = await bench.send()
+    await _served(bench, call)
+    async with bench.listen(call.place):
+        await _served(bench, await bench.send())
+
+
+@hazard("unix.stale/asks-without-connecting", "server",
+        "who connects to see whether somebody listens is taken for the one client", ("unix",))  # fmt: skip
+async def _(bench: Bench) -> None:
+    async with bench.listen() as listener:
+        await (await bench.call("send", listener.place, message="", data={"hex": ""})).expect_error("in-use")
+        if select.select([listener.raw], [], [], 0)[0]:
+            bench.fail("wire", "a connection in the listener's queue", "none")
+
+
 @hazard("listen.refuse-others/a-silent-stranger-first", "server", "who comes later learns it at once", level="SHOULD",
         takes=1)  # fmt: skip
 async def _(bench: Bench) -> None:
@@ -377,6 +407,36 @@ for _size in (*range(8, 24), 1000, 65536, MIB):
         _reset_after(_size),
         ("tcp6", "unix"),
     )
+
+
+@hazard("close.residue/gone-before-the-echo", "server", "writing to a connection that is gone raises SIGPIPE")
+async def _(bench: Bench) -> None:
+    call = await bench.send("", COUNTER)
+
+    async def come_and_go() -> None:
+        connection = await bench.connect(call.place)
+        await connection.send(HELLO)
+        connection.close()
+
+    await _frozen(bench, come_and_go)
+    await call.expect_error("unconfirmed")
+
+
+@hazard("close.half/with-the-hello", "server", "the end is there before the hello is read, and taken for a hang-up")
+async def _(bench: Bench) -> None:
+    call = await bench.send()
+    pids = bench.adapter.processes()
+    await process.freeze(pids)
+    try:
+        connection = await bench.connect(call.place)
+        await connection.send(HELLO)
+        connection.half_close()
+    finally:
+        process.thaw(pids)
+    await connection.expect(HELLO + frame(b"hi", b"\x00\x01\x02"))
+    await connection.expect_end()
+    connection.close()
+    await call.expect_ok()
 
 
 def _slow_reader(buffer: int, piece: int, size: int) -> Run:
@@ -656,6 +716,32 @@ async def _(bench: Bench) -> None:
         bench.fail("residue", f"left beside the file: {', '.join(left)}", "nothing")
 
 
+@hazard("close.residue/no-file-after-a-failure", "client", "what was stored stays in the folder", needs=("file",))
+async def _(bench: Bench) -> None:
+    folder = bench.folder / "out"
+    folder.mkdir()
+    async with receiving(bench, to={"file": str(folder / "file")}) as (call, connection, hello):
+        await connection.send(hello + frame(b"", counter(MIB))[:-1])
+        connection.close()
+        await call.expect_error("truncated")
+    if left := sorted(path.name for path in folder.iterdir()):
+        bench.fail("residue", f"left in the folder: {', '.join(left)}", "nothing")
+
+
+@hazard("close.abort/stored-before-the-close", "client", "the sender reports success, and then the disk is full",
+        level="SHOULD", needs=("file",))  # fmt: skip
+async def _(bench: Bench) -> None:
+    target = bench.folder / "out"
+    async with receiving(bench, to={"file": str(target)}) as (call, connection, hello):
+        await connection.send(hello + frame(b"", counter(MIB)))
+        await connection.expect_end()
+        stored = target.stat().st_size if target.exists() else 0
+        if stored != MIB or target.read_bytes() != counter(MIB):
+            bench.fail("delivered", f"{stored:,} octets in the file when it closes", f"the {MIB:,} octets sent")
+        connection.close()
+        await call.expect_ok()
+
+
 @hazard("limit.memory/64-mib-from-a-file", "server", "the file is read as a whole", ("tcp6",), needs=("file",))
 async def _(bench: Bench) -> None:
     source, size = bench.folder / "in", 64 * MIB
@@ -754,6 +840,31 @@ async def _(bench: Bench) -> None:
     await bench.exchange_with_client()
 
 
+@hazard("close.residue/nobody-comes-three-times", "server", "a listening socket is left where no client came",
+        takes=4.4)  # fmt: skip
+async def _(bench: Bench) -> None:
+    async def alone() -> None:
+        await (await bench.send(close=1)).expect_error("timeout", within=1 + bench.patience)
+
+    await alone()
+    before = process.usage(bench.adapter.processes())
+    for _ in range(3):
+        await alone()
+    after = await _settled(bench, before)
+    if after.descriptors > before.descriptors:
+        bench.fail("residue", f"{after.descriptors - before.descriptors} more descriptors after 3 servers", "none")
+
+
+async def _settled(bench: Bench, before: process.Usage) -> process.Usage:
+    """A thread or a descriptor that is on its way out has a moment to be gone."""
+    for _ in range(50):
+        after = process.usage(bench.adapter.processes())
+        if after.descriptors <= before.descriptors and after.threads <= before.threads:
+            break
+        await trio.sleep(bench.tick)
+    return after
+
+
 async def _server_outcome(bench: Bench, kind: int) -> None:
     """One exchange of one outcome."""
     if kind == 4:
@@ -812,12 +923,7 @@ def _flat(outcome: Callable[[Bench, int], Awaitable[None]]) -> Run:
         pids = bench.adapter.processes()
         before = process.usage(pids)
         await rounds(80)
-        # A thread or a descriptor that is on its way out has a moment to be gone.
-        for _ in range(50):
-            after = process.usage(bench.adapter.processes())
-            if after.descriptors <= before.descriptors and after.threads <= before.threads:
-                break
-            await trio.sleep(bench.tick)
+        after = await _settled(bench, before)
         if after.descriptors > before.descriptors:
             bench.fail(
                 "residue", f"{after.descriptors - before.descriptors} more descriptors after 400 exchanges", "none"

@@ -56,6 +56,12 @@ class Replay {
 
   /// Throws Unexpected, or CannotRun.
   void run() {
+    static std::mutex at_the_default_port;  // one at a time: they run side by side
+    std::unique_lock<std::mutex> alone;
+    if (c_.default_port) {
+      alone = std::unique_lock{at_the_default_port};
+      place_.port = default_port;
+    }
     set_up();
     for (int i = 0; i < c_.times; ++i) {
       if (c_.is_server) {

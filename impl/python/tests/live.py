@@ -82,14 +82,24 @@ def free_port() -> int:
             return port
 
 
-def wait_for_port(via: str, port: int) -> None:
-    """Wait until nobody else, another test say, listens there."""
+@contextmanager
+def alone_at(via: str, port: int) -> Iterator[None]:
+    """One test at a time, in whatever process, and nobody else listens there. The lock is UDP's port of that number."""
+    with socket.socket(HOSTS[via][0], socket.SOCK_DGRAM) as lock:
+        until_it_can(lambda: lock.bind(address(via, port)))
+        until_it_can(lambda: listen(via, port).close())
+        yield
+
+
+def until_it_can(act: Callable[[], None]) -> None:
     end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        with suppress(OSError), listen(via, port):
-            return
+    while True:
+        try:
+            return act()
+        except OSError:
+            if time.monotonic() > end:
+                raise
         select.select([], [], [], 0.01)
-    raise AssertionError(f"port {port} is taken")
 
 
 @dataclass
@@ -198,10 +208,11 @@ class Conversation:
         return settings
 
     def play(self) -> None:
-        if self.vector.give.get("port") == "default":
-            wait_for_port(self.via, 13600)
         for _ in range(self.vector.times):
             with ExitStack() as stack:
+                if self.vector.give.get("port") == "default":
+                    self.place = 13600
+                    stack.enter_context(alone_at(self.via, 13600))
                 against = self._against_server if self.vector.role == "server" else self._against_client
                 call = against(stack)
             self._check(call)
@@ -225,7 +236,9 @@ class Conversation:
         if not vector.steps:
             call.join()
             return call
-        self.place = call.wait_for_listening()
+        listening = call.wait_for_listening()
+        assert self.place in (0, listening)
+        self.place = listening
         connection = None
         steps = list(vector.steps)
         if vector.setup != "nobody" and ("connect",) not in steps:
