@@ -115,7 +115,7 @@ def _in_pieces(seed: int | None) -> Run:
 
 
 add(
-    "frame.segments/octet-by-octet",
+    "frame.segments/each-octet-apart",
     "client",
     "one recv per field, and a read that looks for a length",
     _in_pieces(None),
@@ -367,9 +367,9 @@ def _extra(size: int) -> Run:
     return run
 
 
-for _size in (1, 65536):
+for _name, _size in (("one-octet", 1), ("64-kib", 65536)):
     add(
-        f"close.extra/{_size}-octets-three-times-and-16-mib",
+        f"close.extra/{_name}-three-times-and-16-mib",
         "server",
         "a close with octets unread resets the connection: 920,584 of 1,048,576 octets were lost",
         _extra(_size),
@@ -937,13 +937,13 @@ def _flat(outcome: Callable[[Bench, int], Awaitable[None]]) -> Run:
     return run
 
 
-add("close.residue/500-exchanges-of-every-outcome", "server", "a rejected hello is where leaks hide",
+add("close.residue/500-sends-of-every-outcome", "server", "a rejected hello is where leaks hide",
     _flat(_server_outcome), ("tcp6", "unix"), takes=8)  # fmt: skip
-add("close.residue/500-exchanges-of-every-outcome", "client", "a failed receive is where leaks hide",
+add("close.residue/500-receives-of-every-outcome", "client", "a failed receive is where leaks hide",
     _flat(_client_outcome), ("tcp6", "unix"), takes=8)  # fmt: skip
 
 
-@hazard("close.residue/sockets-are-not-inherited", "server", "a child of the program holds the port, or the data",
+@hazard("close.residue/sockets-of-a-server-are-not-inherited", "server", "a child of the program holds the port",
         level="SHOULD")  # fmt: skip
 async def _(bench: Bench) -> None:
     pids = bench.adapter.processes()
@@ -959,7 +959,7 @@ async def _(bench: Bench) -> None:
     await call.expect_ok()
 
 
-@hazard("close.residue/sockets-are-not-inherited", "client", "a child of the program holds the connection",
+@hazard("close.residue/sockets-of-a-client-are-not-inherited", "client", "a child of the program holds the connection",
         level="SHOULD")  # fmt: skip
 async def _(bench: Bench) -> None:
     pids = bench.adapter.processes()

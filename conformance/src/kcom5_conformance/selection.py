@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from . import conversation, data, foreign, hazards, vectors
+from .adapter import SuiteBroken
 from .bench import Case
 from .errors import UsageError
 from .runner import Subject
@@ -23,6 +24,9 @@ else:
 def every_case() -> tuple[Case, ...]:
     """All cases, in the order of the spec's areas."""
     found = (*conversation.cases(vectors.load(data.vectors_folder())), *hazards.cases(), *foreign.cases())
+    ids = [case.id for case in found]
+    if len(set(ids)) < len(ids):
+        raise SuiteBroken(f"two cases have one id: {sorted({name for name in ids if ids.count(name) > 1})}")
     return tuple(sorted(found, key=lambda case: case.rule))
 
 
