@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -83,6 +84,11 @@ class Adapter:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def is_in_use(self) -> bool:
+        """It was started, and the suite has not ended it: it may have ended itself."""
+        return self._process is not None
+
     async def start(self) -> None:
         """Starts the process. Raises AdapterError if that cannot be."""
         try:
@@ -96,21 +102,28 @@ class Adapter:
                 start_new_session=True,
             )
         except OSError as error:
-            raise AdapterError(f"{' '.join(self.command)} cannot be started: {error.strerror or error}") from error
+            words = f"{shlex.join(self.command)} cannot be started from {self._cwd or Path.cwd()}"
+            raise AdapterError(f"{words}: {error.strerror or error}") from error
 
     async def ask(self, request: Json, *, is_in_contract: bool = True) -> None:
         """Sends a request."""
         assert self._process is not None
         assert self._process.stdin is not None
+        assert isinstance(self._process.stdout, trio.lowlevel.FdStream)
+        with suppress(BlockingIOError):
+            # What it wrote since its answer is there to be read, without a wait.
+            self._buffer += os.read(self._process.stdout.fileno(), 1 << 16)
         if self._buffer:
             raise await self._broken(Garbage, f"wrote a line that nobody asked for: {bytes(self._buffer[:200])!r}")
         if is_in_contract and (reason := fault(request, "request")):
             raise SuiteBroken(f"a request that the contract does not allow: {request}: {reason}")
-        self.last_request = json.dumps(request, ensure_ascii=False)
+        line = json.dumps(request, ensure_ascii=False)
         try:
-            await self._process.stdin.send_all(self.last_request.encode() + b"\n")
+            await self._process.stdin.send_all(line.encode() + b"\n")
         except trio.BrokenResourceError:
-            raise await self._broken(Crashed, "ended before the request") from None
+            when = "after its answer" if self.last_request else "before the first request"
+            raise await self._broken(Crashed, f"ended {when}") from None
+        self.last_request = line
 
     async def answer(self, *definitions: str) -> Json:
         """The next answer, as one of these definitions of the schema says. The caller bounds the wait."""
@@ -132,17 +145,28 @@ class Adapter:
         assert isinstance(error, Hung)
         return error
 
-    async def close(self) -> int | None:
-        """Ends it by the end of its input; its exit code, or None if it had to be killed."""
+    async def check(self) -> None:
+        """Raises Crashed if its process has ended, and nobody ended it."""
+        if self._process is not None and self._process.poll() is not None:
+            raise await self._broken(Crashed, "ended after its answer")
+
+    async def close(self, within: float = 2) -> str:
+        """Ends it by the end of its input; what was wrong about its end, else empty."""
         if self._process is None:
-            return None
+            return ""
         if self._process.stdin is not None:
             await self._process.stdin.aclose()
-        code = None
-        with trio.move_on_after(2):
-            code = await self._process.wait()
+        with trio.move_on_after(within):
+            await self._process.wait()
+        code = self._process.poll()
+        if code is None:
+            fault = f"the end of its input does not end the adapter within {within:.1f} s"
+        else:
+            fault = f"the end of its input ends the adapter, expected exit code 0{_end_of(code)}" if code else ""
+        if fault and (words := self._last_words()):
+            fault += f"\nits standard error:\n{words}"
         await self.kill()
-        return code
+        return fault
 
     async def kill(self) -> None:
         """Leaves nothing of it, nor of what it started."""

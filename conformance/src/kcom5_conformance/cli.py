@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NoReturn
 
 import trio
 from rich.console import Console
@@ -26,7 +27,8 @@ from .report import html, json, junit, terminal
 from .runner import PATIENCE, AdapterBroken, Runner, Smoke, Subject, smoke
 from .selection import Selection, every_case, subjects
 
-AS_EXPECTED, NOT_AS_EXPECTED, USAGE, BROKEN_ADAPTER, BROKEN_SUITE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+AS_EXPECTED, NOT_AS_EXPECTED, USAGE, BROKEN_ADAPTER, BROKEN_SUITE, INTERRUPTED, NOBODY_READS = 0, 1, 2, 3, 4, 130, 141
+MOST_WARNINGS = 3
 LANGUAGES = ("python", "go", "cpp", "node", "rust", "java", "c")
 
 
@@ -40,15 +42,22 @@ def run_command(given: list[str]) -> int:
     """Runs the command; its exit code."""
     # All that follows `--` is the adapter's command.
     at = given.index("--") if "--" in given else len(given)
-    options = _parser().parse_args(given[:at])
-    options.command, options.given = given[at + 1 :], given
-    if at < len(given) and not options.command:
-        return _complain("nothing follows --", "expected the adapter's command", USAGE)
     try:
+        options = _parser().parse_args(given[:at])
+        options.command, options.given = given[at + 1 :], given
+        if at < len(given) and not hasattr(options, "peers"):
+            raise UsageError("this command takes no adapter", "leave out -- and what follows")
+        if at < len(given) and not options.command:
+            raise UsageError("nothing follows --", "expected the adapter's command")
         code: int = options.act(options)
+        sys.stdout.flush()
         return code
+    except BrokenPipeError:
+        # Whoever read this has seen enough. Nothing is left to be flushed at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOBODY_READS
     except UsageError as error:
-        return _complain(str(error), error.hint, USAGE)
+        return _complain(str(error), error.hint or "conformance/README.md tells how it is used", USAGE)
     except AdapterBroken as error:
         hint = 'conformance/ADAPTER.md says what an adapter does; try it by hand with one line: {"op":"about"}'
         return _complain(f"adapter broken: {error}", hint, BROKEN_ADAPTER)
@@ -78,8 +87,16 @@ def _complain(detail: str, hint: str, code: int) -> int:
 # ---- the options
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """Its errors are those of every other wrong use."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, f"`{self.prog} --help` tells what there is")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        allow_abbrev=False,
         prog="kcom5-conformance",
         description="Tests any implementation of KCOM5 through a small adapter.",
         epilog="Exit codes: 0 as expected, 1 not as expected, 2 wrong use, 3 the adapter is broken, "
@@ -89,7 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def command(name: str, help_text: str, act: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        description = help_text[0].upper() + help_text[1:] + "."
+        sub = commands.add_parser(name, help=help_text, description=description, allow_abbrev=False)
         sub.set_defaults(act=act)
         return sub
 
@@ -98,12 +116,14 @@ def _parser() -> argparse.ArgumentParser:
     _subject_options(run)
     _selection_options(run)
     _run_options(run)
+    _report_option(run)
     run.add_argument("--baseline", type=Path, metavar="FILE", help="known failures: the run fails if it differs")
     run.add_argument("--matrix", action="store_true", help="then run every server with every client, too")
 
     pairs = command("matrix", "run every server with every client", _matrix)
     _subject_options(pairs)
     _run_options(pairs)
+    _report_option(pairs)
     pairs.add_argument("--capture", type=Path, metavar="DIR", help="write a pcap of each exchange there")
     pairs.add_argument("--case", action="append", default=[], metavar="PATTERN", help="cells by id, with * and ?")
 
@@ -111,18 +131,18 @@ def _parser() -> argparse.ArgumentParser:
     _selection_options(listing)
 
     explain = command("explain", "say what a case or a rule is about", _explain)
-    explain.add_argument("name", metavar="CASE|RULE")
+    explain.add_argument("name", metavar="CASE|RULE", help="as `list` shows it")
 
     known = command("baseline", "write or repair the list of known failures", _baseline)
-    known.add_argument("how", choices=("write", "repair"))
-    known.add_argument("file", type=Path, metavar="FILE")
+    known.add_argument("how", choices=("write", "repair"), help="make the list, or bring it up to date")
+    known.add_argument("file", type=Path, metavar="FILE", help="the list, in TOML")
     _subject_options(known)
     _selection_options(known)
     _run_options(known)
 
     two = command("compare", "show what changed between two JSON reports", _compare)
-    two.add_argument("old", type=Path, metavar="OLD")
-    two.add_argument("new", type=Path, metavar="NEW")
+    two.add_argument("old", type=Path, metavar="OLD", help="report.json of the run before")
+    two.add_argument("new", type=Path, metavar="NEW", help="report.json of the run after")
 
     start = command("init", "write an adapter to start from", _init)
     start.add_argument("--lang", required=True, choices=LANGUAGES, help="the language of your implementation")
@@ -160,6 +180,9 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
                         help="cases side by side, beside those that wait (default: twice the processors)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="of the order and of random cuts")
     parser.add_argument("--timeout-scale", type=_positive_float, default=1.0, metavar="X", help="be X times as patient")
+
+
+def _report_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, metavar="DIR", help="write report.json, junit.xml and index.html there")
 
 
@@ -188,16 +211,32 @@ def _selection(options: argparse.Namespace) -> Selection:
 
 def _run(options: argparse.Namespace) -> int:
     known = baseline.read(options.baseline) if options.baseline else None
+    _make_folder(options.report)
     run = _perform(options, _selection(options), with_matrix=options.matrix)
     if known is not None:
         baseline.apply(run, known, _every_id())
-        for warning in baseline.warnings(known):
+        warnings = baseline.warnings(known)
+        for warning in warnings[:MOST_WARNINGS]:
             print(f"kcom5-conformance: warning: {options.baseline}: {warning}", file=sys.stderr)
+        if more := len(warnings[MOST_WARNINGS:]):
+            print(f"kcom5-conformance: warning: {options.baseline}: {more:,} more without a reason", file=sys.stderr)
     return _finish(options, run)
 
 
 def _matrix(options: argparse.Namespace) -> int:
+    _make_folder(options.report)
+    _make_folder(options.capture)
     return _finish(options, _perform(options, None, with_matrix=True))
+
+
+def _make_folder(folder: Path | None) -> None:
+    """Before a run that takes its time."""
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {folder}: {error.strerror}", "choose another folder") from error
 
 
 def _every_id() -> set[str]:
@@ -205,8 +244,13 @@ def _every_id() -> set[str]:
 
 
 def _baseline(options: argparse.Namespace) -> int:
-    if options.how == "write" and options.file.exists():
+    # What is wrong with the file is said before a run that takes its time.
+    if options.how == "repair":
+        baseline.read(options.file)
+    elif options.file.exists():
         raise UsageError(f"{options.file} is there already", "mend it with `baseline repair`")
+    elif not options.file.parent.is_dir():
+        raise UsageError(f"there is no folder {options.file.parent}", "make it first")
     run = _perform(options, _selection(options), with_matrix=False)
     if options.how == "write":
         print(f"{options.file}: {len(baseline.write(run, options.file))} known failures")
@@ -252,7 +296,8 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
             except AdapterBroken as error:
                 raise AdapterBroken(f"{subject.name}: {error}") from error
             for warning in smoked[subject.name][1].warnings:
-                console.print(f"{subject.name}: warning: {warning}", style="yellow", markup=False, highlight=False)
+                console.print(f"{subject.name}: warning: {warning}", style="yellow", markup=False, highlight=False,
+                              soft_wrap=True)  # fmt: skip
         for subject, found in smoked.values():
 
             def report(result: Result) -> None:
@@ -265,10 +310,15 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
                 progress.start(subject.name, len(chosen))
                 await runner.run(chosen)
                 progress.finish()
+            if runner.complaint:
+                run.complaints.append(runner.complaint)
         if with_matrix:
             await _run_matrix(options, smoked, seed, progress, run)
 
-    trio.run(perform)
+    try:
+        trio.run(perform)
+    finally:
+        progress.finish()
     run.seconds = time.monotonic() - clock
     return run
 
@@ -290,8 +340,6 @@ async def _run_matrix(
             hint = "an id is matrix/SERVER-to-CLIENT/SIZE/MANNER@VIA, and a pattern may have * and ?"
             raise UsageError(f"no cell matches {', '.join(options.case)}", hint)
         captures = options.capture
-        if captures is not None:
-            captures.mkdir(parents=True, exist_ok=True)
 
     def report(result: Result) -> None:
         run.results.append(_told(result))
@@ -311,19 +359,18 @@ def _told(result: Result) -> Result:
 
 def _finish(options: argparse.Namespace, run: Run) -> int:
     """Reports, and the exit code."""
+    if all(result.verdict in (Verdict.NOT_RUN, Verdict.UNSUPPORTED) for result in run.results):
+        run.complaints.append("nothing was tried: every case is unsupported or could not be run")
     run.results.sort(key=lambda result: (result.peer, result.rule, result.id))
     if options.report:
         _write_reports(run, options.report)
     terminal.print_summary(run, Console())
     if options.report:
         print(f"reports: {options.report}/index.html, report.json, junit.xml")
-    if all(result.verdict is Verdict.NOT_RUN for result in run.results):
-        return _complain("nothing could be tried", "the reasons are above", NOT_AS_EXPECTED)
     return AS_EXPECTED if run.is_as_expected else NOT_AS_EXPECTED
 
 
 def _write_reports(run: Run, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     json.write_json(run, folder / "report.json")
     junit.write_junit(run, folder / "junit.xml")
     html.write_html(run, folder / "index.html")
@@ -364,7 +411,17 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    return compare.show(json.read_json(options.old), json.read_json(options.new), Console())
+    return compare.show(_report(options.old), _report(options.new), Console())
+
+
+def _report(path: Path) -> Run:
+    hint = "a report is the report.json that `kcom5-conformance run --report DIR` writes"
+    try:
+        return json.read_json(path)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", hint) from error
+    except ValueError as error:
+        raise UsageError(str(error), hint) from error
 
 
 def _init(options: argparse.Namespace) -> int:

@@ -111,15 +111,19 @@ async def _direction(
                 start = time.monotonic()
                 try:
                     for role, name in ends.items():
+                        if role in adapters:
+                            await adapters[role].check()
                         if role not in adapters or not adapters[role].is_running:
                             adapters[role] = subjects[name][0].adapter()
                             await adapters[role].start()
-                    await _exchange(cell, adapters, tick, patience, seed, result, captures)
-                except Mismatch as error:
-                    result.verdict, result.failed, result.problems = Verdict.FAIL, 1, [error.problem]
-                except AdapterError as error:
-                    problem = Problem(RULE, "MUST", "adapter", str(error), "an answer to every request")
-                    result.verdict, result.failed, result.problems = Verdict.FAIL, 1, [problem]
+                    error = await _exchange(cell, adapters, tick, patience, seed, result, captures)
+                except AdapterError as failure:
+                    error = failure
+                if error is not None:
+                    result.verdict, result.failed, result.problems = Verdict.FAIL, 1, [_problem(error)]
+                    # What is under way on the other side must not answer the next request.
+                    for adapter in adapters.values():
+                        await adapter.kill()
                 result.seconds = time.monotonic() - start
             report(result)
     finally:
@@ -136,7 +140,9 @@ async def _exchange(
     seed: int,
     result: Result,
     captures: Path | None,
-) -> None:
+) -> Mismatch | AdapterError | None:
+    """Runs a cell; what was wrong."""
+    error: Mismatch | AdapterError | None = None
     case = Case(cell.id, RULE, "MUST", "both", cell.via, NOTE, _nothing)
     with tempfile.TemporaryDirectory(prefix="kcom5-") as folder:
         async with trio.open_nursery() as nursery:
@@ -158,15 +164,21 @@ async def _exchange(
                 answer = await sending.result()
                 if "ok" not in answer:
                     server.fail("delivered", f"{cell.server}, the server, says {sending.told}", "success")
-            except Mismatch:
-                result.events = server.events
-                for adapter in adapters.values():
-                    await adapter.kill()
-                raise
+                with trio.move_on_after(patience):
+                    await wire.ended.wait()  # what a capture is to have, too
+            except (Mismatch, AdapterError) as failure:
+                error, result.events = failure, server.events
             finally:
                 if captures is not None:
                     write_pcap(wire.passed, captures / f"{cell.id.replace('/', '_')}.pcap")
                 nursery.cancel_scope.cancel()
+    return error
+
+
+def _problem(error: Mismatch | AdapterError) -> Problem:
+    if isinstance(error, Mismatch):
+        return error.problem
+    return Problem(RULE, "MUST", "adapter", str(error), "an answer to every request")
 
 
 async def _nothing(_bench: Bench) -> None:

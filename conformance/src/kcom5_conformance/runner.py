@@ -97,9 +97,9 @@ async def smoke(subject: Subject, patience: float) -> Smoke:
         raise AdapterBroken(str(error)) from error
     finally:
         with trio.CancelScope(shield=True):
-            code = await adapter.close()
-        if code not in (0, None) and sys.exc_info()[0] is None:
-            raise AdapterBroken(f"the end of its input ends the adapter with exit code {code}, expected 0")
+            fault = await adapter.close(patience)
+        if fault and sys.exc_info()[0] is None:
+            raise AdapterBroken(fault)
 
 
 async def _ask(adapter: Adapter, request: Json, patience: float, *definitions: str) -> Json:
@@ -200,6 +200,11 @@ async def _attempt(case: Case, adapter: Adapter, tick: float, patience: float, s
             for call in bench.calls:
                 if call.error is not None and error is None:
                     error = call.error
+            if error is None:
+                try:
+                    await adapter.check()
+                except Crashed as failure:
+                    error = failure
             nursery.cancel_scope.cancel()
     return Outcome(bench, error, seconds)
 
@@ -220,6 +225,8 @@ class Runner:
     tries: int = TRIES
     """How often a case that failed is run in all."""
     long_lanes: int = LONG_LANES
+    complaint: str = ""
+    """How an adapter ended at the end of the run, if it was not as the contract says."""
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
     _hangs: int = 0
 
@@ -264,14 +271,17 @@ class Runner:
                         await self._case(case, adapters)
                 else:
                     await self._case(case, adapters)
+            for adapter in adapters.values():
+                if fault := await adapter.close(PATIENCE * self.scale):
+                    self.complaint = f"{self.subject.name}: {fault}"
         finally:
-            with trio.CancelScope(shield=True):
-                for adapter in adapters.values():
-                    if adapter.is_running:
-                        await adapter.close()
+            for adapter in adapters.values():
+                await adapter.kill()
 
     async def _adapter(self, adapters: dict[bool, Adapter], is_alone: bool) -> Adapter:
         adapter = adapters.get(is_alone)
+        if adapter is not None:
+            await adapter.check()
         if adapter is None or not adapter.is_running:
             adapter = adapters[is_alone] = self.subject.adapter(is_alone)
             await adapter.start()
@@ -307,7 +317,7 @@ class Runner:
                 alone = NotRun("no network of its own is to be had here (unshare --net)")
                 return Outcome(None, alone if case.is_alone else error, 0)
             outcome = await _attempt(case, adapter, self.smoke.tick, self.patience, self.seed)
-            if outcome.error is None and case.is_hostile and adapter.is_running:
+            if outcome.error is None and case.is_hostile and adapter.is_in_use:
                 outcome = await self._still_serves(case, adapter, outcome)
             if not isinstance(outcome.error, TooBusy):
                 return outcome

@@ -87,7 +87,9 @@ def subjects(names: list[str], command: list[str], peers_file: Path) -> list[Sub
             f"there is no {peers_file}",
             "name the file with --peers, or give the adapter's command: kcom5-conformance run -- COMMAND",
         ) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UsageError(f"cannot read {peers_file}: {error.strerror}", "name the file with --peers") from None
+    except ValueError as error:
         raise UsageError(f"{peers_file}: {error}", 'a peer is: [NAME], and command = ["program", "argument"]') from None
     for name in table:
         _check_peer(peers_file, name, table[name])

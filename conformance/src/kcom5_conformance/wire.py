@@ -45,6 +45,8 @@ class Wire:
     manner: Manner
     seed: int
     passed: list[Passed] = field(default_factory=list)
+    ended: trio.Event = field(default_factory=trio.Event)
+    """Both sides have ended."""
 
     async def run(self, server: int | str, task_status: trio.TaskStatus[int | str]) -> None:
         """Listens, tells where, and forwards one client to the server at that place until both sides have ended."""
@@ -56,13 +58,19 @@ class Wire:
             task_status.started(str(here) if via == "unix" else listener.getsockname()[1])
             client, _ = await listener.accept()
         with client, trio.socket.socket(client.family) as upstream:
-            await upstream.connect(str(server) if via == "unix" else (HOSTS[via][1], server))
+            try:
+                await upstream.connect(str(server) if via == "unix" else (HOSTS[via][1], server))
+            except OSError:
+                self._reset(False, client)
+                self.ended.set()
+                return
             for end in (client, upstream):
                 if via != "unix":
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._forward, client, upstream, True)
                 nursery.start_soon(self._forward, upstream, client, False)
+        self.ended.set()
 
     async def _forward(self, source: trio.socket.SocketType, target: trio.socket.SocketType, is_client: bool) -> None:
         chooser = random.Random(self.seed + is_client)
@@ -70,13 +78,17 @@ class Wire:
         while True:
             try:
                 octets = await source.recv(1 << 20)
+            except trio.ClosedResourceError:
+                return
             except OSError:
-                self._note(is_client, "reset")
-                with suppress(OSError):
-                    target.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                target.close()
+                self._reset(is_client, target)
                 return
             if not octets:
+                # A send of the other direction may have taken the reset and left an end to be read: it says so by then.
+                for _ in range(2):
+                    await trio.lowlevel.checkpoint()
+                if self._is_reset:
+                    return
                 self._note(is_client, "end")
                 with suppress(OSError):
                     target.shutdown(socket.SHUT_WR)
@@ -91,9 +103,24 @@ class Wire:
                         left = left[await target.send(left) :]
                     if self.manner == "delayed" and piece:
                         await trio.sleep(self.bench.tick)
-            except (OSError, trio.ClosedResourceError):
-                source.close()
+            except trio.ClosedResourceError:
                 return
+            except OSError:
+                self._reset(not is_client, source)
+                return
+
+    @property
+    def _is_reset(self) -> bool:
+        return any(event.what == "reset" for event in self.passed)
+
+    def _reset(self, is_from_client: bool, target: trio.socket.SocketType) -> None:
+        """A side has reset its connection: so is the other one's, and what was under way there ends."""
+        if self._is_reset:
+            return
+        self._note(is_from_client, "reset")
+        with suppress(OSError):
+            target.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        target.close()
 
     def _pieces(self, octets: bytes, chooser: random.Random) -> Iterator[bytes]:
         if self.manner == "plain":
@@ -113,7 +140,7 @@ class Wire:
 def write_pcap(passed: list[Passed], path: Path) -> None:
     """Writes what passed as TCP between two ports of ::1, whatever the transport was."""
     ports = {True: 50000, False: 13600}
-    sequence = {True: 1, False: 1}
+    sequence = {True: 0, False: 0}
     with path.open("wb") as file:
         writer = dpkt.pcap.Writer(file, linktype=dpkt.pcap.DLT_RAW, snaplen=1 << 18)
 
@@ -132,8 +159,12 @@ def write_pcap(passed: list[Passed], path: Path) -> None:
                 src=loopback, dst=loopback, nxt=dpkt.ip.IP_PROTO_TCP, hlim=64, plen=len(segment), data=segment
             )
             writer.writepkt(bytes(datagram), ts=at)
-            sequence[is_client] += len(octets) + bool(flags & dpkt.tcp.TH_FIN)
+            sequence[is_client] += len(octets) + bool(flags & (dpkt.tcp.TH_FIN | dpkt.tcp.TH_SYN))
 
+        begin = passed[0].at if passed else 0.0
+        packet(begin, True, dpkt.tcp.TH_SYN)
+        packet(begin, False, dpkt.tcp.TH_SYN | dpkt.tcp.TH_ACK)
+        packet(begin, True, dpkt.tcp.TH_ACK)
         for event in passed:
             if event.what == "octets":
                 for start in range(0, len(event.octets), 32768):

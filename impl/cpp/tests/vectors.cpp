@@ -203,8 +203,8 @@ class Expander {
   void flip() {
     for (std::size_t k = 0; k < 8 * family_->at("octets").get<std::size_t>(); ++k) {
       Conversation c = member_of(k);
-      Pattern octets = slice(stream_, 0, k / 8 + 1);
-      octets.back().value ^= static_cast<std::uint8_t>(1U << k % 8);
+      Pattern octets = slice(stream_, 0, c.is_server ? stream_.size() : k / 8 + 1);
+      octets[k / 8].value ^= static_cast<std::uint8_t>(1U << k % 8);
       c.steps.push_back(send_step(octets));
       c.steps.push_back(plain_step("expect-end"));
       c.outcome.error = "invalid-connection";

@@ -145,7 +145,8 @@ def _flip(entry: dict[str, Any], by_id: dict[str, Any]) -> Iterator[Vector]:
     sent = _sent(of)
     for k in range(8 * entry["octets"]):
         at = k // 8
-        wrong = " ".join([*sent[:at], f"{sent[at]}^{1 << k % 8:02x}"])
+        rest = sent[at + 1 :] if entry["role"] == "server" else []
+        wrong = " ".join([*sent[:at], f"{sent[at]}^{1 << k % 8:02x}", *rest])
         outcome = {"error": "invalid-connection", "at": at + 1}
         yield _member(entry, k, outcome, ("send", wrong), ("expect-end",), **of.give)
 

@@ -22,9 +22,8 @@ def write_junit(run: Run, path: Path) -> None:
     for peer in dict.fromkeys(result.peer for result in run.results):
         suite = TestSuite(_clean(peer))
         suite.timestamp = run.started[:19]
-        for result in run.results:
-            if result.peer == peer:
-                suite.add_testcase(_case(run, result))
+        # All at once: add_testcase counts the whole suite each time.
+        suite.add_testcases([_case(run, result) for result in run.results if result.peer == peer])
         report.add_testsuite(suite)
     if run.complaints:
         suite = TestSuite("the run")

@@ -38,9 +38,20 @@ def again(run: Run, result: Result) -> str:
     """The command that runs this one case again against its implementation."""
     case = shlex.quote(result.id)
     if result.id.startswith("matrix/"):
-        return f"kcom5-conformance matrix --case {case} --seed {run.seed}"
+        return f"kcom5-conformance matrix --case {case} --seed {run.seed}{_subjects(run)}"
     command = next((peer.command for peer in run.peers if peer.name == result.peer), [])
     return f"kcom5-conformance run --case {case} --seed {run.seed} -- {shlex.join(command)}"
+
+
+def _subjects(run: Run) -> str:
+    """What chose the implementations of a run, again."""
+    words = shlex.split(run.command)
+    if "--" in words:
+        return f" {shlex.join(words[words.index('--') :])}"
+    for at, word in enumerate(words):
+        if word == "--peers" or word.startswith("--peers="):
+            return f" {shlex.join(words[at : at + 1 + ('=' not in word)])}"
+    return ""
 
 
 def ladder(result: Result) -> str:

@@ -250,7 +250,10 @@ func members(e entry, of Vector) (all []Vector) {
 			k := k
 			add(strconv.Itoa(k), func(v *Vector) {
 				send(v, func(nonce [3]byte) []byte {
-					octets := append([]byte(nil), of.sent(nonce)[:k/8+1]...)
+					octets := append([]byte(nil), of.sent(nonce)...)
+					if e.Role == "client" {
+						octets = octets[:k/8+1]
+					}
 					octets[k/8] ^= 1 << (k % 8)
 					return octets
 				})

@@ -1,0 +1,524 @@
+"""The command as a user meets it: each exit code, each message, each report, by a process of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+
+from kcom5_conformance import __version__, cli
+from kcom5_conformance.report import json as json_report
+
+HERE = Path(__file__).parent
+PACKAGE = HERE.parent / "src" / "kcom5_conformance"
+ROOT = HERE.parents[1]
+RIGHT = [sys.executable, str(HERE / "peers" / "right.py")]
+WRONG = [sys.executable, str(HERE / "peers" / "wrong.py")]
+ODD = [sys.executable, str(HERE / "peers" / "odd.py")]
+FEW = ["--case", "address.canonical/*"]
+"""Cases that take no time."""
+PADS = [*WRONG, "pack-pads-the-port"]
+"""Fails one of them, by a rule that is a MUST."""
+ALL_THE_TIME = 120
+"""Seconds after which the suite is taken to hang."""
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+    return {**kept, "PYTHONPATH": str(PACKAGE.parent), **more}
+
+
+def suite(*arguments: str | Path, at: Path | None = None, **more: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kcom5_conformance", *map(str, arguments)]
+    done = subprocess.run(
+        command, cwd=at, env=environment(), capture_output=True, text=True, check=False, timeout=ALL_THE_TIME, **more
+    )
+    assert "Traceback" not in done.stderr or done.returncode == 4, done.stderr
+    return done
+
+
+def inside(*arguments: str | Path, at: Path) -> subprocess.CompletedProcess[str]:
+    """The same without a process of its own, where there is much to ask."""
+    output, errors, before = io.StringIO(), io.StringIO(), Path.cwd()
+    os.chdir(at)
+    try:
+        with redirect_stdout(output), redirect_stderr(errors):
+            code = cli.run_command([str(argument) for argument in arguments])
+    finally:
+        os.chdir(before)
+    return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
+
+
+def is_error(done: subprocess.CompletedProcess[str], code: int, detail: str) -> None:
+    """One error, one hint, no more."""
+    assert done.returncode == code, done.stderr + done.stdout
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("kcom5-conformance: error: ")
+    assert detail in lines[0]
+    assert [line for line in lines if line.startswith("kcom5-conformance: error:")] == lines[:1]
+    assert lines[-1].startswith("kcom5-conformance: hint: ")
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+# ---- exit code 0 and 1
+
+
+def test_right_peer_is_as_expected(here: Path) -> None:
+    done = suite("run", *FEW, "--", *RIGHT, at=here)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"3 results in \d+\.\d s: as expected$", done.stdout.strip())
+    assert list(here.iterdir()) == []
+
+
+def test_failure_is_not_as_expected_and_says_all_that_helps(here: Path) -> None:
+    done = suite("run", *FEW, "--seed", "7", "--", *PADS, at=here)
+    assert done.returncode == 1
+    for part in ("address.canonical", "says", "effect", "got", "expected", "again", "NOT as expected: "):
+        assert part in done.stdout
+
+
+@pytest.mark.parametrize("manner", ["only-packs", "nameless"])
+def test_run_in_which_nothing_was_tried_is_not_as_expected(here: Path, manner: str) -> None:
+    chosen = ["--rule", "result.class", "--via", "tcp6", "--case", "*/message-not-utf8"]
+    done = inside("run", *chosen, "--report", "report", "--", *ODD, manner, at=here)
+    assert done.returncode == 1
+    assert "nothing was tried" in done.stdout
+    assert json.loads((here / "report" / "report.json").read_text())["as_expected"] is False
+
+
+def test_liar_does_not_pass(here: Path) -> None:
+    done = suite("run", *FEW, "--", *ODD, "liar", at=here)
+    assert done.returncode == 1
+    assert " pass " not in done.stdout.replace("no case passed", "")
+
+
+def test_broken_should_fails_the_run_by_strict_only(here: Path) -> None:
+    chosen = ["run", "--rule", "hello.nonce", "--via", "tcp6"]
+    for options, code in (([], 0), (["--strict"], 1)):
+        done = inside(*chosen, *options, "--", *WRONG, "constant-nonce", at=here)
+        assert done.returncode == code, done.stdout
+        assert "fail hello.nonce/two-exchanges-differ@tcp6" in done.stdout
+
+
+# ---- exit code 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "detail"),
+    [
+        ("run --case hallo.* -- x", "no case matches 'hallo.*'"),
+        ("run --rule hallo -- x", "no rule matches 'hallo'"),
+        ("run --rule hello.form --role address -- x", "no case matches all of this together"),
+        ("list --case hallo", "no case matches 'hallo'"),
+        ("run nobody --peers good.toml", "no peer 'nobody' in good.toml"),
+        ("run", "there is no peers.toml"),
+        ("run --peers .", "cannot read .: "),
+        ("run --peers ill.toml", "ill.toml: "),
+        ("run --peers latin.toml", "latin.toml: "),
+        ("run --peers empty.toml", "empty.toml names no peer"),
+        ("run --peers top.toml", "[command] is "),
+        ("run --peers word.toml", "[a] is {'command': 'true'}"),
+        ("run --peers more.toml", "[a] is {'command': ['true'], 'cwd': '/'}"),
+        ("run a -- true", "got the name a and a command"),
+        ("run --", "nothing follows --"),
+        ("list -- true", "this command takes no adapter"),
+        ("run --baseline nowhere.toml -- true", "cannot read the baseline nowhere.toml"),
+        ("run --baseline ill.toml -- true", "the baseline ill.toml is no TOML"),
+        ("run --jobs 0 -- true", "argument --jobs: got '0', expected a whole number above 0"),
+        ("run --timeout-scale nan -- true", "argument --timeout-scale: got 'nan', expected a number above 0"),
+        ("run --seed x -- true", "argument --seed"),
+        ("run --via tcp -- true", "argument --via"),
+        ("run --report good.toml -- true", "cannot make the folder good.toml"),
+        ("matrix --capture good.toml -- true", "cannot make the folder good.toml"),
+        ("run --frob -- true", "unrecognized arguments: --frob"),
+        ("frob", "invalid choice: 'frob'"),
+        ("", "the following arguments are required: COMMAND"),
+        ("explain", "the following arguments are required: CASE|RULE"),
+        ("explain hallo", "no case and no rule is called 'hallo'"),
+        ("compare old.json new.json", "cannot read old.json"),
+        ("compare good.toml good.toml", "good.toml: no report"),
+        ("compare list.json list.json", "list.json: no report"),
+        ("verify nowhere.pcap", "cannot read nowhere.pcap"),
+        ("verify good.toml", "good.toml, line 1"),
+        ("init --lang cobol", "invalid choice: 'cobol'"),
+        ("init", "the following arguments are required: --lang"),
+        ("baseline write good.toml -- true", "good.toml is there already"),
+        ("baseline write nowhere/known.toml -- true", "there is no folder nowhere"),
+        ("baseline repair nowhere.toml -- true", "cannot read the baseline nowhere.toml"),
+        ("baseline mend known.toml -- true", "invalid choice: 'mend'"),
+    ],
+)
+def test_wrong_use_is_one_error_with_a_hint(
+    here: Path, arguments: str, detail: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "good.toml").write_text('[a]\ncommand = ["true"]\n')
+    (here / "ill.toml").write_text("[a\n")
+    (here / "latin.toml").write_bytes(b'[a]\ncommand = ["\xff"]\n')
+    (here / "empty.toml").write_text("")
+    (here / "top.toml").write_text('command = ["true"]\n')
+    (here / "word.toml").write_text('[a]\ncommand = "true"\n')
+    (here / "more.toml").write_text('[a]\ncommand = ["true"]\ncwd = "/"\n')
+    (here / "list.json").write_text("[]")
+    monkeypatch.chdir(here)
+    code = cli.run_command(arguments.split())
+    output, errors = capsys.readouterr()
+    is_error(subprocess.CompletedProcess(arguments, code, output, errors), 2, detail)
+    assert output == ""
+    assert len(errors.splitlines()) == 2
+
+
+def test_wrong_use_has_its_exit_code(here: Path) -> None:
+    is_error(suite("run", "--case", "hallo", "--", "x", at=here), 2, "no case matches 'hallo'")
+
+
+def test_cell_that_is_none_is_wrong_use(here: Path) -> None:
+    is_error(suite("matrix", "--case", "matrix/a-to-b/*", "--", *RIGHT, at=here), 2, "no cell matches matrix/a-to-b/*")
+
+
+# ---- exit code 3
+
+
+@pytest.mark.parametrize(
+    ("command", "detail"),
+    [
+        (["/nowhere/adapter"], "adapter broken: adapter: /nowhere/adapter cannot be started from "),
+        (["true"], "adapter broken: true: the adapter ended"),
+        ([*ODD, "garbage"], "adapter broken: garbage: the adapter wrote a line that is no JSON"),
+        ([*ODD, "unsupported"], "adapter broken: unsupported: the adapter answered"),
+        ([*ODD, "ends-by-7"], "adapter broken: ends-by-7: the end of its input"),
+    ],
+)
+def test_broken_adapter_has_an_exit_code_of_its_own(here: Path, command: list[str], detail: str) -> None:
+    done = suite("run", *FEW, "--report", "report", "--", *command, at=here)
+    is_error(done, 3, detail)
+    assert not (here / "report" / "report.json").exists()
+
+
+def test_adapter_that_is_a_folder_is_broken(here: Path) -> None:
+    (here / "adapter").mkdir()
+    is_error(suite("run", "--", "./adapter", at=here), 3, f"./adapter cannot be started from {here}: Permission denied")
+
+
+# ---- exit code 4
+
+
+def test_suite_that_lost_its_data_says_that_it_is_its_own_fault(here: Path) -> None:
+    shutil.copytree(PACKAGE, here / "kcom5_conformance", ignore=shutil.ignore_patterns("__pycache__", "data"))
+    shutil.copytree(ROOT / "vectors", here / "kcom5_conformance" / "data" / "vectors")
+    command = [sys.executable, "-m", "kcom5_conformance", "list"]
+    alone = {**environment(), "PYTHONPATH": str(here)}
+    next((here / "kcom5_conformance" / "data" / "vectors").glob("*.json")).write_text("{")
+    done = subprocess.run(command, env=alone, cwd=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert "kcom5-conformance: error: the suite itself is broken: " in done.stderr
+    assert "kcom5-conformance: hint: this is not your implementation's fault" in done.stderr
+
+
+# ---- exit code 130
+
+
+def adapters_of(folder: Path) -> list[int]:
+    """The processes that were started by the adapter that notes its id here."""
+    return [int(line) for file in folder.glob("pids") for line in file.read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+NOTES_ITS_ID = """
+import os, sys
+sys.path.insert(0, {peers!r})
+with open({pids!r}, "a") as file:
+    file.write(f"{{os.getpid()}}\\n")
+from right import Right
+Right().main()
+"""
+
+
+def noting(folder: Path) -> list[str]:
+    program = folder / "noting.py"
+    program.write_text(NOTES_ITS_ID.format(peers=str(HERE / "peers"), pids=str(folder / "pids")))
+    return [sys.executable, str(program)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="not run: no /proc")
+def test_interrupted_run_leaves_no_process_behind(here: Path) -> None:
+    command = [sys.executable, "-m", "kcom5_conformance", "run", "--rule", "time.wait", "--", *noting(here)]
+    run = subprocess.Popen(command, cwd=here, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        # One for the smoke stage; the second is there when the cases run.
+        until(lambda: len(adapters_of(here)) > 1)
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=ALL_THE_TIME)
+    finally:
+        run.kill()
+        run.wait()
+    assert run.returncode == 130
+    assert errors.decode().splitlines()[-1] == "kcom5-conformance: error: interrupted"
+    assert b"Traceback" not in errors
+    assert [pid for pid in adapters_of(here) if is_alive(pid)] == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="not run: no /proc")
+def test_run_that_ended_leaves_no_process_behind(here: Path) -> None:
+    assert suite("run", *FEW, "--", *noting(here), at=here).returncode == 0
+    assert len(adapters_of(here)) > 1
+    assert [pid for pid in adapters_of(here) if is_alive(pid)] == []
+
+
+def until(holds: Any) -> None:
+    deadline = time.monotonic() + ALL_THE_TIME
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+# ---- the baseline
+
+
+def test_known_failure_passes_the_gate_and_each_change_fails_it(here: Path) -> None:
+    """From a failure to its baseline, and all that can happen to it."""
+    done = inside("baseline", "write", "known.toml", *FEW, "--", *PADS, at=here)
+    assert (done.returncode, done.stdout) == (0, "known.toml: 1 known failures\n")
+    known = here / "known.toml"
+    known.write_text(known.read_text().replace('reason = ""', 'reason = "since ever"'))
+    gate = ["run", *FEW, "--baseline", "known.toml", "--"]
+
+    done = inside(*gate, *PADS, at=here)
+    assert done.returncode == 0, done.stdout
+    assert "known-failure: 1 of pack-pads-the-port: since ever" in done.stdout
+
+    written = known.read_text()
+    changes = {
+        # The peer has it right now: that the list still says otherwise fails the run.
+        written.replace("leading-zero-digit", "document-example"): "1 unexpected-pass",
+        # No such case any more.
+        written.replace("leading-zero-digit", "gone"): "is no case any more",
+        # It fails otherwise.
+        re.sub(r'observed = ".*"', 'observed = "it is silent"', written): "fails in another way",
+    }
+    for text, said in changes.items():
+        assert text != written
+        known.write_text(text)
+        done = inside(*gate, *PADS, at=here)
+        assert done.returncode == 1
+        assert said in " ".join(done.stdout.split())
+
+    known.write_text(written.replace("leading-zero-digit", "gone"))
+    done = inside("baseline", "repair", "known.toml", *FEW, "--", *PADS, at=here)
+    assert done.returncode == 0
+    assert "added: address.canonical/" in done.stdout
+    assert "dropped: address.canonical/gone" in done.stdout
+    assert inside(*gate, *PADS, at=here).returncode == 0
+
+
+def test_entry_without_a_reason_is_a_warning(here: Path) -> None:
+    inside("baseline", "write", "known.toml", *FEW, "--", *PADS, at=here)
+    done = inside("run", *FEW, "--baseline", "known.toml", "--", *PADS, at=here)
+    assert done.returncode == 0
+    assert "kcom5-conformance: warning: known.toml: " in done.stderr
+    assert "no reason given" in done.stderr
+
+
+# ---- looking
+
+
+def test_list_shows_a_line_for_each_case(here: Path) -> None:
+    lines = inside("list", "--rule", "address.canonical", at=here).stdout.splitlines()
+    assert [line.split("\t")[:3] for line in lines] == [
+        [f"address.canonical/{name}", "MUST", "address"]
+        for name in ("document-example", "lower-case", "leading-zero-digit")
+    ]
+
+
+def test_list_into_a_pipe_that_nobody_reads_is_quiet() -> None:
+    command = [sys.executable, "-m", "kcom5_conformance", "list"]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 141
+
+
+def test_explain_tells_of_a_case_and_of_a_rule(here: Path) -> None:
+    name = inside("list", "--rule", "close.extra", "--via", "tcp6", at=here).stdout.split("\t")[0]
+    case = inside("explain", name, at=here).stdout
+    for part in (name.split("@")[0], "tries: ", "over: ", "where it is broken: ", "spec/kcom5.md#close.extra"):
+        assert part in case
+    rule = inside("explain", "close.extra", at=here).stdout
+    assert rule.startswith("close.extra  (MUST)")
+    assert "shown by:" in rule
+    assert f"  {name.split('@')[0]}\n" in rule
+
+
+def help_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as end:
+        cli.run_command([*arguments, "--help"])
+    assert end.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_every_option_of_every_command_has_a_help_text(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = re.findall(r"^    (\w+) {2,}", help_of(capsys), re.M)
+    assert commands == ["run", "matrix", "list", "explain", "baseline", "compare", "init", "verify"]
+    for command in commands:
+        entries = re.findall(r"^  (-{1,2}\w[^\n]*|[A-Z{][^\n]*)(\n {10,}\S)?", help_of(capsys, command), re.M)
+        assert entries
+        for line, more in entries:
+            assert more or re.search(r"\S {2,}\S", line), f"{command}: {line} has no help"
+
+
+def test_version_is_that_of_the_package() -> None:
+    assert suite("--version").stdout == f"{__version__}\n"
+
+
+# ---- reports
+
+
+def test_reports_are_whole_and_valid(here: Path) -> None:
+    done = suite("run", *FEW, "--report", "new/report", "--", *PADS, at=here)
+    assert "reports: new/report/index.html, report.json, junit.xml" in done.stdout
+    report = here / "new" / "report"
+    assert sorted(path.name for path in report.iterdir()) == ["index.html", "junit.xml", "report.json"]
+    document = json.loads((report / "report.json").read_text())
+    jsonschema.Draft202012Validator(json_report.schema()).validate(document)
+    assert document["as_expected"] is False
+    suites = ElementTree.parse(report / "junit.xml").getroot()
+    assert (len(suites.findall(".//testcase")), len(suites.findall(".//failure"))) == (3, 1)
+    page = (report / "index.html").read_text()
+    assert page.rstrip().endswith("</html>")
+    assert "address.canonical" in page
+
+
+def test_command_of_a_failure_runs_just_that_case_again(here: Path) -> None:
+    folder = here / "a folder; with 'signs'"
+    folder.mkdir()
+    shutil.copytree(HERE / "peers", folder / "peers", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, str(folder / "peers" / "wrong.py"), "pack-pads-the-port"]
+    done = inside("run", *FEW, "--", *command, at=here)
+    (again,) = re.findall(r"^again +(kcom5-conformance .*)$", done.stdout, re.M)
+    words = shlex.split(again)
+    once_more = inside(*words[1:], at=here)
+    assert once_more.returncode == 1
+    assert "1 result in" in once_more.stdout
+    assert once_more.stdout.count("again ") == 1
+    assert again in once_more.stdout
+
+
+@pytest.mark.parametrize("chosen", ["peers", "command"])
+def test_command_of_a_cell_runs_just_that_cell_again(here: Path, chosen: str) -> None:
+    command = [*WRONG, "big-endian-message-length-sent"]
+    (here / "my peers.toml").write_text(f"[wrong]\ncommand = {json.dumps(command)}\n")
+    given = ["--peers", "my peers.toml"] if chosen == "peers" else ["--", *command]
+    done = inside("matrix", "--case", "matrix/*/65536/random@tcp6", *given, at=here)
+    assert done.returncode == 1, done.stderr
+    (again,) = re.findall(r"^again +(kcom5-conformance .*)$", done.stdout, re.M)
+    once_more = inside(*shlex.split(again)[1:], at=here)
+    assert once_more.returncode == 1
+    assert "1 result in" in once_more.stdout
+
+
+def test_compare_shows_what_became_better_and_what_worse(here: Path) -> None:
+    for name, command in (("right", RIGHT), ("wrong", PADS)):
+        (here / "peers.toml").write_text(f"[mine]\ncommand = {json.dumps(command)}\n")
+        inside("run", *FEW, "--report", name, at=here)
+    old, new = here / "wrong" / "report.json", here / "right" / "report.json"
+    better = inside("compare", old, new, at=here)
+    assert (better.returncode, "0 worse, 1 better" in better.stdout) == (0, True)
+    worse = inside("compare", new, old, at=here)
+    assert (worse.returncode, "1 worse, 0 better" in worse.stdout) == (1, True)
+
+
+def test_capture_of_the_matrix_is_judged_as_conforming(here: Path) -> None:
+    done = inside("matrix", "--case", "matrix/*/1/*", "--capture", "wire", "--", *RIGHT, at=here)
+    assert done.returncode == 0, done.stdout
+    captures = sorted((here / "wire").iterdir())
+    assert len(captures) == 3 * 4
+    for capture in captures:
+        judged = inside("verify", "--strict", capture, at=here)
+        assert judged.returncode == 0, judged.stdout
+
+
+# ---- terminals
+
+
+@pytest.fixture
+def shown(here: Path) -> Any:
+    """What a run shows on a terminal."""
+
+    def show(**more: str) -> tuple[int, str]:
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-m", "kcom5_conformance", "run", *FEW, "--", *PADS]
+        given = environment(TERM="xterm-256color", **more)
+        with subprocess.Popen(command, cwd=here, env=given, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+            os.close(theirs)
+            octets = b""
+            while True:
+                try:
+                    piece = os.read(ours, 65536)
+                except OSError:
+                    break
+                if not piece:
+                    break
+                octets += piece
+            os.close(ours)
+            return process.wait(), octets.decode()
+
+    return show
+
+
+def test_colour_on_a_terminal_and_the_cursor_is_given_back(shown: Any) -> None:
+    code, text = shown()
+    assert code == 1
+    assert "\x1b[1;31m" in text
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h")
+
+
+def test_no_colour_on_a_terminal_where_it_is_not_wanted(shown: Any) -> None:
+    code, text = shown(NO_COLOR="1")
+    assert code == 1
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", text)
+
+
+def test_no_escape_where_there_is_no_terminal(here: Path) -> None:
+    done = suite("run", *FEW, "--", *PADS, at=here)
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+# ---- from nothing to a run
+
+
+def test_template_runs_at_once(here: Path) -> None:
+    made = suite("init", "--lang", "python", "adapter", at=here)
+    assert made.returncode == 0
+    (step,) = re.findall(r"^kcom5-conformance (run .*)$", made.stdout, re.M)
+    done = suite(*step.split(), "--rule", "echo.exact", "--via", "tcp6", at=here / "adapter")
+    assert done.returncode in (0, 1)
+    assert re.search(r"^mine +\d+", done.stdout, re.M)
+    is_error(suite("init", "--lang", "python", "adapter", at=here), 2, "is there already")

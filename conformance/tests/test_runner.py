@@ -1,0 +1,375 @@
+"""The runner against adapters that break the contract: whose fault it is, and that the rest goes on."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from kcom5_conformance import runner
+from kcom5_conformance.bench import Bench, Case, Mismatch, NotRun, TooBusy, Unsupported
+from kcom5_conformance.model import Problem, Result, Verdict
+from kcom5_conformance.runner import (
+    MOST_BUSY,
+    MOST_FAILURES,
+    MOST_HANGS,
+    PATIENCE,
+    AdapterBroken,
+    Runner,
+    Smoke,
+    Subject,
+)
+from kcom5_conformance.selection import every_case
+
+ODD = Path(__file__).parent / "peers" / "odd.py"
+SHORT = 0.3
+"""Scale of every patience where something is waited for in vain."""
+
+
+def subject(manner: str, *arguments: str) -> Subject:
+    return Subject("odd", [sys.executable, str(ODD), manner, *arguments])
+
+
+def smoke_of(manner: str, scale: float = 1) -> Smoke:
+    return trio.run(runner.smoke, subject(manner), PATIENCE * scale)
+
+
+def conduct(
+    tested: Subject, *cases: Case, scale: float = 1, tries: int = 3, jobs: int = 1, hangs: int = 0
+) -> tuple[dict[str, Result], Runner]:
+    """Runs the cases, in the order of a fixed seed; the results by id."""
+    results: list[Result] = []
+
+    async def run() -> Runner:
+        found = await runner.smoke(tested, PATIENCE)
+        made = Runner(tested, found, 1, scale, jobs, results.append, tries=tries)
+        made._hangs = hangs
+        await made.run(list(cases))
+        return made
+
+    made = trio.run(run)
+    assert len(results) == len(cases)
+    return {result.id: result for result in results}, made
+
+
+def case(name: str, run: Callable[[Bench], Awaitable[None]], **more: Any) -> Case:
+    more = {"role": "server", "via": "tcp6", "is_hostile": False, **more}
+    return Case(f"echo.exact/{name}@tcp6", "echo.exact", "MUST", note="", run=run, **more)
+
+
+def exchange(message: str) -> Callable[[Bench], Awaitable[None]]:
+    async def run(bench: Bench) -> None:
+        await bench.exchange_with_server(message)
+
+    return run
+
+
+def real(name: str) -> Case:
+    return next(one for one in every_case() if one.id == name)
+
+
+NOW = case("now", exchange("now"))
+BEFORE_AND_AFTER = [case(f"fair-{number}", exchange("fair")) for number in range(3)]
+RIGHT = subject("right")
+
+
+# ---- the smoke stage
+
+
+@pytest.mark.parametrize(
+    ("manner", "said"),
+    [
+        ("exits-at-once", r"ended.*\(exit code 1\)[\s\S]*there is nothing to do"),
+        ("banner", r"wrote a line that is no JSON: b'welcome'"),
+        ("garbage", r"wrote a line that is no JSON: b'Hello, World!'"),
+        ("endless-line", r"wrote a line of more than 1048576 octets"),
+        ("unsupported", r"""answered {"unsupported": true}"""),
+        ("dances", r"answers an op that does not exist by {'ok': True}, expected {'unsupported': true}"),
+        ("hates-strangers", r"ended \(exit code 5\)\nit was asked: {\"op\": \"dance\"}"),
+        ("claims-nothing", r"neither send nor receive nor pack"),
+        ("claims-no-transport", r"no transport \(tcp6, tcp4, unix\)"),
+        ("ends-by-7", r"the end of its input ends the adapter, expected exit code 0 \(exit code 7\)"),
+    ],
+)
+def test_what_is_no_adapter_is_broken_and_the_message_says_why(manner: str, said: str) -> None:
+    with pytest.raises(AdapterBroken, match=said):
+        smoke_of(manner)
+
+
+@pytest.mark.parametrize("manner", ["mute", "half-a-line"])
+def test_adapter_that_does_not_answer_about_is_broken(manner: str) -> None:
+    with pytest.raises(AdapterBroken, match=r"did not answer within"):
+        smoke_of(manner, SHORT)
+
+
+def test_adapter_that_ignores_the_end_of_its_input_is_broken() -> None:
+    with pytest.raises(AdapterBroken, match=r"the end of its input does not end the adapter"):
+        smoke_of("deaf", SHORT)
+
+
+def test_program_that_cannot_be_started_is_broken_and_the_message_says_from_where(tmp_path: Path) -> None:
+    with pytest.raises(AdapterBroken, match=r"/nowhere x cannot be started from .*: No such file or directory"):
+        trio.run(runner.smoke, Subject("no", ["/nowhere", "x"], tmp_path), PATIENCE)
+
+
+def test_right_adapter_is_without_a_warning() -> None:
+    assert smoke_of("right").warnings == []
+
+
+def test_adapter_that_only_packs_is_one() -> None:
+    assert smoke_of("only-packs").warnings == []
+
+
+# ---- verdicts
+
+
+def test_liar_passes_nothing() -> None:
+    some = [one for one in every_case() if one.via in ("", "tcp6") and one.rule in ("address.canonical", "echo.exact")]
+    results, _ = conduct(subject("liar"), NOW, *BEFORE_AND_AFTER, *some, tries=1)
+    assert {result.verdict for result in results.values()} == {Verdict.FAIL}
+    assert "unsupported" in results[NOW.id].problems[0].got
+
+
+@pytest.mark.parametrize(
+    ("manner", "said"),
+    [
+        ("segv", "the adapter ended (killed by SIGSEGV)\nit was asked: "),
+        ("exits", "the adapter ended (exit code 1)\nit was asked: "),
+        ("leaves", "the adapter ended after its answer (exit code 0)\nit was asked: "),
+    ],
+)
+def test_crash_is_charged_to_its_case_and_the_rest_goes_on(manner: str, said: str) -> None:
+    results, made = conduct(subject(manner), case("now", exchange("now"), is_hostile=True), *BEFORE_AND_AFTER)
+    wrong = results.pop(NOW.id)
+    assert {result.verdict for result in results.values()} == {Verdict.PASS}
+    assert wrong.verdict is Verdict.CRASHED
+    assert wrong.problems[0].got.startswith(said)
+    assert '"message": "now"' in wrong.problems[0].got
+    assert made.complaint == ""
+
+
+def test_standard_error_of_a_crash_is_shown() -> None:
+    results, _ = conduct(subject("segv"), NOW, tries=1)
+    assert "its standard error:\nabout to fall" in results[NOW.id].problems[0].got
+
+
+def test_adapter_that_hangs_fails_the_case_and_is_replaced() -> None:
+    results, _ = conduct(subject("hangs"), NOW, *BEFORE_AND_AFTER, scale=SHORT, tries=2)
+    wrong = results.pop(NOW.id)
+    assert (wrong.verdict, wrong.failed, wrong.tried) == (Verdict.FAIL, 2, 2)
+    assert "did not answer within" in wrong.problems[0].got
+    assert {result.verdict for result in results.values()} == {Verdict.PASS}
+
+
+def test_garbage_in_the_middle_fails_the_case_alone() -> None:
+    results, _ = conduct(subject("garbles"), NOW, *BEFORE_AND_AFTER)
+    wrong = results.pop(NOW.id)
+    assert wrong.verdict is Verdict.FAIL
+    assert "wrote a line that is no JSON: b'listening on port 80'" in wrong.problems[0].got
+    assert {result.verdict for result in results.values()} == {Verdict.PASS}
+
+
+def test_second_answer_is_not_taken_for_that_to_the_next_request() -> None:
+    twice = case("now", exchange("now"), is_hostile=True)
+    results, _ = conduct(subject("twice"), twice, *BEFORE_AND_AFTER)
+    wrong = results.pop(NOW.id)
+    assert wrong.verdict is Verdict.FAIL
+    assert "wrote a line that nobody asked for" in wrong.problems[0].got
+    assert {result.verdict for result in results.values()} == {Verdict.PASS}
+
+
+def test_much_standard_error_disturbs_nothing() -> None:
+    results, _ = conduct(subject("loud"), NOW, *BEFORE_AND_AFTER)
+    assert {result.verdict for result in results.values()} == {Verdict.PASS}
+
+
+def test_failure_that_does_not_come_again_is_flaky_with_its_count(tmp_path: Path) -> None:
+    results, _ = conduct(subject("unsteady", str(tmp_path / "log")), NOW)
+    wrong = results[NOW.id]
+    assert (wrong.verdict, wrong.failed, wrong.tried) == (Verdict.FLAKY, 1, 3)
+
+
+def test_implementation_without_names_is_judged_by_what_it_does() -> None:
+    names = [real("result.class/in-use@tcp6"), real("result.class/message-not-utf8@tcp6")]
+    behaviour = next(one for one in every_case() if one.rule == "hello.reject" and one.via == "tcp6" and not one.takes)
+    results, _ = conduct(subject("nameless"), *names, behaviour)
+    assert results.pop(behaviour.id).verdict is Verdict.PASS
+    assert {(result.verdict, result.reason) for result in results.values()} == {
+        (Verdict.UNSUPPORTED, "it has no names of failures")
+    }
+
+
+def test_what_is_not_claimed_is_not_asked_for() -> None:
+    results, _ = conduct(
+        subject("only-packs"),
+        real("address.canonical/document-example"),
+        case("needs", exchange("fair"), needs=frozenset({"send", "tcp6"})),
+    )
+    assert results["address.canonical/document-example"].verdict is Verdict.PASS
+    other = results["echo.exact/needs@tcp6"]
+    assert (other.verdict, other.reason) == (Verdict.UNSUPPORTED, "it does not support send, tcp6")
+
+
+def raising(*errors: Exception) -> Callable[[Bench], Awaitable[None]]:
+    """One after the other, and then nothing."""
+    waiting = list(errors)[::-1]
+
+    async def run(bench: Bench) -> None:
+        if waiting:
+            raise waiting.pop()
+
+    return run
+
+
+def mismatch() -> Mismatch:
+    return Mismatch(Problem("echo.exact", "MUST", "wire", "this", "that"))
+
+
+def test_what_cannot_be_tried_here_says_why() -> None:
+    one = case("not-run", raising(NotRun("no moon")))
+    other = case("unsupported", raising(Unsupported("no tail")))
+    results, _ = conduct(RIGHT, one, other)
+    assert (results[one.id].verdict, results[one.id].reason) == (Verdict.NOT_RUN, "no moon")
+    assert (results[other.id].verdict, results[other.id].reason) == (Verdict.UNSUPPORTED, "no tail")
+
+
+def test_busy_machine_is_not_the_implementations_fault() -> None:
+    for_once = case("for-once", raising(*[TooBusy("late")] * (MOST_BUSY - 1)))
+    always = case("always", raising(*[TooBusy("late")] * MOST_BUSY))
+    results, _ = conduct(RIGHT, for_once, always)
+    assert results[for_once.id].verdict is Verdict.PASS
+    assert results[always.id].verdict is Verdict.NOT_RUN
+    assert results[always.id].reason == f"the machine was too busy to keep the times, {MOST_BUSY} times"
+
+
+def test_broken_connection_of_the_suite_is_a_failure_and_no_end_of_the_run() -> None:
+    one = case("refused", raising(*[ConnectionRefusedError(111, "Connection refused")] * 3))
+    results, _ = conduct(RIGHT, one, BEFORE_AND_AFTER[0])
+    assert results[one.id].verdict is Verdict.FAIL
+    assert results[one.id].problems[0].got == "a broken connection (Connection refused)"
+
+
+def test_hostile_case_fails_if_the_implementation_does_not_serve_afterwards() -> None:
+    async def nothing(bench: Bench) -> None:
+        pass
+
+    hostile = case("nothing", nothing, is_hostile=True)
+    results, _ = conduct(subject("liar"), hostile, tries=1)
+    problem = results[hostile.id].problems[0]
+    assert (results[hostile.id].verdict, problem.rule) == (Verdict.FAIL, "close.residue")
+    assert problem.got.startswith("afterwards: ")
+
+
+# ---- order and cost
+
+
+def test_cases_with_the_same_lock_are_never_side_by_side() -> None:
+    inside: list[str] = []
+    most: list[int] = []
+
+    async def run(bench: Bench) -> None:
+        inside.append(bench.case.id)
+        most.append(len(inside))
+        for _ in range(20):
+            await trio.lowlevel.checkpoint()
+        inside.remove(bench.case.id)
+
+    locked = [case(f"locked-{number}", run, lock="the port") for number in range(6)]
+    results, _ = conduct(RIGHT, *locked, jobs=3)
+    assert {result.verdict for result in results.values()} == {Verdict.PASS}
+    assert max(most) == 1
+
+
+def test_cases_without_a_lock_are_side_by_side() -> None:
+    together = [trio.Event(), trio.Event()]
+
+    def meets(number: int) -> Callable[[Bench], Awaitable[None]]:
+        async def run(bench: Bench) -> None:
+            together[number].set()
+            await together[1 - number].wait()
+
+        return run
+
+    results, _ = conduct(RIGHT, case("one", meets(0)), case("two", meets(1)), jobs=2)
+    assert {result.verdict for result in results.values()} == {Verdict.PASS}
+
+
+def test_after_many_failures_of_a_rule_a_case_is_tried_once() -> None:
+    failing = [case(f"failing-{number}", raising(*[mismatch() for _ in range(3)])) for number in range(6)]
+    results, _ = conduct(RIGHT, *failing)
+    assert sorted(result.tried for result in results.values()) == [1] * (6 - MOST_FAILURES) + [3] * MOST_FAILURES
+    assert {result.verdict for result in results.values()} == {Verdict.FAIL}
+
+
+def test_after_many_cases_that_waited_in_vain_patience_is_short() -> None:
+    seen: list[float] = []
+
+    async def wait_in_vain(bench: Bench) -> None:
+        seen.append(bench.patience)
+        await trio.sleep(bench.patience)
+        raise mismatch()
+
+    vain = [case(f"vain-{number}", wait_in_vain) for number in range(2)]
+    _, made = conduct(RIGHT, *vain, scale=SHORT, tries=1, hangs=MOST_HANGS - 1)
+    assert seen == [PATIENCE * SHORT, runner.SHORT_PATIENCE * SHORT]
+    assert made._hangs == MOST_HANGS + 1
+
+
+def test_case_alone_has_a_network_of_its_own() -> None:
+    seen: list[str] = []
+
+    async def look(bench: Bench) -> None:
+        seen.append(str(Path(f"/proc/{bench.adapter.pid}/ns/net").readlink()))
+
+    alone = case("alone", look, is_alone=True)
+    results, _ = conduct(RIGHT, alone)
+    can = (
+        shutil.which("unshare")
+        and not subprocess.run(
+            ["unshare", "--user", "--map-root-user", "--net", "true"], capture_output=True, check=False
+        ).returncode
+    )
+    if can:
+        assert results[alone.id].verdict is Verdict.PASS
+        assert seen[0] != str(Path("/proc/self/ns/net").readlink())
+    else:
+        assert results[alone.id].verdict is Verdict.NOT_RUN
+
+
+def test_case_alone_is_not_run_where_there_is_no_network_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "_ALONE", ["/nowhere/unshare"])
+    alone = case("alone", exchange("fair"), is_alone=True)
+    results, _ = conduct(RIGHT, alone)
+    assert results[alone.id].verdict is Verdict.NOT_RUN
+    assert results[alone.id].reason.startswith("no network of its own is to be had here")
+
+
+def test_seed_decides_the_order() -> None:
+    def order(seed: int) -> list[str]:
+        seen: list[str] = []
+
+        async def run() -> None:
+            found = Smoke({"supports": []}, 0.01, [])
+            await Runner(RIGHT, found, seed, 1, 1, lambda result: seen.append(result.id)).run(
+                [case(str(number), raising()) for number in range(12)]
+            )
+
+        trio.run(run)
+        return seen
+
+    assert order(1) == order(1) != order(2)
+
+
+def test_bad_end_of_an_adapter_in_the_run_is_a_complaint() -> None:
+    async def run() -> str:
+        made = Runner(subject("ends-by-7"), Smoke({"supports": []}, 0.01, []), 1, 1, 1, lambda result: None)
+        await made.run([BEFORE_AND_AFTER[0]])
+        return made.complaint
+
+    assert "the end of its input ends the adapter, expected exit code 0 (exit code 7)" in trio.run(run)
