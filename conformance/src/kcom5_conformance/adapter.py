@@ -49,6 +49,9 @@ class Garbage(AdapterError):
     """It wrote what is no answer."""
 
 
+_MARKS = {"answer-listening": "listening", "error": "error", "unsupported": "unsupported"}
+
+
 @cache
 def _validator(definition: str) -> Draft202012Validator:
     schema = json.loads(data.adapter_schema_file().read_text("utf-8"))
@@ -115,7 +118,7 @@ class Adapter:
             self._buffer += os.read(self._process.stdout.fileno(), 1 << 16)
         if self._buffer:
             raise await self._broken(Garbage, f"wrote a line that nobody asked for: {bytes(self._buffer[:200])!r}")
-        if is_in_contract and (reason := fault(request, "request")):
+        if is_in_contract and (reason := fault(request, f"request-{request['op']}")):
             raise SuiteBroken(f"a request that the contract does not allow: {request}: {reason}")
         line = json.dumps(request, ensure_ascii=False)
         try:
@@ -132,11 +135,12 @@ class Adapter:
             answer = json.loads(line)
         except ValueError:
             raise await self._broken(Garbage, f"wrote a line that is no JSON: {line[:200]!r}") from None
-        if isinstance(answer, dict):
-            for definition in definitions:
-                if not fault(answer, definition):
-                    return answer
-        reason = fault(answer, definitions[0])
+        # One key tells which kind of line it means to be.
+        marked = [name for name in definitions if _MARKS.get(name) in answer] if isinstance(answer, dict) else []
+        kinds = marked or [name for name in definitions if name not in _MARKS] or definitions
+        reason = fault(answer, kinds[0])
+        if not reason and isinstance(answer, dict):
+            return answer
         raise await self._broken(Garbage, f"answered {line[:200].decode(errors='replace')}: {reason}")
 
     async def hang(self, seconds: float) -> Hung:

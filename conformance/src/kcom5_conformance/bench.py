@@ -11,9 +11,11 @@ import json
 import math
 import socket
 import struct
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -96,18 +98,24 @@ class Bench:
     case: Case
     adapter: Adapter
     nursery: trio.Nursery
-    folder: Path
-    """A directory of its own, empty at the start."""
     tick: float
     patience: float
     """Seconds within which what must come at once has to come."""
     seed: int = 0
     started: float = field(default_factory=trio.current_time)
-    events: list[Event] = field(default_factory=list)
+    rungs: list[tuple[float, Any, Any, bytes, int, str | Json]] = field(default_factory=list)
+    """What passed, to be made into events if the case fails: most do not."""
     acts: list[tuple[str, str]] = field(default_factory=list)
     """What the suite's end did, for a reproduction."""
     calls: list[Call] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
+    _temporary: tempfile.TemporaryDirectory[str] | None = None
+
+    @cached_property
+    def folder(self) -> Path:
+        """A directory of its own, empty at the start."""
+        self._temporary = tempfile.TemporaryDirectory(prefix="kcom5-")
+        return Path(self._temporary.name)
 
     @property
     def via(self) -> str:
@@ -118,10 +126,23 @@ class Bench:
         """Where the socket file is to be, of a Unix-domain socket."""
         return self.folder / "s"
 
-    def log(self, who: Any, what: Any, octets: bytes = b"", text: str = "") -> None:
-        self.events.append(
-            Event(trio.current_time() - self.started, who, what, octets[:KEPT].hex(), len(octets), text[:KEPT])
-        )
+    def log(self, who: Any, what: Any, octets: bytes = b"", text: str | Json = "") -> None:
+        self.rungs.append((trio.current_time(), who, what, octets[:KEPT], len(octets), text))
+
+    @property
+    def events(self) -> list[Event]:
+        """The ladder."""
+        return [
+            Event(
+                at - self.started,
+                who,
+                what,
+                octets.hex(),
+                size,
+                (text if isinstance(text, str) else _shown(text))[:KEPT],
+            )
+            for at, who, what, octets, size, text in self.rungs
+        ]
 
     def fail(self, axis: Axis, got: str, expected: str, *, rule: str = "", level: Level | None = None) -> NoReturn:
         """Ends the case: the implementation is wrong."""
@@ -192,6 +213,11 @@ class Bench:
         """Leaves nothing of its connections."""
         for connection in self.connections:
             connection.raw.close()
+
+    def clean(self) -> None:
+        """Leaves nothing of its directory."""
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
     def reproduction(self) -> str:
         """A program that does the same without the suite; empty where there was one connection too few or too many."""
@@ -265,7 +291,7 @@ class Call:
 
     async def begin(self) -> None:
         self.start = trio.current_time()
-        self.bench.log("suite", "request", text=_shown(self.request))
+        self.bench.log("suite", "request", text=self.request)
         await self.bench.adapter.ask(self.request)
         self.bench.nursery.start_soon(self._read)
 
@@ -276,13 +302,13 @@ class Call:
                 answer = await self.bench.adapter.answer("answer-listening", *definitions)
                 if "listening" in answer:
                     self.place = answer["listening"]
-                    self.bench.log("implementation", "answer", text=_shown(answer))
+                    self.bench.log("implementation", "answer", text=answer)
                     self._listening.set()
                     answer = await self.bench.adapter.answer(*definitions)
             else:
                 answer = await self.bench.adapter.answer(*definitions)
             self.answer = answer
-            self.bench.log("implementation", "answer", text=_shown(answer))
+            self.bench.log("implementation", "answer", text=answer)
         except AdapterError as error:
             self.error = error
         finally:

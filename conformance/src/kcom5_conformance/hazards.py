@@ -13,6 +13,7 @@ import select
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def hazard(slug: str, role: Role, note: str, via: tuple[str, ...] = VIAS, **more
     return register
 
 
+@cache
 def counter(size: int) -> bytes:
     """Octet i is i mod 251: an octet that is lost or doubled shows."""
     return (bytes(range(251)) * (size // 251 + 1))[:size]
@@ -916,7 +918,7 @@ def _flat(outcome: Callable[[Bench, int], Awaitable[None]]) -> Run:
                 for kind in range(5):
                     await outcome(bench, kind)
                     bench.close()
-                    for kept in (bench.connections, bench.calls, bench.events, bench.acts):
+                    for kept in (bench.connections, bench.calls, bench.rungs, bench.acts):
                         kept.clear()
 
         await rounds(20)

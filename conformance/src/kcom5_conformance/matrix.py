@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -144,34 +143,34 @@ async def _exchange(
     """Runs a cell; what was wrong."""
     error: Mismatch | AdapterError | None = None
     case = Case(cell.id, RULE, "MUST", "both", cell.via, NOTE, _nothing)
-    with tempfile.TemporaryDirectory(prefix="kcom5-") as folder:
-        async with trio.open_nursery() as nursery:
-            server = Bench(case, adapters["server"], nursery, Path(folder), tick, patience)
-            client = Bench(case, adapters["client"], nursery, Path(folder), tick, patience, events=server.events)
-            wire = Wire(server, cell.manner, seed)
-            try:
-                sending = await server.send(cell.message, {"size": cell.size, "fill": "counter251"})
-                place = await nursery.start(wire.run, sending.place)
-                receiving = await client.call("receive", place)
-                # Each direction is slowed by its own cuts; how long it takes is nobody's fault.
-                answer = await receiving.result(4 * patience)
-                if "ok" not in answer:
-                    client.fail("delivered", f"{cell.client}, the client, says {receiving.told}", "success")
-                got = (answer["message"], answer["data"]["size"], answer["data"]["sha256"])
-                if got != (cell.message, cell.size, _digest(cell.size)):
-                    expected = f"{(cell.message, cell.size, _digest(cell.size))}"
-                    client.fail("delivered", f"{cell.client} delivers {got}", expected)
-                answer = await sending.result()
-                if "ok" not in answer:
-                    server.fail("delivered", f"{cell.server}, the server, says {sending.told}", "success")
-                with trio.move_on_after(patience):
-                    await wire.ended.wait()  # what a capture is to have, too
-            except (Mismatch, AdapterError) as failure:
-                error, result.events = failure, server.events
-            finally:
-                if captures is not None:
-                    write_pcap(wire.passed, captures / f"{cell.id.replace('/', '_')}.pcap")
-                nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        server = Bench(case, adapters["server"], nursery, tick, patience)
+        client = Bench(case, adapters["client"], nursery, tick, patience, started=server.started, rungs=server.rungs)
+        wire = Wire(server, cell.manner, seed)
+        try:
+            sending = await server.send(cell.message, {"size": cell.size, "fill": "counter251"})
+            place = await nursery.start(wire.run, sending.place)
+            receiving = await client.call("receive", place)
+            # Each direction is slowed by its own cuts; how long it takes is nobody's fault.
+            answer = await receiving.result(4 * patience)
+            if "ok" not in answer:
+                client.fail("delivered", f"{cell.client}, the client, says {receiving.told}", "success")
+            got = (answer["message"], answer["data"]["size"], answer["data"]["sha256"])
+            if got != (cell.message, cell.size, _digest(cell.size)):
+                expected = f"{(cell.message, cell.size, _digest(cell.size))}"
+                client.fail("delivered", f"{cell.client} delivers {got}", expected)
+            answer = await sending.result()
+            if "ok" not in answer:
+                server.fail("delivered", f"{cell.server}, the server, says {sending.told}", "success")
+            with trio.move_on_after(patience):
+                await wire.ended.wait()  # what a capture is to have, too
+        except (Mismatch, AdapterError) as failure:
+            error, result.events = failure, server.events
+        finally:
+            if captures is not None:
+                write_pcap(wire.passed, captures / f"{cell.id.replace('/', '_')}.pcap")
+            nursery.cancel_scope.cancel()
+    server.clean()
     return error
 
 

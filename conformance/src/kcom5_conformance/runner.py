@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from .bench import ALONE_PORT, Bench, Case, Mismatch, NotRun, TooBusy, Unsupport
 from .model import Json, Level, Peer, Problem, Result, Role, Verdict
 from .vectors import VIAS
 
-LONG_LANES = 28
+LONG_LANES = 40
 """Adapters for cases that wait for seconds."""
 TRIES = 3
 """How often a case that failed is run in all."""
@@ -178,34 +177,34 @@ async def _attempt(case: Case, adapter: Adapter, tick: float, patience: float, s
     """Runs a case once. Afterwards the adapter is idle, or not running."""
     start = trio.current_time()
     error: Exception | None = None
-    with tempfile.TemporaryDirectory(prefix="kcom5-") as folder:
-        async with trio.open_nursery() as nursery:
-            bench = Bench(case, adapter, nursery, Path(folder), tick, patience, seed)
-            try:
-                await case.run(bench)
-            except (Mismatch, NotRun, TooBusy, Unsupported, AdapterError) as failure:
-                error = failure
-            except OSError as failure:
-                error = Mismatch(
-                    Problem(case.rule, case.level, "wire", f"a broken connection ({failure.strerror})", "that it holds")
-                )
-            seconds = trio.current_time() - start
-            bench.close()
-            # What is under way ends now that the suite's side is gone; what does not is ended.
-            with trio.move_on_after(min(1.0, patience)):
-                for call in bench.calls:
-                    await call.ended.wait()
-            if any(not call.ended.is_set() for call in bench.calls):
-                await adapter.kill()
+    async with trio.open_nursery() as nursery:
+        bench = Bench(case, adapter, nursery, tick, patience, seed)
+        try:
+            await case.run(bench)
+        except (Mismatch, NotRun, TooBusy, Unsupported, AdapterError) as failure:
+            error = failure
+        except OSError as failure:
+            error = Mismatch(
+                Problem(case.rule, case.level, "wire", f"a broken connection ({failure.strerror})", "that it holds")
+            )
+        seconds = trio.current_time() - start
+        bench.close()
+        # What is under way ends now that the suite's side is gone; what does not is ended.
+        with trio.move_on_after(min(1.0, patience)):
             for call in bench.calls:
-                if call.error is not None and error is None:
-                    error = call.error
-            if error is None:
-                try:
-                    await adapter.check()
-                except Crashed as failure:
-                    error = failure
-            nursery.cancel_scope.cancel()
+                await call.ended.wait()
+        if any(not call.ended.is_set() for call in bench.calls):
+            await adapter.kill()
+        for call in bench.calls:
+            if call.error is not None and error is None:
+                error = call.error
+        if error is None:
+            try:
+                await adapter.check()
+            except Crashed as failure:
+                error = failure
+        nursery.cancel_scope.cancel()
+    bench.clean()
     return Outcome(bench, error, seconds)
 
 
