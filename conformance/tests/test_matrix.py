@@ -39,7 +39,8 @@ def through_a_wire(via: str, manner: Manner, folder: Path, ends: Ends, seed: int
     async def run() -> list[Passed]:
         case = Case("wire", "data.opaque", "MUST", "both", via, "", _unused)
         async with trio.open_nursery() as nursery:
-            bench = Bench(case, Adapter([]), nursery, folder, 0.001, PATIENCE)
+            bench = Bench(case, Adapter([]), nursery, 0.001, PATIENCE)
+            bench.folder = folder
             wire = Wire(bench, manner, seed)
             with stream(via) as listener, stream(via) as client:
                 await listener.bind(str(folder / "server") if via == "unix" else (HOSTS[via][1], 0))
@@ -171,7 +172,7 @@ def test_client_of_a_server_that_is_gone_is_reset(tmp_path: Path) -> None:
     async def run() -> list[Passed]:
         case = Case("wire", "data.opaque", "MUST", "both", "tcp6", "", _unused)
         async with trio.open_nursery() as nursery:
-            wire = Wire(Bench(case, Adapter([]), nursery, tmp_path, 0.001, PATIENCE), "plain", 1)
+            wire = Wire(Bench(case, Adapter([]), nursery, 0.001, PATIENCE), "plain", 1)
             with stream("tcp6") as gone:
                 await gone.bind(("::1", 0))
                 here = await nursery.start(wire.run, gone.getsockname()[1])

@@ -45,7 +45,10 @@ def again(run: Run, result: Result) -> str:
 
 def _subjects(run: Run) -> str:
     """What chose the implementations of a run, again."""
-    words = shlex.split(run.command)
+    try:
+        words = shlex.split(run.command)
+    except ValueError:  # a report that somebody made by hand
+        return ""
     if "--" in words:
         return f" {shlex.join(words[words.index('--') :])}"
     for at, word in enumerate(words):
