@@ -394,8 +394,8 @@ class Call:
             with trio.move_on_after(self.bench.patience):
                 await self._listening.wait()  # or the end
             if self.place:
-                got = f"it listens on {self.place} before it refuses"
-                self.bench.fail("wire", got, "no socket before all that it is given is looked at", rule="listen.port")
+                got = f"it listens on {self.place}"
+                self.bench.fail("wire", got, f"{' or '.join(names)} before a socket is opened")
         answer = await self.result(within)
         if answer.get("error") not in (*names, "error"):
             self.bench.fail("delivered", self.told, " or ".join(names))
