@@ -266,13 +266,14 @@ def noting(folder: Path) -> list[str]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="not run: no /proc")
-def test_interrupted_run_leaves_no_process_behind(here: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_leaves_no_process_behind(here: Path, how: signal.Signals) -> None:
     command = [sys.executable, "-m", "kcom5_conformance", "run", "--rule", "time.wait", "--", *noting(here)]
     run = subprocess.Popen(command, cwd=here, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         # One for the smoke stage; the second is there when the cases run.
         until(lambda: len(adapters_of(here)) > 1)
-        run.send_signal(signal.SIGINT)
+        run.send_signal(how)
         _, errors = run.communicate(timeout=ALL_THE_TIME)
     finally:
         run.kill()
@@ -303,7 +304,7 @@ def until(holds: Any) -> None:
 def test_known_failure_passes_the_gate_and_each_change_fails_it(here: Path) -> None:
     """From a failure to its baseline, and all that can happen to it."""
     done = inside("baseline", "write", "known.toml", *FEW, "--", *PADS, at=here)
-    assert (done.returncode, done.stdout) == (0, "known.toml: 1 known failures\n")
+    assert (done.returncode, done.stdout) == (0, "known.toml: 1 known failure\n")
     known = here / "known.toml"
     known.write_text(known.read_text().replace('reason = ""', 'reason = "since ever"'))
     gate = ["run", *FEW, "--baseline", "known.toml", "--"]

@@ -34,7 +34,7 @@ def cases(found: list[Vector]) -> Iterator[Case]:
                 vector.level,
                 "address",
                 "",
-                vector.note,
+                vector.note or f"{vector.role} {json.dumps(vector.give['in'])}"[:100],
                 _Row(vector).run,
                 frozenset({"pack"}),
                 is_hostile=False,

@@ -73,7 +73,8 @@ class Progress:
             self._bars.update(self._tasks[peer], advance=1, failed=failed)
         elif self._done[peer] == self._total[peer]:
             seconds = time.monotonic() - self._since[peer]
-            self._line(f"{words.safe(peer)}: {self._done[peer]:,} cases in {seconds:.1f} s, {failed or 'none failed'}")
+            cases = words.count(self._done[peer], "case")
+            self._line(f"{words.safe(peer)}: {cases} in {seconds:.1f} s, {failed or 'none failed'}")
 
     def finish(self) -> None:
         """The bars are taken away. It may be called more than once."""

@@ -22,6 +22,11 @@ def escaped(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+def count(number: int, thing: str) -> str:
+    """`1 case`, `2,278 cases`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def headline(result: Result) -> str:
     """What was wrong, in one line."""
     if result.verdict is Verdict.UNEXPECTED_PASS:
