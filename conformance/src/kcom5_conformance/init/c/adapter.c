@@ -102,8 +102,7 @@ static const char *kcom5_receive(const char *via, const long long *port, const l
     result = failure("invalid-connection", "no echo");
   else if (!read_octets(connection, 4, &message_length) ||
            !read_octets(connection, from_little_endian(message_length), message) ||
-           !read_octets(connection, 8, &data_length) ||
-           !read_octets(connection, from_little_endian(data_length), data))
+           !read_octets(connection, 8, &data_length) || !read_octets(connection, from_little_endian(data_length), data))
     result = failure("error", "the connection ended too early");
   free(echo.at);
   free(message_length.at);
@@ -372,8 +371,8 @@ static void sha256_block(uint32_t state[8], const uint8_t *block) {
   for (int i = 0; i < 64; i++) {
     uint32_t one = s[7] + (turned(s[4], 6) ^ turned(s[4], 11) ^ turned(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6])) +
                    constants[i] + w[i];
-    uint32_t two = (turned(s[0], 2) ^ turned(s[0], 13) ^ turned(s[0], 22)) +
-                   ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
+    uint32_t two =
+        (turned(s[0], 2) ^ turned(s[0], 13) ^ turned(s[0], 22)) + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
     memmove(s + 1, s, 7 * sizeof *s);
     s[4] += one;
     s[0] = one + two;
