@@ -113,9 +113,9 @@ def test_adapter_that_ignores_the_end_of_its_input_is_broken() -> None:
         smoke_of("deaf", SHORT)
 
 
-def test_program_that_cannot_be_started_is_broken_and_the_message_says_from_where(tmp_path: Path) -> None:
+def test_program_that_cannot_be_started_is_broken_and_the_message_says_from_where() -> None:
     with pytest.raises(AdapterBroken, match=r"/nowhere x cannot be started from .*: No such file or directory"):
-        trio.run(runner.smoke, Subject("no", ["/nowhere", "x"], tmp_path), PATIENCE)
+        trio.run(runner.smoke, Subject("no", ["/nowhere", "x"]), PATIENCE)
 
 
 def test_right_adapter_is_without_a_warning() -> None:

@@ -11,7 +11,6 @@ import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -69,10 +68,8 @@ def fault(line: object, definition: str) -> str:
 class Adapter:
     """One process. One request at a time."""
 
-    def __init__(self, command: list[str], cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, command: list[str]) -> None:
         self.command = command
-        self._cwd = cwd
-        self._env = env
         self._process: trio.Process | None = None
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the adapter)
         self._buffer = bytearray()
@@ -100,12 +97,10 @@ class Adapter:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                cwd=self._cwd,
-                env=self._env,
                 start_new_session=True,
             )
         except OSError as error:
-            words = f"{shlex.join(self.command)} cannot be started from {self._cwd or Path.cwd()}"
+            words = f"{shlex.join(self.command)} cannot be started from {Path.cwd()}"
             raise AdapterError(f"{words}: {error.strerror or error}") from error
 
     async def ask(self, request: Json, *, is_in_contract: bool = True) -> None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import trio
 
@@ -44,12 +43,10 @@ class Subject:
 
     name: str
     command: list[str]
-    cwd: Path | None = None
-    env: Mapping[str, str] | None = None
 
     def adapter(self, is_alone: bool = False) -> Adapter:
         command = [*_ALONE, *self.command] if is_alone else self.command
-        return Adapter(command, self.cwd, self.env)
+        return Adapter(command)
 
 
 # A network of its own, in which one port is left to choose: a client that dials it is connected to itself.
