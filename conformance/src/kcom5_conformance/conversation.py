@@ -53,11 +53,19 @@ def cases(found: list[Vector]) -> Iterator[Case]:
                 vector.note,
                 _Conversation(vector).run,
                 frozenset({*needs, via}),
-                takes=3 if vector.rule == "time.slow" else float("close" in vector.give),
+                takes=_waits(vector),
                 is_hostile="error" in vector.outcome and vector.setup != "self",
                 lock="default port" if vector.give.get("port") == "default" else "",
                 is_alone=vector.setup == "self",
             )
+
+
+def _waits(vector: Vector) -> float:
+    """About how many seconds its pauses take, and what it waits for."""
+    bound = max(1, vector.give["close"]) if "close" in vector.give else 0
+    parts = {"most": 0.6, "half": 0.5, "tick": 0}
+    pauses = sum(parts[step[1]] for step in vector.steps if step[0] == "pause")
+    return float(bound * max(1, pauses))
 
 
 class _Row:
