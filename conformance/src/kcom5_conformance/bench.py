@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import random
 import socket
 import struct
 import tempfile
@@ -208,6 +209,27 @@ class Bench:
             finally:
                 if via == "unix":
                     Path(str(here)).unlink(missing_ok=True)
+
+    async def nowhere(self) -> int | str:
+        """A place where nobody listens, and nobody else can until the case is over."""
+        if self.via == "unix":
+            return str(self.path)
+        family, host = HOSTS[self.via]
+        raw = trio.socket.socket(family)
+        self.connections.append(Connection(self, raw, self.via))
+        await raw.bind((host, 0))  # and it does not listen
+        return int(raw.getsockname()[1])
+
+    async def own_place(self) -> int | str:
+        """A free place that can be used again and again: the system gives its port to nobody in between."""
+        if self.via == "unix":
+            return str(self.path)
+        family, host = HOSTS[self.via]
+        while True:
+            port = random.randrange(15000, 30000)  # below the ports that systems choose from
+            with socket.socket(family) as probe, suppress(OSError):
+                probe.bind((host, port))
+                return port
 
     def close(self) -> None:
         """Leaves nothing of its connections."""

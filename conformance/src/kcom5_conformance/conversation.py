@@ -121,6 +121,8 @@ class _Conversation:
         place: int | str | None = None
         if self.vector.give.get("port") == "default":
             await _wait_for_port(bench, DEFAULT_PORT)
+        elif self.vector.times > 1:
+            place = await bench.own_place()
         for _ in range(self.vector.times):
             play = _Play(self.vector, bench, place)
             async with AsyncExitStack() as stack:
@@ -219,7 +221,7 @@ class _Play:
         vector, bench = self.vector, self.bench
         listener: Listener | None = None
         if vector.setup == "nobody":
-            self.place = str(bench.path) if bench.via == "unix" else await _unused_port(bench)
+            self.place = await bench.nowhere()
         elif vector.setup != "self":
             backlog = 0 if vector.setup == "full" else 8
             here = self.place if vector.give.get("port") != "default" else DEFAULT_PORT
@@ -348,14 +350,6 @@ async def refused(bench: Bench, place: int | str, host: str = "") -> None:
             bench.fail("ended", f"a second connection to {where} is closed in order", "that it is refused or reset")
         return
     bench.fail("ended", f"a second connection to {where} stays open", "that it is refused or reset")
-
-
-async def _unused_port(bench: Bench) -> int:
-    """A port where nobody listens, and that the system gives to nobody: it is bound, and does not listen."""
-    raw = trio.socket.socket(HOSTS[bench.via][0])
-    await raw.bind((HOSTS[bench.via][1], 0))
-    bench.connections.append(Connection(bench, raw, bench.via))
-    return int(raw.getsockname()[1])
 
 
 async def _wait_for_port(bench: Bench, port: int) -> None:

@@ -12,7 +12,7 @@ import random
 import select
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import trio
 
 from . import process
-from .bench import HELLO, HOSTS, Bench, Call, Case, Connection, NotRun, Unsupported, frame
+from .bench import HELLO, HOSTS, Bench, Call, Case, Connection, NotRun, TooBusy, Unsupported, frame
 from .conversation import refused
 from .model import Level, Role
 from .vectors import VIAS
@@ -278,7 +278,7 @@ async def _(bench: Bench) -> None:
 
 @hazard("listen.rebind/after-a-failed-exchange", "server", "a port in TIME_WAIT is lost for a minute", TCP)
 async def _(bench: Bench) -> None:
-    call = await bench.send()
+    call = await bench.send(place=await bench.own_place())
     for _ in range(2):
         connection = await bench.connect(call.place)
         await connection.send(b"GET / HT", may_fail=True)
@@ -324,7 +324,11 @@ async def _(bench: Bench) -> None:
 async def _(bench: Bench) -> None:
     call = await bench.send()
     await _served(bench, call)
-    async with bench.listen(call.place):
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(bench.listen(call.place))
+        except OSError:
+            raise TooBusy(f"port {call.place} has another owner already") from None
         await _served(bench, await bench.send())
 
 
@@ -635,9 +639,7 @@ async def _(bench: Bench) -> None:
 
 @_named("refused", "client")
 async def _(bench: Bench) -> None:
-    async with bench.listen() as listener:
-        place = listener.place
-    await _name_of(bench, await bench.call("receive", place), "refused")
+    await _name_of(bench, await bench.call("receive", await bench.nowhere()), "refused")
 
 
 @_named("timeout", "client", takes=1)
@@ -895,9 +897,7 @@ async def _server_outcome(bench: Bench, kind: int) -> None:
 async def _client_outcome(bench: Bench, kind: int) -> None:
     """One exchange of one outcome."""
     if kind == 4:
-        async with bench.listen() as listener:
-            place = listener.place
-        await (await bench.call("receive", place)).expect_error("refused")
+        await (await bench.call("receive", await bench.nowhere())).expect_error("refused")
         return
     async with receiving(bench) as (call, connection, hello):
         octets = {
