@@ -140,7 +140,11 @@ class Server::Impl {
     if (options.path.empty() && (options.port < 0 || options.port > max_port)) {
       throw Failure{Error::invalid_port, "got port " + std::to_string(options.port) + ", expected 0 to 65535"};
     }
-    if (const std::optional<Error> error = check_message(octets_of(options.msg))) throw Failure{*error};
+    if (const std::optional<Error> error = check_message(octets_of(options.msg))) {
+      const bool is_long = *error == Error::message_too_long;
+      throw Failure{*error, "got a message of " + std::to_string(options.msg.size()) + " octets" +
+                                (is_long ? ", expected at most 4294967295" : " that is not UTF-8")};
+    }
     if (!listener_) {
       context_.emplace(1);
       listener_.emplace(*context_, options);

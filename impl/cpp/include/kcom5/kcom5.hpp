@@ -14,7 +14,11 @@ namespace kcom5 {
 [[nodiscard]] inline std::string pack(int port, Octets key) {
   std::error_code ec;
   std::string text = pack(port, key, ec);
-  if (ec) throw Failure{ec};
+  if (ec == Error::invalid_port) throw Failure{ec, "got port " + std::to_string(port) + ", expected 1 to 65535"};
+  if (ec) {
+    throw Failure{ec,
+                  "got a key of " + std::to_string(key.size()) + " octets, expected a count of them that divides 48"};
+  }
   return text;
 }
 
@@ -22,7 +26,8 @@ namespace kcom5 {
 [[nodiscard]] inline Address unpack(std::string_view text) {
   std::error_code ec;
   const Address address = unpack(text, ec);
-  if (ec) throw Failure{ec};
+  // The text itself may hold a key: no message repeats it.
+  if (ec) throw Failure{ec, "got a text of " + std::to_string(text.size()) + " octets that is not PORT.HH.HH…"};
   return address;
 }
 
