@@ -24,7 +24,7 @@ from kcom5_conformance.runner import AdapterBroken, Runner, Subject
 from kcom5_conformance.selection import every_case
 
 PEERS = Path(__file__).resolve().parent / "peers"
-SIDE_BY_SIDE = 4
+SIDE_BY_SIDE = 3
 """Peers at a time: most of what they do is to wait."""
 PATIENCE = 0.4
 """Scale of the suite's: the peers are on this machine and in one language."""
@@ -124,6 +124,12 @@ def main() -> None:
     if missing := names - {peer["name"] for peer in peers}:
         parser.error(f"no wrong peer {', '.join(sorted(missing))}")
     proofs = trio.run(prove_all, peers, Console(stderr=True))
+    # Side by side they take each other's time, which a timed case does not forgive: who was missed is tried alone.
+    again = {proof.name for proof in proofs if not proof.is_proved}
+    proofs = [proof for proof in proofs if proof.is_proved]
+    for peer in peers:
+        if peer["name"] in again:
+            proofs += trio.run(prove_all, [peer], Console(stderr=True))
     if not names:
         right = [sys.executable, str(PEERS / "right.py")]
         proofs += [trio.run(prove, f"right as {role}", "", role, right) for role in ("server", "client", "address")]

@@ -27,6 +27,8 @@ MOST_FAILURES = 3
 MOST_HANGS = 8
 """After so many cases that waited in vain, the suite waits for `SHORT_PATIENCE` only."""
 SHORT_PATIENCE = 1.0
+MOST_LATE = 0.15
+"""Seconds by which the suite may be kept from running while a case waits for seconds: beyond that it says nothing."""
 MOST_BUSY = 5
 """How often a case is tried on a machine too busy to keep the suite's times."""
 PATIENCE = 5.0
@@ -223,6 +225,8 @@ class Runner:
     long_lanes: int = LONG_LANES
     complaint: str = ""
     """How an adapter ended at the end of the run, if it was not as the contract says."""
+    _late: float = -1.0
+    """When the suite was kept from running last, for more than MOST_LATE."""
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
     _hangs: int = 0
 
@@ -248,11 +252,24 @@ class Runner:
         long = sorted((case for case in todo if case.takes), key=lambda case: -case.takes)
         short = [case for case in todo if not case.takes]
         locks = {case.lock: trio.Lock() for case in todo if case.lock}
-        async with trio.open_nursery() as nursery:
-            for queue, lanes in ((long, self.long_lanes), (short, self.jobs)):
-                queue.reverse()
-                for _ in range(min(lanes, len(queue))):
-                    nursery.start_soon(self._lane, queue, locks)
+        async with trio.open_nursery() as watching:
+            watching.start_soon(self._watch)
+            async with trio.open_nursery() as nursery:
+                for queue, lanes in ((long, self.long_lanes), (short, self.jobs)):
+                    queue.reverse()
+                    for _ in range(min(lanes, len(queue))):
+                        nursery.start_soon(self._lane, queue, locks)
+            watching.cancel_scope.cancel()
+
+    async def _watch(self) -> None:
+        """Sees when the suite is kept from running."""
+        period = 0.05
+        while True:
+            start = trio.current_time()
+            await trio.sleep(period)
+            late = trio.current_time() - start - period
+            if late > MOST_LATE:
+                self._late = trio.current_time()
 
     async def _lane(self, queue: list[Case], locks: dict[str, trio.Lock]) -> None:
         """One adapter, from case to case."""
@@ -306,7 +323,9 @@ class Runner:
 
     async def _once(self, case: Case, adapters: dict[bool, Adapter]) -> Outcome:
         """One attempt, on a machine that lets the suite keep its times."""
+        outcome = Outcome(None, None, 0)
         for _ in range(MOST_BUSY):
+            start = trio.current_time()
             try:
                 adapter = await self._adapter(adapters, case.is_alone)
             except AdapterError as error:
@@ -315,9 +334,12 @@ class Runner:
             outcome = await _attempt(case, adapter, self.smoke.tick, self.patience, self.seed)
             if outcome.error is None and case.is_hostile and adapter.is_in_use:
                 outcome = await self._still_serves(case, adapter, outcome)
-            if not isinstance(outcome.error, TooBusy):
+            was_late = bool(case.takes) and self._late > start
+            if not (isinstance(outcome.error, TooBusy) or (isinstance(outcome.error, Mismatch) and was_late)):
                 return outcome
-        return Outcome(None, NotRun(f"the machine was too busy to keep the times, {MOST_BUSY} times"), 0)
+        if isinstance(outcome.error, TooBusy):
+            return Outcome(None, NotRun(f"the machine was too busy to keep the times, {MOST_BUSY} times"), 0)
+        return outcome
 
     async def _still_serves(self, case: Case, adapter: Adapter, outcome: Outcome) -> Outcome:
         after = Case(case.id, "close.residue", "MUST", case.role, case.via, case.note, _exchange(case.role))
