@@ -1,0 +1,240 @@
+// The Go core's peer: runs numbered inputs through the core and answers with digests. What it is asked: ../README.md.
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"strings"
+
+	"kcom5/core"
+)
+
+// outcomes are the names of the spec's table of errors, in its order. 0 is success, 15 an exchange that has not ended.
+var outcomes = [...]string{"ok", "invalid-address", "invalid-key", "invalid-port", "message-not-utf8",
+	"message-too-long", "in-use", "refused", "timeout", "io", "invalid-connection", "truncated", "malformed-message",
+	"over-limit", "unconfirmed", "not ended"}
+
+const notEnded = 15
+
+const (
+	helloSent  = 1
+	halfClosed = 2
+
+	askedWrongly = 4
+)
+
+// outcomeOf is the place of the error's name in the spec's table.
+func outcomeOf(err error) byte {
+	if err == nil {
+		return 0
+	}
+	var failure *core.Error
+	if errors.As(err, &failure) {
+		for i, name := range outcomes[:notEnded] {
+			if name == string(failure.Name) {
+				return byte(i)
+			}
+		}
+	}
+	panic(fmt.Sprintf("an error that the spec does not have: %v", err))
+}
+
+func ended(state core.State, err error) byte {
+	if state != core.Done && err == nil {
+		return notEnded
+	}
+	return outcomeOf(err)
+}
+
+func (in *input) unpack(record []byte) []byte {
+	text := string(in.octets)
+	port, key, err := core.Unpack(text)
+	record = append(record, outcomeOf(err))
+	if err != nil {
+		return record
+	}
+	record = append(binary.LittleEndian.AppendUint16(record, uint16(port)), key...)
+	packed, _ := core.Pack(port, key[:strings.Count(text, ".")])
+	return append(record, packed...)
+}
+
+func (in *input) pack(record []byte) []byte {
+	text, err := core.Pack(in.port, in.octets)
+	return append(append(record, outcomeOf(err)), text...)
+}
+
+func (in *input) offset(consumed uint64) uint32 {
+	if in.anyOffset {
+		return 0
+	}
+	return uint32(consumed)
+}
+
+// feedAsAsked gives echo and head field by field: one octet, then as many as the field still needs. It tells whether
+// each piece was taken, and the last of a field was its last.
+func feedAsAsked(x *core.ClientExchange, octets *[]byte) bool {
+	isFirst := true
+	for len(*octets) > 0 && x.State() != core.Data && x.State() != core.Done && x.State() != core.Failed {
+		before, needed, piece := x.State(), x.Needed(), *octets
+		if isFirst {
+			piece = piece[:1]
+		} else if needed < uint64(len(piece)) {
+			piece = piece[:needed]
+		}
+		if needed == 0 {
+			return false
+		}
+		taken := x.Feed(piece)
+		if x.Err() != nil {
+			return true
+		}
+		if taken != len(piece) {
+			return false
+		}
+		*octets = (*octets)[len(piece):]
+		isFirst = x.State() != before
+		if isFirst != (uint64(len(piece)) == needed) {
+			return false
+		}
+	}
+	return true
+}
+
+func (in *input) receive(record []byte) []byte {
+	x := core.NewClientExchange([3]byte{0xaa, 0xbb, 0xcc}, core.Limits{Message: in.messageLimit, Data: in.dataLimit})
+	flags, data := byte(0), []byte(nil)
+	tell := func(event string) {
+		if x.On(core.Event(event)) == core.SendHello {
+			flags |= helloSent
+		}
+	}
+	if in.start != "" {
+		tell(in.start)
+	}
+	for _, act := range in.acts {
+		if act.event != "" {
+			tell(act.event)
+			continue
+		}
+		rest := act.octets
+		if act.isAsked && !feedAsAsked(x, &rest) {
+			flags |= askedWrongly
+		}
+		rest = rest[x.Feed(rest):]
+		if x.State() != core.Data || len(rest) == 0 {
+			continue
+		}
+		if uint64(len(rest)) > x.Needed() {
+			rest = rest[:x.Needed()]
+		}
+		data = append(data, rest...)
+		x.Arrived(uint64(len(rest)))
+	}
+	outcome := ended(x.State(), x.Err())
+	record = binary.LittleEndian.AppendUint32(append(record, outcome, flags), in.offset(x.Consumed()))
+	switch outcome {
+	case 0:
+		record = binary.LittleEndian.AppendUint32(record, uint32(len(x.Message())))
+		record = append(append(record, x.Message()...), data...)
+	case notEnded:
+		record = binary.LittleEndian.AppendUint64(record, x.Needed())
+	}
+	return record
+}
+
+func (in *input) serve(record []byte) []byte {
+	message := string(in.octets)
+	if err := core.CheckMessage(message); err != nil {
+		return append(record, outcomeOf(err))
+	}
+	x := core.NewServerExchange(message, in.dataSize)
+	flags, sent := byte(0), []byte(nil)
+	if in.start != "" {
+		x.On(core.Event(in.start))
+	}
+	for _, act := range in.acts {
+		if act.event != "" {
+			if x.On(core.Event(act.event)) == core.HalfClose {
+				flags |= halfClosed
+			}
+		} else if x.Feed(act.octets) == core.SendEchoAndFrame {
+			sent = append(sent, x.Head()...)
+		}
+	}
+	// Whether octets that are thrown away count is not for the spec to say: past the hello the offset is its size.
+	consumed := x.Consumed()
+	if len(sent) > 0 {
+		consumed = core.HelloSize
+	}
+	record = binary.LittleEndian.AppendUint32(append(record, ended(x.State(), x.Err()), flags), in.offset(consumed))
+	return append(binary.LittleEndian.AppendUint32(record, uint32(len(sent))), sent...)
+}
+
+func (in *input) run(record []byte) []byte {
+	switch in.role {
+	case 'u':
+		return in.unpack(record)
+	case 'p':
+		return in.pack(record)
+	case 'm':
+		return append(record, outcomeOf(core.CheckMessage(string(in.octets))))
+	case 'c':
+		return in.receive(record)
+	}
+	return in.serve(record)
+}
+
+func digest(set string, seed, first, count uint64) string {
+	var counts [len(outcomes)]uint64
+	checksum, record := uint32(0), []byte(nil)
+	for index := first; index < first+count; index++ {
+		in := inputOf(set, seed, index)
+		start := len(record)
+		record = in.run(record)
+		counts[record[start]]++
+		if len(record) > 1<<16 || index == first+count-1 {
+			checksum = crc32.Update(checksum, crc32.IEEETable, record)
+			record = record[:0]
+		}
+	}
+	answer := fmt.Sprintf("%x", checksum)
+	for _, number := range counts {
+		answer += fmt.Sprintf(" %d", number)
+	}
+	return answer
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func main() {
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		var verb, name string
+		var seed, first, count uint64
+		fmt.Sscan(lines.Text(), &verb, &name, &seed, &first, &count)
+		switch verb {
+		case "load":
+			load(lines.Text()[5:])
+			fmt.Println(sizeOf("replay"))
+		case "size":
+			fmt.Println(sizeOf(name))
+		case "digest":
+			fmt.Println(digest(name, seed, first, count))
+		case "show":
+			in := inputOf(name, seed, first)
+			record := in.run(nil)
+			fmt.Printf("%s => %s %x\n", in.words(), outcomes[record[0]], record)
+		default:
+			panic("no such question: " + lines.Text())
+		}
+	}
+	must(lines.Err())
+}

@@ -1,0 +1,105 @@
+"""The comparison finds what is wrong, down to one input; and keeps what was done."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HERE = ROOT / "fuzz/differential"
+
+
+def run(*words: str) -> tuple[int, str]:
+    done = subprocess.run([HERE / "run", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.returncode, done.stdout
+
+
+def broken(source: Path, target: Path, *changes: tuple[str, str]) -> Path:
+    """A copy of a source in which something is wrong."""
+    text = source.read_text()
+    for right, wrong in changes:
+        assert text.count(right) == 1, f"{source} does not have {right!r} once"
+        text = text.replace(right, wrong)
+    target.write_text(text)
+    return target
+
+
+def broken_go(folder: Path, *changes: tuple[str, str]) -> str:
+    wire = ROOT / "impl/go/core/wire.go"
+    overlay = folder / "overlay.json"
+    overlay.write_text(json.dumps({"Replace": {str(wire): str(broken(wire, folder / "wire.go", *changes))}}))
+    command = ["go", "build", "-overlay", str(overlay), "-o", str(folder / "peer"), "."]
+    subprocess.run(command, cwd=HERE / "go", check=True)
+    return f"go={folder / 'peer'}"
+
+
+def broken_python(folder: Path, *changes: tuple[str, str]) -> str:
+    shutil.copytree(ROOT / "impl/python/src/kcom5", folder / "kcom5")
+    broken(ROOT / "impl/python/src/kcom5/exchange.py", folder / "kcom5/exchange.py", *changes)
+    return f"python=env KCOM5_PYTHON={folder} {sys.executable} {HERE / 'peer.py'}"
+
+
+def test_the_three_agree_and_the_ledger_saves_the_second_run(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    code, text = run("--inputs", "50000", "--seed", "2", "--ledger", str(ledger))
+    assert code == 0, text
+    assert "50,000 inputs in 1 blocks, no difference" in text
+    before = ledger.read_text()
+    assert run("--inputs", "50000", "--seed", "2", "--ledger", str(ledger)) == (0, text)
+    assert ledger.read_text() == before
+    assert run("--summary", "--seed", "2", "--ledger", str(ledger)) == (0, text)
+    assert run("--summary", "--seed", "3", "--ledger", str(ledger))[1].startswith("0 inputs")
+
+
+def test_a_surrogate_that_go_lets_pass_is_found(tmp_path: Path) -> None:
+    peer = broken_go(
+        tmp_path,
+        ('\t"strconv"\n', '\t"strconv"\n\t"strings"\n'),
+        ("if utf8.ValidString(message) {", r'if utf8.ValidString(strings.ReplaceAll(message, "\xed\xa0\x80", "")) {'),
+    )
+    code, words = run("--inputs", "50000", "--peer", peer)
+    assert code == 1, words
+    assert "eda080" in words
+    assert "malformed-message" in words or "message-not-utf8" in words
+
+
+def test_an_offset_that_is_off_by_one_is_found(tmp_path: Path) -> None:
+    right = "        if limit is not None and declared > limit:\n"
+    wrong = '        self.at += what == "data"\n'
+    code, words = run("--inputs", "50000", "--peer", broken_python(tmp_path, (right, wrong + right)))
+    assert code == 1, words
+    assert "does not come out the same" in words
+
+
+def test_a_peer_that_dies_is_a_difference_at_the_input_that_kills_it(tmp_path: Path) -> None:
+    right = "        if self.at > HELLO_SIZE:\n"
+    peer = broken_python(tmp_path, (right, right + "            raise SystemExit(3)\n"))
+    code, words = run("--inputs", "50000", "--peer", peer)
+    assert code == 1, words
+    assert "died with 3" in words
+    assert "server, " in words
+
+
+def test_wrong_use_is_2() -> None:
+    assert run("--inputs", "0")[0] == 2
+    assert run("--peer", "nothing")[0] == 2
+    assert run("--help")[0] == 0
+
+
+def test_an_interruption_keeps_the_ledger(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    command = [str(HERE / "run"), "--inputs", "1e9", "--ledger", str(ledger)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not ledger.exists() or not ledger.read_text().endswith("\n"):
+        assert process.poll() is None
+        os.sched_yield()
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate()
+    assert process.returncode == 130
+    assert "the ledger is kept" in words
+    assert all(json.loads(line)["count"] == 50_000 for line in ledger.read_text().splitlines())
