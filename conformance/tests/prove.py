@@ -1,6 +1,7 @@
 """The suite proves itself: every wrong peer is caught by the rule that it breaks, and the right one by none.
 
-Prints the matrix wrong peer × rule. Exit code: 0 proved, 1 not.
+A wrong peer meets the cases of its own rule; with `--whole` every case of its role, and the rules that catch it besides
+are printed: the matrix wrong peer × rule. Exit code: 0 proved, 1 not.
 """
 
 from __future__ import annotations
@@ -59,19 +60,21 @@ def wrong_peers() -> list[dict[str, str]]:
     return found
 
 
-def cases_for(rule: str, role: str) -> list[Case]:
-    """Its own rule's cases over each transport, and all others of its role over one."""
+def cases_for(rule: str, role: str, whole: bool) -> list[Case]:
+    """Its own rule's cases over each transport; for the whole, and without a rule, all others of its role over one."""
     via = "unix" if rule.startswith("unix.") else "tcp6"
     return [
         case
         for case in every_case()
         if (not case.is_heavy or case.rule == rule)
-        and (case.rule == rule or (case.via in ("", via) and "close.residue/500-" not in case.id))
+        and (
+            case.rule == rule or ((whole or not rule) and case.via in ("", via) and "close.residue/500-" not in case.id)
+        )
         and case.role in (role, "both")
     ]
 
 
-async def prove(name: str, rule: str, role: str, command: list[str]) -> Proof:
+async def prove(name: str, rule: str, role: str, command: list[str], whole: bool) -> Proof:
     """Runs the suite against one peer."""
     proof = Proof(name, rule)
     failed: set[str] = set()
@@ -87,13 +90,13 @@ async def prove(name: str, rule: str, role: str, command: list[str]) -> Proof:
         found = await runner.smoke(subject, runner.PATIENCE)
         # One failure of a rule is enough, and a peer that is wrong is wrong at the first try.
         run = Runner(subject, found, 1, PATIENCE, 2, count, lambda case: case.rule not in failed, tries=1, long_lanes=8)
-        await run.run(cases_for(rule, role))
+        await run.run(cases_for(rule, role, whole))
     except AdapterBroken as error:
         proof.broken = str(error)
     return proof
 
 
-async def prove_all(peers: Iterable[dict[str, str]], console: Console) -> list[Proof]:
+async def prove_all(peers: Iterable[dict[str, str]], console: Console, whole: bool) -> list[Proof]:
     """Every peer, some side by side."""
     waiting = list(peers)[::-1]
     proofs: list[Proof] = []
@@ -103,7 +106,7 @@ async def prove_all(peers: Iterable[dict[str, str]], console: Console) -> list[P
         while waiting:
             peer = waiting.pop()
             command = [sys.executable, str(PEERS / "wrong.py"), peer["name"]]
-            await done.send(await prove(peer["name"], peer["rule"], peer["role"], command))
+            await done.send(await prove(peer["name"], peer["rule"], peer["role"], command, whole))
 
     async with trio.open_nursery() as nursery:
         for _ in range(SIDE_BY_SIDE):
@@ -119,20 +122,25 @@ def main() -> None:
     """Proves all, or the peers named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("names", nargs="*", metavar="NAME", help="of wrong peers (default: all)")
-    names = set(parser.parse_args().names)
+    parser.add_argument("--whole", action="store_true", help="with every case of a peer's role: the matrix")
+    options = parser.parse_args()
+    names = set(options.names)
     peers = [peer for peer in wrong_peers() if not names or peer["name"] in names]
     if missing := names - {peer["name"] for peer in peers}:
         parser.error(f"no wrong peer {', '.join(sorted(missing))}")
-    proofs = trio.run(prove_all, peers, Console(stderr=True))
-    # Side by side they take each other's time, which a timed case does not forgive: who was missed is tried alone.
+    proofs = trio.run(prove_all, peers, Console(stderr=True), options.whole)
+    # Side by side they take each other's time, which a timed case does not forgive; and a case of another rule may be
+    # what names theirs: who was missed is tried alone, with every case.
     again = {proof.name for proof in proofs if not proof.is_proved}
     proofs = [proof for proof in proofs if proof.is_proved]
     for peer in peers:
         if peer["name"] in again:
-            proofs += trio.run(prove_all, [peer], Console(stderr=True))
+            proofs += trio.run(prove_all, [peer], Console(stderr=True), True)
     if not names:
         right = [sys.executable, str(PEERS / "right.py")]
-        proofs += [trio.run(prove, f"right as {role}", "", role, right) for role in ("server", "client", "address")]
+        proofs += [
+            trio.run(prove, f"right as {role}", "", role, right, True) for role in ("server", "client", "address")
+        ]
     for proof in sorted(proofs, key=lambda proof: (proof.rule, proof.name)):
         print(proof)
     missed = [proof for proof in proofs if not proof.is_proved]
