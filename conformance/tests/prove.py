@@ -25,7 +25,7 @@ from kcom5_conformance.runner import AdapterBroken, Runner, Subject
 from kcom5_conformance.selection import every_case
 
 PEERS = Path(__file__).resolve().parent / "peers"
-SIDE_BY_SIDE = 3
+SIDE_BY_SIDE = 6
 """Peers at a time: most of what they do is to wait."""
 PATIENCE = 0.4
 """Scale of the suite's: the peers are on this machine and in one language."""
