@@ -157,6 +157,21 @@ def test_the_summary_says_what_failed_and_why():
     )
 
 
+def test_terminal_and_page_say_which_must_rules_have_no_case_that_passed(tmp_path: Path):
+    run = sample()
+    must = [rule.name for rule in run.rules if rule.level == "MUST"]
+    # A case of each but two: of one all failed, of the other none was chosen.
+    run.results = [case(f"{name}/one", "go", Verdict.PASS) for name in must[2:]] + [failure(f"{must[0]}/one", "go")]
+    report.write_html(run, tmp_path / "index.html")
+    page = etree.parse(tmp_path / "index.html", etree.HTMLParser()).find(".//p[@id='covered']")
+    for said in [" ".join(printed(run).split()), " ".join("".join(page.itertext()).split())]:
+        assert f"{len(must) - 2} of {len(must)} MUST" in said
+        assert f"o case passed: {must[0]}" in said
+        assert f"ot tried: {must[1]}" in said
+    run.results += [case(f"{name}/two", "go", Verdict.PASS) for name in must[:2]]
+    assert "tried" not in printed(run)
+
+
 def test_many_failures_of_one_rule_are_shown_by_a_few():
     run = sample()
     run.results = [failure(f"message.length/case-{number}", "mine") for number in range(40)]

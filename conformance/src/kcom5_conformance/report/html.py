@@ -20,7 +20,7 @@ import jinja2
 from .. import data, diagnose, spec
 from ..model import Event, Json, Problem, Result, Run, Verdict
 from . import words
-from .terminal import uncovered, verdict_of
+from .terminal import must_rules, verdict_of
 
 _SHOWN = 48
 """How many octets of an event the ladder shows."""
@@ -39,7 +39,7 @@ def write_html(run: Run, path: Path, spec_url: str = "") -> None:
         verdict=verdict_of(run),
         verdicts=[verdict.value for verdict in Verdict if any(counts[name, verdict] for name in names)],
         counts=[(name, {verdict.value: counts[name, verdict] for verdict in Verdict}) for name in names],
-        uncovered=uncovered(run),
+        must=must_rules(run),
         spec_url=spec_url or _seen_from(path),
         data=_embedded(_document(run, spec_url or _seen_from(path))),
     )

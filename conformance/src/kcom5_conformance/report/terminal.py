@@ -107,11 +107,16 @@ def verdict_of(run: Run) -> str:
     return f"NOT as expected: {', '.join(why)}"
 
 
-def uncovered(run: Run) -> list[Rule]:
-    """The MUST rules of which cases were run, and none passed."""
-    shown = {result.rule for result in run.results if result.verdict in (Verdict.PASS, Verdict.UNEXPECTED_PASS)}
+def must_rules(run: Run) -> tuple[list[Rule], list[Rule], list[Rule]]:
+    """The MUST rules of which a case passed, those of which cases were chosen and none passed, and the others."""
+    passed = {result.rule for result in run.results if result.verdict in (Verdict.PASS, Verdict.UNEXPECTED_PASS)}
     tried = {result.rule for result in run.results}
-    return [rule for rule in run.rules if rule.level == "MUST" and rule.name in tried - shown]
+    must = [rule for rule in run.rules if rule.level == "MUST"]
+    return (
+        [rule for rule in must if rule.name in passed],
+        [rule for rule in must if rule.name in tried - passed],
+        [rule for rule in must if rule.name not in tried],
+    )
 
 
 def _failures(run: Run, console: Console) -> None:
@@ -197,16 +202,13 @@ def _counts(run: Run, console: Console) -> None:
 
 
 def _coverage(run: Run, console: Console) -> None:
-    must = [rule for rule in run.rules if rule.level == "MUST"]
-    tried = {result.rule for result in run.results}
-    missing, untried = uncovered(run), [rule.name for rule in must if rule.name not in tried]
-    shown = len(must) - len(missing) - len(untried)
-    console.print(Text(f"rules: {shown} of {len(must)} MUST have a case that passed"))
+    shown, missing, untried = must_rules(run)
+    console.print(Text(f"rules: {len(shown)} of {len(shown + missing + untried)} MUST have a case that passed"))
     if missing:
         console.print(Text.assemble(("no case passed: ", "yellow"), ", ".join(rule.name for rule in missing)))
     if untried:
         few = len(untried) <= 5
-        console.print(f"not tried: {', '.join(untried) if few else f'{len(untried)} rules'}")
+        console.print(f"not tried: {', '.join(rule.name for rule in untried) if few else f'{len(untried)} rules'}")
 
 
 def _left_out(run: Run, console: Console) -> None:
