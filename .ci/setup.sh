@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Installs what is missing; for ./check and ./conform to source. After it: $CLANG names clang++, $VENV a Python
-# environment with the tools of requirements.txt.
+# environment with what the conformance suite needs, and to check with the tools of requirements.txt, too.
 #
 # Debian and Ubuntu as root: it installs, and says what. Anywhere else: it prints the command to run, and ends.
 # PURPOSE is what is to be done: `suite` runs the suite, `build` the implementations too, `check` (the default) all.
@@ -76,18 +76,26 @@ install_packages() {
   exit 1
 }
 
-# A virtual environment that is made again when requirements.txt changes.
+# A virtual environment that is made again when what it has to have changes.
 install_venv() {
-  local stamp=$VENV/requirements.txt
-  cmp -s .ci/requirements.txt "$stamp" && return
-  say "installing the Python tools of .ci/requirements.txt to build/venv"
+  local lists=(conformance/requirements.txt) wanted
+  [ "$PURPOSE" = check ] && lists+=(.ci/requirements.txt)
+  wanted=$(cat "${lists[@]}")
+  # One that was made to check serves the suite, too.
+  [[ -e $VENV/packages && $(cat "$VENV/packages")$'\n' == "$wanted"$'\n'* ]] && return
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
+    say "error: $(python3 --version) is too old: the suite needs Python 3.10 or newer"
+    say "hint: install a newer Python, and put it before the other in PATH"
+    exit 1
+  }
+  say "installing the Python packages of ${lists[*]} to build/venv"
   rm -rf "$VENV"
-  { python3 -m venv "$VENV" && "$VENV/bin/pip" install --quiet --disable-pip-version-check -r .ci/requirements.txt; } || {
-    say "error: the Python tools could not be installed; the reason is above"
+  { python3 -m venv "$VENV" && "$VENV/bin/pip" install --quiet --disable-pip-version-check "${lists[@]/#/-r}"; } || {
+    say "error: the Python packages could not be installed; the reason is above"
     say "hint: look at the network and at pip's settings, then run this again"
     exit 1
   }
-  cp .ci/requirements.txt "$stamp"
+  printf '%s\n' "$wanted" > "$VENV/packages"
 }
 
 mkdir -p build

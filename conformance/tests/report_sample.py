@@ -113,7 +113,7 @@ def sample() -> Run:
 def _rest() -> list[Event]:
     return [
         Event(0.01, "suite", "wait", text="a tick"),
-        Event(0.5, "implementation", "note", text=HOSTILE),
+        Event(0.5, "implementation", "answer", text=HOSTILE),
         Event(1.0, "implementation", "reset"),
         Event(1.1, "implementation", "octets", "00" * 1024, 1048576),
     ]

@@ -21,7 +21,8 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from kcom5_conformance import __version__, cli
+from kcom5_conformance import __version__, cli, conversation
+from kcom5_conformance.adapter import SuiteBroken
 from kcom5_conformance.report import json as json_report
 
 HERE = Path(__file__).parent
@@ -233,6 +234,16 @@ def test_suite_that_lost_its_data_says_that_it_is_its_own_fault(here: Path) -> N
     assert "kcom5-conformance: hint: this is not your implementation's fault" in done.stderr
 
 
+def test_defect_of_the_suite_in_a_case_is_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def row(*_: Any) -> None:
+        raise SuiteBroken("two and two are five")
+
+    monkeypatch.setattr(conversation, "row", row)
+    done = inside("run", *FEW, "--", *RIGHT, at=here)
+    assert done.returncode == 4
+    assert "kcom5-conformance: error: the suite itself is broken: two and two are five\n" in done.stderr
+
+
 # ---- exit code 130
 
 
@@ -266,10 +277,21 @@ def noting(folder: Path) -> list[str]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="not run: no /proc")
+@pytest.mark.parametrize("inherited", [signal.SIG_DFL, signal.SIG_IGN], ids=["in-front", "in-the-background"])
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_run_leaves_no_process_behind(here: Path, how: signal.Signals) -> None:
+def test_interrupted_run_leaves_no_process_and_no_folder_behind(
+    here: Path, how: signal.Signals, inherited: signal.Handlers
+) -> None:
     command = [sys.executable, "-m", "kcom5_conformance", "run", "--rule", "time.wait", "--", *noting(here)]
-    run = subprocess.Popen(command, cwd=here, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    (here / "tmp").mkdir()
+    run = subprocess.Popen(
+        command,
+        cwd=here,
+        env=environment(TMPDIR=str(here / "tmp")),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, inherited),
+    )
     try:
         # One for the smoke stage; the second is there when the cases run.
         until(lambda: len(adapters_of(here)) > 1)
@@ -282,6 +304,7 @@ def test_interrupted_run_leaves_no_process_behind(here: Path, how: signal.Signal
     assert errors.decode().splitlines()[-1] == "kcom5-conformance: error: interrupted"
     assert b"Traceback" not in errors
     assert [pid for pid in adapters_of(here) if is_alive(pid)] == []
+    assert list((here / "tmp").iterdir()) == []
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="not run: no /proc")

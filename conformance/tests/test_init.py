@@ -115,13 +115,14 @@ def test_adapter_ends_with_its_input(built: Path) -> None:
         ({}, b"", b""),
         ({"close": 3, "message": AWKWARD, "data": {"hex": "000102ff"}}, AWKWARD.encode(), b"\x00\x01\x02\xff"),
         ({"message": {"hex": "ff00"}, "data": {"size": 3, "fill": "a5"}}, b"\xff\x00", b"\xa5" * 3),
+        ({"message": {"size": 3, "fill": "00"}, "data": {"size": 2, "fill": "00"}}, bytes(3), bytes(2)),
         (
             {"message": "", "data": {"size": 1_000_000, "fill": "counter251"}},
             b"",
             bytes(i % 251 for i in range(1_000_000)),
         ),
     ],
-    ids=["nothing", "text", "octets", "megabyte"],
+    ids=["nothing", "text", "octets", "zeros", "megabyte"],
 )
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_adapter_sends(

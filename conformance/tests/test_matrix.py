@@ -22,7 +22,7 @@ from kcom5_conformance.matrix import Cell
 from kcom5_conformance.model import Result, Verdict
 from kcom5_conformance.runner import PATIENCE, Smoke, Subject
 from kcom5_conformance.vectors import VIAS
-from kcom5_conformance.wire import MANNERS, Manner, Passed, Wire, write_pcap
+from kcom5_conformance.wire import Manner, Passed, Wire, write_pcap
 
 PEERS = Path(__file__).parent / "peers"
 RIGHT = Subject("right", [sys.executable, str(PEERS / "right.py")])
@@ -87,7 +87,7 @@ def ends_of(passed: list[Passed]) -> list[tuple[bool, str]]:
 payloads = st.lists(st.binary(min_size=1, max_size=3000) | st.just(b"\x00" * 20000), max_size=4)
 
 
-@pytest.mark.parametrize("manner", MANNERS)
+@pytest.mark.parametrize("manner", matrix.SIZES)
 @pytest.mark.parametrize("via", VIAS)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(there=payloads, back=payloads, seed=st.integers(0, 9))
@@ -185,7 +185,7 @@ def test_client_of_a_server_that_is_gone_is_reset(tmp_path: Path) -> None:
     assert ends_of(trio.run(run)) == [(False, "reset")]
 
 
-@pytest.mark.parametrize("manner", MANNERS)
+@pytest.mark.parametrize("manner", matrix.SIZES)
 @pytest.mark.parametrize("via", VIAS)
 def test_capture_of_a_right_exchange_conforms(tmp_path: Path, via: str, manner: Manner) -> None:
     data = bytes(range(251)) * 300
@@ -254,7 +254,7 @@ def some(servers: list[str], clients: list[str], message: str, vias: tuple[str, 
         for server in servers
         for client in clients
         for via in vias
-        for manner in MANNERS
+        for manner in matrix.SIZES
     ]
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import shutil
+import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,7 @@ from typing import Any
 import pytest
 import trio
 
-from kcom5_conformance import runner
+from kcom5_conformance import process, runner
 from kcom5_conformance.bench import Bench, Case, Mismatch, NotRun, TooBusy, Unsupported
 from kcom5_conformance.model import Problem, Result, Verdict
 from kcom5_conformance.runner import (
@@ -120,6 +124,14 @@ def test_program_that_cannot_be_started_is_broken_and_the_message_says_from_wher
 
 def test_right_adapter_is_without_a_warning() -> None:
     assert smoke_of("right").warnings == []
+
+
+def test_server_that_never_answers_is_a_warning_for_each_transport() -> None:
+    warnings = smoke_of("stuck", SHORT).warnings
+    assert [warning.split(":")[0] for warning in warnings] == [
+        f"one right exchange over {via} as server fails" for via in ("tcp6", "tcp4", "unix")
+    ]
+    assert all("the call does not end" in warning for warning in warnings)
 
 
 def test_adapter_that_only_packs_is_one() -> None:
@@ -298,6 +310,71 @@ def test_cases_without_a_lock_are_side_by_side() -> None:
 
     results, _ = conduct(RIGHT, case("one", meets(0)), case("two", meets(1)), jobs=2)
     assert {result.verdict for result in results.values()} == {Verdict.PASS}
+
+
+def test_heavy_case_is_tried_after_the_others_and_once() -> None:
+    seen: list[str] = []
+
+    async def run(bench: Bench) -> None:
+        seen.append(bench.case.id)
+        await trio.sleep(bench.tick)
+        raise mismatch()
+
+    heavy = case("heavy", run, is_heavy=True)
+    results, _ = conduct(RIGHT, heavy, case("short", run), case("long", run, takes=1), jobs=2)
+    assert seen[-1] == heavy.id
+    assert {one: result.tried for one, result in results.items()} == {
+        "echo.exact/heavy@tcp6": 1,
+        "echo.exact/short@tcp6": 3,
+        "echo.exact/long@tcp6": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("manner", "free", "verdict", "reason"),
+    [
+        ("right", [8 << 30], Verdict.PASS, ""),
+        ("right", [1 << 30], Verdict.NOT_RUN, "it needs 5 GiB of free memory, and 1.0 are free"),
+        ("stuck", [8 << 30, 1 << 20], Verdict.NOT_RUN, "the adapter takes more memory than there is"),
+        ("liar", [8 << 30], Verdict.UNSUPPORTED, "its adapter cannot make a message of 4 GiB"),
+    ],
+)
+def test_message_of_four_gib_is_asked_for_where_there_is_memory(
+    monkeypatch: pytest.MonkeyPatch, manner: str, free: list[int], verdict: Verdict, reason: str
+) -> None:
+    left = itertools.chain(free, itertools.repeat(free[-1]))
+    monkeypatch.setattr(process, "free_memory", lambda: next(left))
+    too_long = real("message.too-long/four-gib@tcp6")
+    results, _ = conduct(subject(manner), too_long, scale=SHORT)
+    assert results[too_long.id].verdict is verdict
+    assert results[too_long.id].reason.startswith(reason)
+
+
+@pytest.mark.parametrize(("most", "free"), [("max\n", 8 << 20), ("9437184\n", 1 << 20)], ids=["machine", "container"])
+def test_free_memory_is_that_of_the_machine_or_of_a_smaller_container(
+    monkeypatch: pytest.MonkeyPatch, most: str, free: int
+) -> None:
+    files = {
+        "/proc/meminfo": "MemTotal:       16384 kB\nMemAvailable:    8192 kB\n",
+        "/sys/fs/cgroup/memory.max": most,
+        "/sys/fs/cgroup/memory.current": "8388608\n",
+    }
+    monkeypatch.setattr(Path, "read_text", lambda path: files[str(path)])
+    assert process.free_memory() == free
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="not run: only root plays another user")
+def test_folder_that_another_user_cannot_reach_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    monkeypatch.setattr(tempfile, "tempdir", str(private))
+    owner = next(one for one in every_case() if one.rule == "unix.owner" and one.role == "server")
+    results, _ = conduct(RIGHT, owner)
+    assert results[owner.id].verdict is Verdict.NOT_RUN
+    assert f"another user cannot reach {private}" in results[owner.id].reason
+    assert stat.S_IMODE(private.stat().st_mode) == 0o700
 
 
 def test_after_many_failures_of_a_rule_a_case_is_tried_once() -> None:

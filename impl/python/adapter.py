@@ -17,8 +17,10 @@ SUPPORTS = ["pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file",
 def octets_of(rule: Json) -> bytes:
     if "hex" in rule:
         return bytes.fromhex(rule["hex"])
-    unit = bytes(range(251)) if rule["fill"] == "counter251" else bytes.fromhex(rule["fill"])
     size = int(rule["size"])
+    if rule["fill"] == "00":
+        return bytes(size)  # no memory is touched: a message may be of 4 GiB
+    unit = bytes(range(251)) if rule["fill"] == "counter251" else bytes.fromhex(rule["fill"])
     return (unit * -(-size // len(unit)))[:size]
 
 

@@ -40,14 +40,6 @@ class Crashed(AdapterError):
     """Its process ended."""
 
 
-class Hung(AdapterError):
-    """It did not answer in time."""
-
-
-class Garbage(AdapterError):
-    """It wrote what is no answer."""
-
-
 _MARKS = {"answer-listening": "listening", "error": "error", "unsupported": "unsupported"}
 
 
@@ -71,9 +63,6 @@ class Adapter:
     def __init__(self, command: list[str]) -> None:
         self.command = command
         self._process: trio.Process | None = None
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the adapter)
-        self._buffer = bytearray()
-        self.last_request = ""
 
     @property
     def pid(self) -> int:
@@ -90,7 +79,10 @@ class Adapter:
         return self._process is not None
 
     async def start(self) -> None:
-        """Starts the process. Raises AdapterError if that cannot be."""
+        """Starts the process, the first or one instead of that which ended. Raises AdapterError if that cannot be."""
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the adapter)
+        self._buffer = bytearray()
+        self.last_request = ""
         try:
             self._process = await trio.lowlevel.open_process(
                 self.command,
@@ -100,6 +92,7 @@ class Adapter:
                 start_new_session=True,
             )
         except OSError as error:
+            self._stderr.close()
             words = f"{shlex.join(self.command)} cannot be started from {Path.cwd()}"
             raise AdapterError(f"{words}: {error.strerror or error}") from error
 
@@ -112,7 +105,7 @@ class Adapter:
             # What it wrote since its answer is there to be read, without a wait.
             self._buffer += os.read(self._process.stdout.fileno(), 1 << 16)
         if self._buffer:
-            raise await self._broken(Garbage, f"wrote a line that nobody asked for: {bytes(self._buffer[:200])!r}")
+            raise await self._broken(f"wrote a line that nobody asked for: {bytes(self._buffer[:200])!r}")
         if is_in_contract and (reason := fault(request, f"request-{request['op']}")):
             raise SuiteBroken(f"a request that the contract does not allow: {request}: {reason}")
         line = json.dumps(request, ensure_ascii=False)
@@ -120,7 +113,7 @@ class Adapter:
             await self._process.stdin.send_all(line.encode() + b"\n")
         except trio.BrokenResourceError:
             when = "after its answer" if self.last_request else "before the first request"
-            raise await self._broken(Crashed, f"ended {when}") from None
+            raise await self._crashed(f"ended {when}") from None
         self.last_request = line
 
     async def answer(self, *definitions: str) -> Json:
@@ -129,25 +122,23 @@ class Adapter:
         try:
             answer = json.loads(line)
         except ValueError:
-            raise await self._broken(Garbage, f"wrote a line that is no JSON: {line[:200]!r}") from None
+            raise await self._broken(f"wrote a line that is no JSON: {line[:200]!r}") from None
         # One key tells which kind of line it means to be.
         marked = [name for name in definitions if _MARKS.get(name) in answer] if isinstance(answer, dict) else []
         kinds = marked or [name for name in definitions if name not in _MARKS] or definitions
         reason = fault(answer, kinds[0])
         if not reason and isinstance(answer, dict):
             return answer
-        raise await self._broken(Garbage, f"answered {line[:200].decode(errors='replace')}: {reason}")
+        raise await self._broken(f"answered {line[:200].decode(errors='replace')}: {reason}")
 
-    async def hang(self, seconds: float) -> Hung:
+    async def hang(self, seconds: float) -> AdapterError:
         """Ends an adapter that did not answer; gives the error to raise."""
-        error = await self._broken(Hung, f"did not answer within {seconds:.1f} s")
-        assert isinstance(error, Hung)
-        return error
+        return await self._broken(f"did not answer within {seconds:.1f} s")
 
     async def check(self) -> None:
         """Raises Crashed if its process has ended, and nobody ended it."""
         if self._process is not None and self._process.poll() is not None:
-            raise await self._broken(Crashed, "ended after its answer")
+            raise await self._crashed("ended after its answer")
 
     async def close(self, within: float = 2) -> str:
         """Ends it by the end of its input; what was wrong about its end, else empty."""
@@ -199,18 +190,21 @@ class Adapter:
             try:
                 piece = await stdout.receive_some(1 << 16) if stdout is not None else b""
             except trio.ClosedResourceError:
-                raise await self._broken(Crashed, "was ended by the suite") from None
+                raise await self._crashed("was ended by the suite") from None
             if not piece:
-                raise await self._broken(Crashed, "ended")
+                raise await self._crashed("ended")
             self._buffer += piece
             if len(self._buffer) > LONGEST_LINE:
-                raise await self._broken(Garbage, f"wrote a line of more than {LONGEST_LINE} octets")
+                raise await self._broken(f"wrote a line of more than {LONGEST_LINE} octets")
         end = self._buffer.index(b"\n")
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return line
 
-    async def _broken(self, kind: type[AdapterError], what: str) -> AdapterError:
+    async def _crashed(self, what: str) -> AdapterError:
+        return await self._broken(what, Crashed)
+
+    async def _broken(self, what: str, kind: type[AdapterError] = AdapterError) -> AdapterError:
         """Ends the adapter; gives the error to raise, with all that is known."""
         process, words = self._process, ""
         if process is not None:

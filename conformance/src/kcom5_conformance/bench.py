@@ -84,7 +84,7 @@ class Case:
     lock: str = ""
     """Something of the machine that one case at a time may use."""
     is_heavy: bool = False
-    """It takes more of the machine than a run may: it is run when it is named."""
+    """It takes much of the machine: it is run after the others, alone, and once."""
     is_alone: bool = False
     """The adapter has to be in a network of its own, where the only free port is `ALONE_PORT`."""
 
@@ -102,7 +102,6 @@ class Bench:
     tick: float
     patience: float
     """Seconds within which what must come at once has to come."""
-    seed: int = 0
     started: float = field(default_factory=trio.current_time)
     rungs: list[tuple[float, Any, Any, bytes, int, str | Json]] = field(default_factory=list)
     """What passed, to be made into events if the case fails: most do not."""
@@ -145,9 +144,9 @@ class Bench:
             for at, who, what, octets, size, text in self.rungs
         ]
 
-    def fail(self, axis: Axis, got: str, expected: str, *, rule: str = "", level: Level | None = None) -> NoReturn:
+    def fail(self, axis: Axis, got: str, expected: str) -> NoReturn:
         """Ends the case: the implementation is wrong."""
-        raise Mismatch(Problem(rule or self.case.rule, level or self.case.level, axis, got, expected))
+        raise Mismatch(Problem(self.case.rule, self.case.level, axis, got, expected))
 
     # ---- calls of the implementation
 
@@ -176,13 +175,13 @@ class Bench:
 
     # ---- raw ends
 
-    async def connect(self, place: int | str, host: str = "", via: str = "") -> Connection:
-        """A raw client. OSError comes through."""
+    async def connect(self, place: int | str, host: str = "", via: str = "", *, buffer: int = MOST_TAKEN) -> Connection:
+        """A raw client, `buffer` octets of receive buffer. OSError comes through."""
         via = via or self.via
         raw = trio.socket.socket(socket.AF_UNIX if via == "unix" else HOSTS[via][0])
         try:
             with suppress(OSError):
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MOST_TAKEN)
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
             await raw.connect(str(place) if via == "unix" else (host or HOSTS[via][1], place))
         except BaseException:
             raw.close()
@@ -289,7 +288,7 @@ class Listener:
             raw = await call.unless_ended(self.raw.accept)
         if scope.cancelled_caught or raw is None:
             answer = "nothing" if call.answer is None else f"the answer {call.told}"
-            self.bench.fail("wire", f"no connection, but {answer}", "a connection of the client", rule="")
+            self.bench.fail("wire", f"no connection, but {answer}", "a connection of the client")
         connection = Connection(self.bench, raw[0], self.bench.via)
         self.bench.connections.append(connection)
         self.bench.log("implementation", "connect")
@@ -378,10 +377,7 @@ class Call:
         with trio.move_on_after(bound) as scope:
             await self.ended.wait()
         if scope.cancelled_caught:
-            expected = f"an end within {bound:.1f} s"
-            raise Mismatch(
-                Problem(self.bench.case.rule, self.bench.case.level, "ended", "the call does not end", expected)
-            )
+            self.bench.fail("ended", "the call does not end", f"an end within {bound:.1f} s")
         if self.error:
             raise self.error
         assert self.answer is not None
@@ -496,9 +492,7 @@ class Connection:
         octets = await self.read(len(expected))
         if octets == expected:
             return
-        wrong = next(
-            (i for i, pair in enumerate(zip(octets, expected, strict=False)) if pair[0] != pair[1]), len(octets)
-        )
+        wrong = _first_difference(octets, expected)
         if wrong < len(octets):
             got = f"{octets[wrong]:02x} at octet {before + wrong}"
             wanted = f"{expected[wrong]:02x}"
@@ -514,9 +508,7 @@ class Connection:
         octets = await self.read(8)
         self.wanted += b"KCOM5"
         if octets[:5] != b"KCOM5" or len(octets) < 8:
-            wrong = next(
-                (i for i, pair in enumerate(zip(octets, b"KCOM5", strict=False)) if pair[0] != pair[1]), len(octets)
-            )
+            wrong = _first_difference(octets, b"KCOM5")
             how = {"end": "the end", "reset": "a reset", "": "nothing"}[self.ended]
             got = octets.hex(" ") + (f" and {how}" if len(octets) < 8 else "")
             self._fail(got, "4b 43 4f 4d 35 and three octets", wrong)
@@ -524,9 +516,9 @@ class Connection:
         self.greeting = octets
         return octets
 
-    async def expect_nothing(self, seconds: float | None = None) -> None:
+    async def expect_nothing(self) -> None:
         """No octet comes for a tick. An end is not an octet."""
-        with trio.move_on_after(self.bench.tick if seconds is None else seconds):
+        with trio.move_on_after(self.bench.tick):
             octets = await self.some()
             if octets:
                 before = self.received - len(octets)

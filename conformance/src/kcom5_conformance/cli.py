@@ -30,13 +30,13 @@ from .selection import Selection, every_case, subjects
 
 AS_EXPECTED, NOT_AS_EXPECTED, USAGE, BROKEN_ADAPTER, BROKEN_SUITE, INTERRUPTED, NOBODY_READS = 0, 1, 2, 3, 4, 130, 141
 MOST_WARNINGS = 3
-LANGUAGES = ("python", "go", "cpp", "node", "rust", "java", "c")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command and ends the process."""
     given = sys.argv[1:] if arguments is None else arguments
-    # What ends a job of CI ends as Ctrl-C does: with no adapter left behind.
+    # What ends a job of CI ends as Ctrl-C does: with no adapter left behind. A shell's `&` has Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     sys.exit(run_command(given))
 
@@ -65,19 +65,20 @@ def run_command(given: list[str]) -> int:
         hint = 'conformance/ADAPTER.md says what an adapter does; try it by hand with one line: {"op":"about"}'
         return _complain(f"adapter broken: {error}", hint, BROKEN_ADAPTER)
     except BaseException as error:
-        if _is_interrupt(error):
+        if any(isinstance(one, KeyboardInterrupt) for one in _leaves(error)):
             return _complain("interrupted", "", INTERRUPTED)
         if isinstance(error, SystemExit):
             raise
         traceback.print_exc()
-        what = error if isinstance(error, SuiteBroken) else f"{type(error).__name__}"
+        known = [one for one in _leaves(error) if isinstance(one, SuiteBroken)]
+        what = known[0] if known else type(error).__name__
         return _complain(f"the suite itself is broken: {what}", "this is not your implementation's fault", BROKEN_SUITE)
 
 
-def _is_interrupt(error: BaseException) -> bool:
-    if isinstance(error, KeyboardInterrupt):
-        return True
-    return any(_is_interrupt(inner) for inner in getattr(error, "exceptions", ()))
+def _leaves(error: BaseException) -> list[BaseException]:
+    """The errors that a group of them holds, or the error itself."""
+    inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return [leaf for one in inner for leaf in _leaves(one)] if inner else [error]
 
 
 def _complain(detail: str, hint: str, code: int) -> int:
@@ -148,7 +149,9 @@ def _parser() -> _Parser:
     two.add_argument("new", type=Path, metavar="NEW", help="report.json of the run after")
 
     start = command("init", "write an adapter to start from", _init)
-    start.add_argument("--lang", required=True, choices=LANGUAGES, help="the language of your implementation")
+    start.add_argument(
+        "--lang", required=True, choices=tuple(init.TEMPLATES), help="the language of your implementation"
+    )
     start.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER", help="where (default: here)")
 
     record = command("verify", "judge a recorded exchange: a pcap, or octets", _verify)
@@ -291,6 +294,12 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
         results=[],
     )
 
+    def report(result: Result) -> None:
+        if result.verdict.has_failed:
+            result.cause = diagnose.cause_of(result)
+        run.results.append(result)
+        progress.advance(result)
+
     async def perform() -> None:
         smoked: dict[str, tuple[Subject, Smoke]] = {}
         for subject in tested:
@@ -302,11 +311,6 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
                 console.print(f"{subject.name}: warning: {warning}", style="yellow", markup=False, highlight=False,
                               soft_wrap=True)  # fmt: skip
         for subject, found in smoked.values():
-
-            def report(result: Result) -> None:
-                run.results.append(_told(result))
-                progress.advance(result)
-
             runner = Runner(subject, found, seed, options.timeout_scale, options.jobs, report)
             run.peers.append(runner.peer)
             if chosen:
@@ -316,7 +320,7 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
             if runner.complaint:
                 run.complaints.append(runner.complaint)
         if with_matrix:
-            await _run_matrix(options, smoked, seed, progress, run)
+            await _run_matrix(options, smoked, seed, progress, report)
 
     try:
         trio.run(perform)
@@ -331,7 +335,7 @@ async def _run_matrix(
     smoked: dict[str, tuple[Subject, Smoke]],
     seed: int,
     progress: terminal.Progress,
-    run: Run,
+    report: Callable[[Result], None],
 ) -> None:
     names = list(smoked)
     chosen = list(matrix.cells(names, names))
@@ -344,20 +348,9 @@ async def _run_matrix(
             raise UsageError(f"no cell matches {', '.join(options.case)}", hint)
         captures = options.capture
 
-    def report(result: Result) -> None:
-        run.results.append(_told(result))
-        progress.advance(result)
-
     progress.start("matrix", len(chosen))
     await matrix.run(smoked, chosen, options.jobs, PATIENCE * options.timeout_scale, seed, report, captures)
     progress.finish()
-
-
-def _told(result: Result) -> Result:
-    """With the likely cause, which is the reports' business and none of the runner's."""
-    if result.verdict.has_failed:
-        result.cause = diagnose.cause_of(result)
-    return result
 
 
 def _finish(options: argparse.Namespace, run: Run) -> int:

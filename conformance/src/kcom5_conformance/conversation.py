@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
-from pathlib import Path
 
 import trio
 
@@ -112,7 +111,6 @@ class _Conversation:
 
     def __init__(self, vector: Vector) -> None:
         self.vector = vector
-        self.is_failure = "error" in vector.outcome
 
     async def run(self, bench: Bench) -> None:
         nonces: list[bytes] = []
@@ -287,6 +285,7 @@ class _Play:
         seconds = {"tick": self.bench.tick, "half": 0.5 * self.bound, "most": 0.6 * self.bound}[how]
         start = trio.current_time()
         self.bench.acts.append(("wait", f"{seconds:.3f}"))
+        self.bench.log("suite", "wait", text=f"{seconds:.3f} s")
         with trio.move_on_after(seconds):
             await call.ended.wait() if self.is_failure else await trio.sleep_forever()
         late = trio.current_time() - start - seconds
@@ -380,10 +379,9 @@ async def _against_another_user(bench: Bench, vector: Vector) -> None:
     """The suite's end runs as another user: it must not get one octet."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         raise NotRun("only root can play another user")
-    for folder in (bench.folder, *bench.folder.parents):
-        if folder.stat().st_mode & 0o5 != 0o5:
-            with suppress(OSError):
-                folder.chmod(folder.stat().st_mode | 0o777 if folder == bench.folder else folder.stat().st_mode | 0o005)
+    for folder in bench.folder.parents:
+        if not folder.stat().st_mode & 0o001:
+            raise NotRun(f"another user cannot reach {folder}: choose another folder by TMPDIR")
     bench.folder.chmod(0o777)
     script = _OTHER_CLIENT if vector.role == "server" else _OTHER_SERVER
     command = [sys.executable, "-I", "-c", script, str(bench.path), str(NOBODY)]
@@ -411,4 +409,4 @@ async def _against_another_user(bench: Bench, vector: Vector) -> None:
         await other.wait()
         assert other.stdout is not None
         await other.stdout.aclose()
-        Path(bench.path).unlink(missing_ok=True)
+        bench.path.unlink(missing_ok=True)

@@ -50,7 +50,7 @@ def fields(stream: bytes, role: str) -> list[Field]:
 
 def field_at(stream: bytes, role: str, at: int) -> str:
     """The name of the field that the octet at this offset belongs to, or would if the stream went on."""
-    return fields(stream.ljust(at + 1, b"\0"), role)[-1].name if at >= len(stream) else _named(fields(stream, role), at)
+    return _named(fields(stream.ljust(at + 1, b"\0"), role), at)
 
 
 def first_wrong(got: bytes, expected: bytes) -> int | None:
@@ -172,10 +172,8 @@ def cause(problem: Problem, role: str = "", events: Sequence[Event] = ()) -> str
 _BY_RULE = {
     ("address.expand", ""): "the key is returned as it stands in the address: it is to be repeated up to 48 octets",
     ("address.case", ""): "hexadecimal digits are compared with lower-case letters only",
-    (
-        "address.reject",
-        "",
-    ): "the language's own number parser takes signs, spaces, underscores or other digits too: match the grammar first",
+    ("address.reject", ""): "the language's own number parser takes signs, spaces or other digits too: match the "
+    "grammar first",
     ("listen.loopback", ""): "the server binds a wildcard address",
     ("listen.exclusive", ""): "an option that shares the port is set (SO_REUSEPORT)",
     ("listen.rebind", ""): "SO_REUSEADDR is not set before bind: the last connection is in TIME_WAIT",
@@ -209,14 +207,8 @@ _BY_RULE = {
     ("time.never", ""): "zero or less is handed to the system as a timeout, where it means at once",
     ("result.message", ""): "the message is assigned as soon as it has arrived, before the data have",
     ("unix.mode", ""): "the mode is set after listen, or left to the umask",
-    (
-        "unix.stale",
-        "",
-    ): "bind fails on a file that is there; or the file is removed though it is in use",
-    (
-        "unix.cleanup",
-        "",
-    ): "the path is not removed on every way out; or though it is another file by now",
+    ("unix.stale", ""): "bind fails on a file that is there; or the file is removed though it is in use",
+    ("unix.cleanup", ""): "the path is not removed on every way out; or though it is another file by now",
 }
 
 
@@ -387,7 +379,7 @@ def _of_data_length(got: bytes, length: int, data: bytes) -> str:
         return "the declared length was 32 bits: the data length is 64"
     if length >= 1 << 32 and value == length % (1 << 32):
         return "the data length went through 32 bits"
-    if field[:4] == length.to_bytes(4, "big")[-4:] if length < 1 << 32 else False:
+    if 0 < length < 1 << 32 and field[:4] == length.to_bytes(4, "big"):
         return "the declared length was 32 bits, and looks big-endian"
     if value == length + 8:
         return "the data length counts its own eight octets too"

@@ -45,7 +45,7 @@ class Event:
     at: float
     """Seconds from the start of the case."""
     who: Literal["suite", "implementation"]
-    what: Literal["connect", "octets", "end", "reset", "close", "wait", "request", "answer", "note"]
+    what: Literal["connect", "octets", "end", "reset", "close", "wait", "request", "answer"]
     """`octets` are on the wire; `request` and `answer` are lines of the adapter."""
     octets: str = ""
     """Hexadecimal; the first KEPT octets."""

@@ -79,6 +79,19 @@ def sockets(pids: list[int]) -> dict[str, bool]:
     return found
 
 
+def free_memory() -> int:
+    """Octets that the machine, and the container if this is one, can still give."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        raise NotRun("this system does not tell in /proc how much memory is free") from None
+    free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+    with suppress(OSError, ValueError):  # no limit is the word max
+        limit, taken = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
+        free = min(free, limit - taken)
+    return free
+
+
 async def freeze(pids: list[int]) -> None:
     """Stops them, and waits until they stand."""
     _status(pids[0])
@@ -113,7 +126,6 @@ def listening_addresses(port: int) -> set[str]:
 
 def _readable(octets: bytes) -> str:
     """The kernel writes words of four octets in the machine's order."""
-
     if sys.byteorder == "little":
         octets = b"".join(octets[i : i + 4][::-1] for i in range(0, len(octets), 4))
     return str(ipaddress.ip_address(octets))

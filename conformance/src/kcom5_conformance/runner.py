@@ -137,7 +137,7 @@ async def _smoke(adapter: Adapter, patience: float) -> Smoke:
             for _ in range(2):
                 if not adapter.is_running:
                     await adapter.start()
-                outcome = await _attempt(case, adapter, found.tick, patience, 0)
+                outcome = await _attempt(case, adapter, found.tick, patience)
                 if isinstance(outcome.error, AdapterError):
                     raise outcome.error
                 if outcome.error is not None:
@@ -172,12 +172,12 @@ class Outcome:
         return str(self.error)
 
 
-async def _attempt(case: Case, adapter: Adapter, tick: float, patience: float, seed: int) -> Outcome:
+async def _attempt(case: Case, adapter: Adapter, tick: float, patience: float) -> Outcome:
     """Runs a case once. Afterwards the adapter is idle, or not running."""
     start = trio.current_time()
     error: Exception | None = None
     async with trio.open_nursery() as nursery:
-        bench = Bench(case, adapter, nursery, tick, patience, seed)
+        bench = Bench(case, adapter, nursery, tick, patience)
         try:
             await case.run(bench)
         except (Mismatch, NotRun, TooBusy, Unsupported, AdapterError) as failure:
@@ -245,12 +245,14 @@ class Runner:
         todo = []
         for case in cases:
             if missing := sorted(case.needs - supports):
-                self._done(self._result(case, Verdict.UNSUPPORTED, reason=f"it does not support {', '.join(missing)}"))
+                self.report(self._result(case, Verdict.UNSUPPORTED, reason=f"it does not support {', '.join(missing)}"))
             else:
                 todo.append(case)
         random.Random(self.seed).shuffle(todo)
-        long = sorted((case for case in todo if case.takes), key=lambda case: -case.takes)
-        short = [case for case in todo if not case.takes]
+        heavy = [case for case in todo if case.is_heavy]
+        light = [case for case in todo if not case.is_heavy]
+        long = sorted((case for case in light if case.takes), key=lambda case: -case.takes)
+        short = [case for case in light if not case.takes]
         locks = {case.lock: trio.Lock() for case in todo if case.lock}
         async with trio.open_nursery() as watching:
             watching.start_soon(self._watch)
@@ -259,6 +261,7 @@ class Runner:
                     queue.reverse()
                     for _ in range(min(lanes, len(queue))):
                         nursery.start_soon(self._lane, queue, locks)
+            await self._lane(heavy, locks)
             watching.cancel_scope.cancel()
 
     async def _watch(self) -> None:
@@ -306,20 +309,21 @@ class Runner:
         """Tries a case; one that fails is tried again, to tell a failure from a race."""
         outcome = await self._once(case, adapters)
         if isinstance(outcome.error, NotRun):
-            self._done(self._result(case, Verdict.NOT_RUN, reason=str(outcome.error)))
+            self.report(self._result(case, Verdict.NOT_RUN, reason=str(outcome.error)))
         elif isinstance(outcome.error, Unsupported):
-            self._done(self._result(case, Verdict.UNSUPPORTED, reason=str(outcome.error)))
+            self.report(self._result(case, Verdict.UNSUPPORTED, reason=str(outcome.error)))
         elif outcome.error is None:
-            self._done(self._result(case, Verdict.PASS, outcome))
+            self.report(self._result(case, Verdict.PASS, outcome))
         else:
-            tries = self.tries if self._failures[case.rule, case.role] < MOST_FAILURES else 1
+            is_again = self._failures[case.rule, case.role] < MOST_FAILURES and not case.is_heavy
+            tries = self.tries if is_again else 1
             others = [await self._once(case, adapters) for _ in range(tries - 1)]
             failed = [other for other in (outcome, *others) if isinstance(other.error, (Mismatch, AdapterError))]
             result = self._result(case, _verdict(failed, tries), failed[0])
             result.failed, result.tried = len(failed), tries
             self._failures[case.rule, case.role] += len(failed) == tries
             self._hangs += outcome.seconds >= self.patience
-            self._done(result)
+            self.report(result)
 
     async def _once(self, case: Case, adapters: dict[bool, Adapter]) -> Outcome:
         """One attempt, on a machine that lets the suite keep its times."""
@@ -331,7 +335,7 @@ class Runner:
             except AdapterError as error:
                 alone = NotRun("no network of its own is to be had here (unshare --net)")
                 return Outcome(None, alone if case.is_alone else error, 0)
-            outcome = await _attempt(case, adapter, self.smoke.tick, self.patience, self.seed)
+            outcome = await _attempt(case, adapter, self.smoke.tick, self.patience)
             if outcome.error is None and case.is_hostile and adapter.is_in_use:
                 outcome = await self._still_serves(case, adapter, outcome)
             was_late = bool(case.takes) and self._late > start
@@ -343,7 +347,7 @@ class Runner:
 
     async def _still_serves(self, case: Case, adapter: Adapter, outcome: Outcome) -> Outcome:
         after = Case(case.id, "close.residue", "MUST", case.role, case.via, case.note, _exchange(case.role))
-        then = await _attempt(after, adapter, self.smoke.tick, self.patience, self.seed)
+        then = await _attempt(after, adapter, self.smoke.tick, self.patience)
         if then.error is None:
             return outcome
         problem = Problem("close.residue", "MUST", "residue", f"afterwards: {then.words}", "that it serves again")
@@ -363,9 +367,6 @@ class Runner:
                     result.events = outcome.bench.events
                     result.reproduction = outcome.bench.reproduction()
         return result
-
-    def _done(self, result: Result) -> None:
-        self.report(result)
 
 
 def _verdict(failed: list[Outcome], tries: int) -> Verdict:

@@ -40,10 +40,6 @@ class Selection:
     vias: list[str] = field(default_factory=list)
     levels: list[str] = field(default_factory=list)
 
-    @property
-    def is_all(self) -> bool:
-        return self == Selection()
-
     def choose(self) -> list[Case]:
         """The cases chosen. Raises UsageError for a pattern that matches nothing, and for no case at all."""
         chosen = [case for case in every_case() if self._matches(case)]
@@ -60,8 +56,7 @@ class Selection:
 
     def _matches(self, case: Case) -> bool:
         return (
-            (not case.is_heavy or any(_is(pattern, case.id) and "*" not in pattern for pattern in self.cases))
-            and (not self.cases or any(_is(pattern, case.id) for pattern in self.cases))
+            (not self.cases or any(_is(pattern, case.id) for pattern in self.cases))
             and (not self.rules or any(_is(pattern, case.rule) for pattern in self.rules))
             and (not self.roles or case.role in self.roles)
             and (not self.vias or not case.via or case.via in self.vias)

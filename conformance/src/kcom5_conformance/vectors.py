@@ -61,11 +61,6 @@ def joined(parts: tuple[Any, ...], nonce: bytes = b"") -> bytes:
     return b"".join(octets(part, nonce) for part in parts)
 
 
-def message_octets(value: Any) -> bytes:
-    """The octets of a message: a string is text here."""
-    return value.encode() if isinstance(value, str) else octets(value)
-
-
 def load(folder: Path) -> list[Vector]:
     """Every vector of a folder, in the order of its files."""
     entries = []

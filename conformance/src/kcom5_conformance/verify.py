@@ -102,7 +102,7 @@ def _read(path: Path) -> bytes:
 
 def _lines(path: Path, octets: bytes) -> list[tuple[Who, bytes]]:
     pieces: list[tuple[Who, bytes]] = []
-    hint = "give a pcap, a pcapng, a text of lines `> HEX` and `< HEX`, or two files of octets: CLIENT SERVER"
+    hint = "give a pcap, a pcapng, a text of lines `> HEX` and `< HEX`, or two files of octets: CLIENT --server SERVER"
     try:
         text = octets.decode()
     except UnicodeDecodeError as error:
@@ -485,10 +485,8 @@ def _judge_ends(judge: _Judge) -> None:
         is_first = closings[0] == ("server", "reset")
         got = "a reset by the server" + ("" if is_first else f" after {_said(closings[0])}")
         if len(judge.client) > 8:
-            level: Level = "MUST"
-            judge.problem(
-                "close.extra", "server", got, "the client's octets read and thrown away", None, level, "ended"
-            )
+            expected = "the client's octets read and thrown away"
+            judge.problem("close.extra", "server", got, expected, axis="ended")
         else:
             judge.ended("close.confirm", got, "a half-close by the server, then the client's end")
     elif ("client", "reset") in closings:

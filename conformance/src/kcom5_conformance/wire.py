@@ -20,7 +20,6 @@ import trio
 from .bench import HOSTS, Bench
 
 Manner = Literal["plain", "octets", "random", "delayed"]
-MANNERS: tuple[Manner, ...] = ("plain", "octets", "random", "delayed")
 """As it comes; cut to single octets; cut at random; cut in three, with a pause before each piece."""
 
 CUT_AT_MOST = 4096

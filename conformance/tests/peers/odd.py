@@ -48,6 +48,8 @@ class Odd(Right):
         if self.is_turn:
             self.at_turn()
         answer = super().answer(request)
+        if self.manner == "stuck" and operation == "send":
+            forever()
         if self.manner == "nameless" and "error" in answer:
             answer["error"] = "error"
         return answer

@@ -112,6 +112,8 @@ Bytes octets_of(const json& rule) {
 
 std::string message_of(const json& message) {
   if (message.is_string()) return message;
+  // One of 4 GiB is made in place.
+  if (message.value("fill", "") == "00") return std::string(message.at("size").get<std::size_t>(), '\0');
   const Bytes octets = octets_of(message);
   return {octets.begin(), octets.end()};
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"unsafe"
 
 	"kcom5"
 )
@@ -60,7 +61,7 @@ func serve(line []byte) (answer object) {
 		port, key, failed := kcom5.Unpack(r.Address)
 		answer, err = object{"port": port, "key": fmt.Sprintf("%x", key)}, failed
 	case r.Op == "send" && isVia:
-		server.Msg = message + string(octets(body.Message.Hex)) + string(filled(body.Message.Fill, body.Message.Size))
+		server.Msg = message + string(octets(body.Message.Hex)) + text(filled(body.Message.Fill, body.Message.Size))
 		server.Listening = func(port int) { say(object{"listening": map[bool]any{true: server.Path, false: port}[port == 0]}) }
 		if body.Data.File != "" {
 			err = server.SendFile(context.Background(), body.Data.File)
@@ -101,9 +102,15 @@ func serve(line []byte) (answer object) {
 
 func octets(digits string) []byte { octets, _ := hex.DecodeString(digits); return octets }
 func filled(fill string, size int) []byte {
+	if fill == "00" {
+		return make([]byte, size) // no memory is touched: a message may be of 4 GiB
+	}
 	filled := bytes.Repeat(octets(fill), size)
 	for i := len(filled); i < size; i++ { // counter251 has no octets
 		filled = append(filled, byte(i%251))
 	}
 	return filled
 }
+
+// text is the same octets, without a copy (as strings.Builder does it).
+func text(octets []byte) string { return *(*string)(unsafe.Pointer(&octets)) }

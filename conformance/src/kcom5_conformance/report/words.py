@@ -98,6 +98,6 @@ def explain(run: Run, result: Result) -> str:
 
 
 def _arrow(event: Event) -> str:
-    if event.what in ("wait", "note"):
-        return "suite ·        " if event.who == "suite" else "        · peer "
+    if event.what == "wait":
+        return "suite ·        "
     return "suite ---> peer" if event.who == "suite" else "suite <--- peer"

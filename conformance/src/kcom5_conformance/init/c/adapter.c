@@ -298,11 +298,26 @@ static Octets octets_of(const char *hex) {
 }
 
 static Octets filled(size_t size, const char *fill) {
-  Octets octets = {checked(malloc(size + 1)), size};
-  memset(octets.at, (int)strtoul(fill, NULL, 16), size);
+  Octets octets = {checked(calloc(size + 1, 1)), size}; /* zeros take no memory until they are looked at */
+  if (strcmp(fill, "00") != 0) memset(octets.at, (int)strtoul(fill, NULL, 16), size);
   if (strcmp(fill, "counter251") == 0)
     for (size_t i = 0; i < size; i++) octets.at[i] = (uint8_t)(i % 251);
   return octets;
+}
+
+/* What a key holds: a string, `hex`, or `size` and `fill`. */
+static Octets octets_at(const char *key) {
+  char size[16], fill[16], hex[16];
+  snprintf(size, sizeof size, "%s.size", key);
+  snprintf(fill, sizeof fill, "%s.fill", key);
+  snprintf(hex, sizeof hex, "%s.hex", key);
+  long long count;
+  if (number_of(size, &count) != NULL) return filled((size_t)count, text_of(fill));
+  const Octets *text = find(key);
+  if (text == NULL) return octets_of(text_of(hex));
+  Octets copy = {checked(malloc(text->size + 1)), text->size};
+  memcpy(copy.at, text->at, text->size);
+  return copy;
 }
 
 /* How many octets the UTF-8 character at the front has; 0 if it is none. */
@@ -394,18 +409,9 @@ static void sha256(Octets data, uint8_t digest[32]) {
 }
 
 static const char *answer_send(const char *via, const long long *port, const long long *close_after) {
-  Octets none = {(uint8_t *)"", 0}, made = none;
-  const Octets *message = find("message");
-  if (message == NULL) message = &none;
-  if (find("message.hex") != NULL) {
-    made = octets_of(text_of("message.hex"));
-    message = &made;
-  }
-  long long size;
-  Octets data = number_of("data.size", &size) == NULL ? octets_of(text_of("data.hex"))
-                                                      : filled((size_t)size, text_of("data.fill"));
-  const char *name = kcom5_send(via, port, close_after, *message, data, say_listening);
-  if (message == &made) free(made.at);
+  Octets message = octets_at("message"), data = octets_at("data");
+  const char *name = kcom5_send(via, port, close_after, message, data, say_listening);
+  free(message.at);
   free(data.at);
   if (name == NULL) fputs("{\"ok\":true}", stdout);
   return name;

@@ -368,10 +368,12 @@ std::string answer(const Request& request) {
   if ((op != "send" && op != "receive") || mine::about().find('"' + via + '"') == std::string::npos)
     return R"({"unsupported":true})";
   if (op == "send") {
-    const auto message = request.count("message.hex") != 0 ? octets_of(text("message.hex")) : text("message");
-    const auto size = number("data.size");
-    const auto data = size ? filled(static_cast<std::size_t>(*size), text("data.fill")) : octets_of(text("data.hex"));
-    mine::send(via, number("port"), number("close"), message, data,
+    const auto octets = [&](const std::string& path) {
+      if (const auto size = number(path + ".size"))
+        return filled(static_cast<std::size_t>(*size), text(path + ".fill"));
+      return request.count(path + ".hex") != 0 ? octets_of(text(path + ".hex")) : text(path);
+    };
+    mine::send(via, number("port"), number("close"), octets("message"), octets("data"),
                [](int port) { say("{\"listening\":" + std::to_string(port) + "}"); });
     return R"({"ok":true})";
   }

@@ -132,13 +132,9 @@ type failure struct{ name, detail string }
 func (f *failure) Error() string { return f.name + ": " + f.detail }
 
 type request struct {
-	Op, Via     string
-	Port, Close *int64
-	Message     json.RawMessage
-	Data        struct {
-		Hex, Fill string
-		Size      int
-	}
+	Op, Via       string
+	Port, Close   *int64
+	Message, Data json.RawMessage
 }
 
 func say(line any) {
@@ -149,34 +145,33 @@ func say(line any) {
 	fmt.Println(string(text))
 }
 
-func (r *request) message() ([]byte, error) {
+func octetsOf(value json.RawMessage) ([]byte, error) {
 	var text string
-	if len(r.Message) == 0 || json.Unmarshal(r.Message, &text) == nil {
+	if len(value) == 0 || json.Unmarshal(value, &text) == nil {
 		return []byte(text), nil
 	}
-	var octets struct{ Hex string }
-	if err := json.Unmarshal(r.Message, &octets); err != nil {
+	var rule struct {
+		Hex, Fill string
+		Size      int
+	}
+	if err := json.Unmarshal(value, &rule); err != nil {
 		return nil, err
 	}
-	return hex.DecodeString(octets.Hex)
-}
-
-func (r *request) data() ([]byte, error) {
-	if r.Data.Fill == "" {
-		return hex.DecodeString(r.Data.Hex)
+	if rule.Fill == "" {
+		return hex.DecodeString(rule.Hex)
 	}
-	data := make([]byte, r.Data.Size)
-	if r.Data.Fill == "counter251" {
-		for i := range data {
-			data[i] = byte(i % 251)
+	if rule.Fill == "counter251" {
+		octets := make([]byte, rule.Size)
+		for i := range octets {
+			octets[i] = byte(i % 251)
 		}
-		return data, nil
+		return octets, nil
 	}
-	unit, err := hex.DecodeString(r.Data.Fill)
+	unit, err := hex.DecodeString(rule.Fill)
 	if err != nil {
 		return nil, err
 	}
-	return bytes.Repeat(unit, r.Data.Size), nil
+	return bytes.Repeat(unit, rule.Size), nil
 }
 
 func answer(r *request) (any, error) {
@@ -188,11 +183,11 @@ func answer(r *request) (any, error) {
 		return map[string]any{"unsupported": true}, nil
 	}
 	if r.Op == "send" {
-		message, err := r.message()
+		message, err := octetsOf(r.Message)
 		if err != nil {
 			return nil, err
 		}
-		data, err := r.data()
+		data, err := octetsOf(r.Data)
 		if err != nil {
 			return nil, err
 		}

@@ -192,9 +192,16 @@ public class Adapter {
     return line + "\"";
   }
 
-  static byte[] filled(int size, String fill) {
-    var octets = new byte[size];
-    for (int i = 0; i < size; i++) {
+  static byte[] octets(Map<String, String> request, String key) {
+    if (request.containsKey(key + ".hex")) {
+      return HexFormat.of().parseHex(request.get(key + ".hex"));
+    }
+    if (!request.containsKey(key + ".size")) {
+      return request.getOrDefault(key, "").getBytes(StandardCharsets.UTF_8);
+    }
+    var fill = request.get(key + ".fill");
+    var octets = new byte[Integer.parseInt(request.get(key + ".size"))];
+    for (int i = 0; i < octets.length; i++) {
       octets[i] = (byte) (fill.equals("counter251") ? i % 251 : Integer.parseInt(fill, 16));
     }
     return octets;
@@ -216,15 +223,11 @@ public class Adapter {
     var port = number(request, "port");
     var close = number(request, "close");
     if (op.equals("send")) {
-      var message =
-          request.containsKey("message.hex")
-              ? HexFormat.of().parseHex(request.get("message.hex"))
-              : request.getOrDefault("message", "").getBytes(StandardCharsets.UTF_8);
-      var data =
-          request.containsKey("data.size")
-              ? filled(Integer.parseInt(request.get("data.size")), request.get("data.fill"))
-              : HexFormat.of().parseHex(request.getOrDefault("data.hex", ""));
-      send(via, port, close, message, data, chosen -> out.print("{\"listening\":" + chosen + "}\n"));
+      if (request.containsKey("message.size") && number(request, "message.size") > Integer.MAX_VALUE) {
+        return "{\"unsupported\":true}"; // no array is so large
+      }
+      var message = octets(request, "message");
+      send(via, port, close, message, octets(request, "data"), chosen -> out.print("{\"listening\":" + chosen + "}\n"));
       return "{\"ok\":true}";
     }
     var received = receive(via, port, close);

@@ -103,7 +103,9 @@ function say(line) {
   process.stdout.write(JSON.stringify(line) + "\n");
 }
 
-function octetsOf({ hex, size, fill }) {
+function octetsOf(value) {
+  if (typeof value === "string") return Buffer.from(value);
+  const { hex, size, fill } = value;
   if (hex !== undefined) return Buffer.from(hex, "hex");
   if (fill !== "counter251") return Buffer.alloc(size, Buffer.from(fill, "hex"));
   const octets = Buffer.alloc(size);
@@ -111,12 +113,11 @@ function octetsOf({ hex, size, fill }) {
   return octets;
 }
 
-async function answer({ op, via, port, close, message = "", data = { hex: "" } }) {
+async function answer({ op, via, port, close, message = "", data = "" }) {
   if (op === "about") return about();
   if (!["send", "receive"].includes(op) || !about().supports.includes(via)) return { unsupported: true };
   if (op === "send") {
-    const octets = typeof message === "string" ? Buffer.from(message) : Buffer.from(message.hex, "hex");
-    await send(via, port, close, octets, octetsOf(data), (port) => say({ listening: port }));
+    await send(via, port, close, octetsOf(message), octetsOf(data), (port) => say({ listening: port }));
     return { ok: true };
   }
   const received = await receive(via, port, close);

@@ -91,12 +91,14 @@ def say(line: dict[str, Any]) -> None:
     print(json.dumps(line), flush=True)
 
 
-def octets_of(data: dict[str, Any]) -> bytes:
-    if "hex" in data:
-        return bytes.fromhex(data["hex"])
-    unit = bytes(range(251)) if data["fill"] == "counter251" else bytes.fromhex(data["fill"])
-    size = int(data["size"])
-    return (unit * (size // len(unit) + 1))[:size]
+def octets_of(value: str | dict[str, Any]) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if "hex" in value:
+        return bytes.fromhex(value["hex"])
+    unit = bytes(range(251)) if value["fill"] == "counter251" else bytes.fromhex(value["fill"])
+    size = int(value["size"])
+    return (unit * -(-size // len(unit)))[:size]
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -107,16 +109,14 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"unsupported": True}
     port, close = request.get("port"), request.get("close")
     if request["op"] == "send":
-        message = request.get("message", "")
-        octets = message.encode() if isinstance(message, str) else bytes.fromhex(message["hex"])
-        data = octets_of(request.get("data", {"hex": ""}))
-        send(via, port, close, octets, data, lambda port: say({"listening": port}))
+        message, data = octets_of(request.get("message", "")), octets_of(request.get("data", ""))
+        send(via, port, close, message, data, lambda port: say({"listening": port}))
         return {"ok": True}
-    message, data = receive(via, port, close)
+    text, data = receive(via, port, close)
     received = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     if len(data) <= 4096:
         received["hex"] = data.hex()
-    return {"ok": True, "message": message, "data": received}
+    return {"ok": True, "message": text, "data": received}
 
 
 for line in sys.stdin:

@@ -293,12 +293,12 @@ fn answer(line: &str) -> Outcome<String> {
         return Ok(r#"{"unsupported":true}"#.into());
     }
     if op == "send" {
-        let message =
-            if request.contains_key("message.hex") { octets_of(&text("message.hex")?)? } else { octets("message") };
-        let data = match number("data.size") {
-            Some(size) => filled(size as usize, &text("data.fill")?)?,
-            None => octets_of(&text("data.hex")?)?,
+        let made = |path: &str| match (number(&format!("{path}.size")), request.get(&format!("{path}.hex"))) {
+            (Some(size), _) => filled(size as usize, &text(&format!("{path}.fill"))?),
+            (None, Some(digits)) => octets_of(std::str::from_utf8(digits)?),
+            (None, None) => Ok(octets(path)),
         };
+        let (message, data) = (made("message")?, made("data")?);
         let listening = |port| say(&format!("{{\"listening\":{port}}}"));
         send(&via, number("port"), number("close"), &message, &data, listening)?;
         return Ok(r#"{"ok":true}"#.into());
