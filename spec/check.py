@@ -33,7 +33,6 @@ KINDS = ("vector", "case", "test", "source", "document")
 # Errors that no vector can show, and why.
 NO_VECTOR = {
     "io": "any other system error: no peer can cause it on every system",
-    "message-too-long": "4 GiB are no vector",
 }
 
 Table = list[tuple[int, list[str]]]  # line number and cells of each row, the header first
@@ -282,7 +281,7 @@ def check_errors(project: Project, used: list[tuple[str, int, str, str]]) -> Non
     for path, line, vector in project.vectors:
         for error in sorted(vector_errors(vector)):
             shown.add(error)
-            used.append((path, line, error, vector.get("op") or vector["role"]))
+            used.append((path, line, error, vector.get("role") or vector["op"]))
     for path, line, error, who in used:
         if error not in raised:
             project.fault(path, line, f"the error {error}", "an error of the error table")
@@ -359,7 +358,8 @@ def check_address_examples(project: Project) -> None:
     def plain(value: Any) -> Any:
         return {**value, "key": value["key"].replace(" ", "").lower()} if isinstance(value, dict) else value
 
-    known = [(v["op"], plain(v["in"]), plain(v.get("out", v.get("error")))) for _, _, v in project.vectors if "op" in v]
+    rows = [v for _, _, v in project.vectors if v.get("op") in ("pack", "unpack")]
+    known = [(v["op"], plain(v["in"]), plain(v.get("out", v.get("error")))) for v in rows]
     for line, cells in table(project, "<!-- vectors: address -->")[1:]:
         row = (cells[0], *map(row_value, cells[1:]))
         if row not in known:

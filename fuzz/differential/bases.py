@@ -51,6 +51,8 @@ def setting_of(vector: vectors.Vector, role: str = "") -> str:
 
 def row_line(vector: vectors.Vector) -> str:
     given = vector.give["in"]
+    if vector.role == "message":
+        return f"l {given['size']}"
     if vector.role == "unpack":
         return f"u {word_of(given.encode())}"
     return f"p {given['port']} {word_of(bytes.fromhex(given['key']))}"
@@ -62,7 +64,7 @@ def changed() -> list[str]:
     for vector in vectors.load():
         if vector.role == "unpack":
             found.setdefault(row_line(vector))
-        elif vector.role != "pack":
+        elif vector.role in ("client", "server"):
             sent = b"".join(vectors.joined(step[1:]) for step in vector.steps if step[0] == "send")
             if sent and len(sent) <= MOST:
                 found.setdefault(f"{setting_of(vector)} connected {word_of(sent)}")
@@ -100,7 +102,7 @@ def expected(vector: vectors.Vector) -> bytes:
     """The record that a peer must make."""
     outcome = vector.outcome
     place = OUTCOMES.index(outcome.get("error", "ok"))
-    if vector.role == "pack":
+    if vector.role in ("pack", "message"):
         return bytes((place,)) + outcome.get("out", "").encode()
     if vector.role == "unpack":
         if "error" in outcome:
@@ -115,8 +117,9 @@ def expected(vector: vectors.Vector) -> bytes:
         if place:
             return head
         message = vectors.text_octets(outcome.get("message", ""))
-        return head + len(message).to_bytes(4, "little") + message + vectors.octets(outcome.get("data", ""))
-    if outcome.get("error") in ("message-not-utf8", "message-too-long"):
+        data = vectors.octets(outcome.get("data", ""))
+        return head + len(message).to_bytes(4, "little") + message + len(data).to_bytes(8, "little") + data
+    if outcome.get("error") == "message-not-utf8":
         return bytes((place,))
     sent = b"".join(vectors.joined(step[1:]) for step in vector.steps if step[0] == "expect")
     sent = sent[: len(sent) - len(vector.data)] if sent else sent
@@ -133,7 +136,7 @@ def replayed() -> Iterator[tuple[str, str, bytes]]:
     for vector in vectors.load():
         if vector.is_live:
             continue
-        if vector.role in ("pack", "unpack"):
+        if vector.role in ("pack", "unpack", "message"):
             yield vector.id, row_line(vector), expected(vector)
             continue
         acts = acts_of(vector)

@@ -395,6 +395,8 @@ void load(const std::string& path) {
       base.message_limit = word == "-" ? default_limits[0] : std::stoull(word);
       words >> word;
       base.data_limit = word == "-" ? default_limits[1] : std::stoull(word);
+    } else if (base.role == 'l') {
+      words >> base.data_size;
     } else {
       if (base.role == 'p') words >> base.port;
       words >> word;
@@ -411,7 +413,7 @@ void load(const std::string& path) {
       }
     }
     bases.push_back(base);
-    const std::uint64_t size = base.role == 'p' || base.acts.empty() == (base.role != 'u') ? 0 : stream_of(base).size();
+    const std::uint64_t size = base.role == 'u' || !base.acts.empty() ? stream_of(base).size() : 0;
     ends.push_back((ends.empty() ? 0 : ends.back()) + size * (base.role == 'u' ? 256 : 258));
   }
 }
@@ -444,6 +446,7 @@ std::string words_of(const Input& input) {
   if (input.role == 'u') return "unpack " + hex_of(input.octets);
   if (input.role == 'p') return "pack " + std::to_string(input.port) + " " + hex_of(input.octets);
   if (input.role == 'm') return "message " + hex_of(input.octets);
+  if (input.role == 'l') return "message of " + std::to_string(input.data_size);
   std::string text =
       input.role == 'c'
           ? "client, limits " + std::to_string(input.message_limit) + " " + std::to_string(input.data_limit)

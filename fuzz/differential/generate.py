@@ -270,6 +270,8 @@ def base_of(line: str) -> Input:
         return "u", octets_of(words[0])
     if role == "p":
         return "p", int(words[0]), octets_of(words[1])
+    if role == "l":
+        return "l", int(words[0])
     # `-`: the limit that the core has by itself.
     limits = tuple(None if word == "-" else int(word) for word in words[:2]) if role[0] == "c" else ()
     acts: Acts = [act_of(word) for word in words[3:]]
@@ -320,6 +322,8 @@ def words_of(given: Input) -> str:
         return f"pack {given[1]} {given[2].hex()}"
     if role == "m":
         return f"message {given[1].hex()}"
+    if role == "l":
+        return f"message of {given[1]}"
     *setting, start, acts = given[2:]
     if role == "c":
         limits = (usual if limit is None else limit for limit, usual in zip(setting[0], (DEFAULT, MASK), strict=True))

@@ -22,13 +22,24 @@ const std::map<std::string, kcom5::Event> events = {
     {"sent", kcom5::Event::sent},           {"end", kcom5::Event::end},         {"reset", kcom5::Event::reset},
     {"timeout", kcom5::Event::timeout},     {"failure", kcom5::Event::failure}};
 
-/// The place of the error's name in the spec's table.
-std::uint8_t outcome_of(kcom5::Error error) {
+/// The place of the error in the spec's table, which is by families: of its name, if its family is right, too. The code
+/// made of it has to be one for people.
+std::uint8_t outcome_of(std::error_code code) {
+  const auto error = static_cast<kcom5::Error>(code.value());
   const std::string_view name = kcom5::name(error);
-  const auto at = std::ranges::find(outcomes, name);
-  if (at == outcomes.end()) throw std::runtime_error("an error that the spec does not have: " + std::string(name));
-  return static_cast<std::uint8_t>(at - outcomes.begin());
+  const auto at = std::ranges::find(outcomes, name) - outcomes.begin();
+  const kcom5::Family family = at < 6    ? kcom5::Family::usage
+                               : at < 10 ? kcom5::Family::transport
+                                         : kcom5::Family::protocol;
+  if (at < 1 || at >= not_ended || kcom5::family(error) != family ||
+      code.category().name() != std::string_view{"kcom5"} || code.message().empty()) {
+    throw std::runtime_error("an error that the spec does not have: " + std::string(name));
+  }
+  return static_cast<std::uint8_t>(at);
 }
+
+/// What a caller's code held before the call is not for the core to keep.
+std::error_code stale() { return kcom5::Error::io; }
 
 void add(Bytes& record, std::uint64_t value, int size) {
   for (; size > 0; --size, value >>= 8) record.push_back(static_cast<std::uint8_t>(value));
@@ -39,10 +50,10 @@ void add(Bytes& record, kcom5::Octets octets) { record.insert(record.end(), octe
 void add(Bytes& record, std::string_view text) { add(record, kcom5::octets_of(text)); }
 
 void unpack(const Input& input, Bytes& record) {
-  std::error_code error;
+  std::error_code error = stale();
   const std::string_view text{reinterpret_cast<const char*>(input.octets.data()), input.octets.size()};
   const kcom5::Address address = kcom5::unpack(text, error);
-  record.push_back(error ? outcome_of(kcom5::error_of(error)) : std::uint8_t{0});
+  record.push_back(error ? outcome_of(error) : std::uint8_t{0});
   if (error) return;
   add(record, static_cast<std::uint64_t>(address.port), 2);
   add(record, kcom5::Octets{address.key});
@@ -51,9 +62,9 @@ void unpack(const Input& input, Bytes& record) {
 }
 
 void pack(const Input& input, Bytes& record) {
-  std::error_code error;
+  std::error_code error = stale();
   const std::string text = kcom5::pack(static_cast<int>(input.port), input.octets, error);
-  record.push_back(error ? outcome_of(kcom5::error_of(error)) : std::uint8_t{0});
+  record.push_back(error ? outcome_of(error) : std::uint8_t{0});
   add(record, text);
 }
 
@@ -62,21 +73,32 @@ std::uint8_t check(kcom5::Octets message) {
   return error ? outcome_of(*error) : std::uint8_t{0};
 }
 
-/// Gives echo and head field by field: one octet, then as many as the field still needs. Whether each piece was taken,
-/// and the last of a field was its last.
-bool feed_as_asked(kcom5::ClientExchange& exchange, kcom5::Octets& octets) {
+/// Gives octets, and keeps those of the data. How many were taken.
+std::size_t feed(kcom5::ClientExchange& exchange, kcom5::Octets octets, Bytes& data) {
+  const std::size_t taken = exchange.feed(octets);
+  if (exchange.state() != kcom5::ClientState::data || taken == octets.size()) return taken;
+  const kcom5::Octets rest =
+      octets.subspan(taken).first(std::min<std::uint64_t>(octets.size() - taken, exchange.data_left()));
+  add(data, rest);
+  exchange.arrived(rest.size());
+  return taken + rest.size();
+}
+
+/// Gives octets field by field: one octet, then as many as the field still needs, until it needs no more. Whether each
+/// piece was taken, and the last of a field was its last.
+bool feed_as_asked(kcom5::ClientExchange& exchange, kcom5::Octets octets, Bytes& data) {
   bool is_first = true;
-  while (!octets.empty() && exchange.state() < kcom5::ClientState::data) {
+  while (!octets.empty()) {
     const kcom5::ClientState before = exchange.state();
     const std::uint64_t needed = exchange.needed();
+    if (needed == 0) return before >= kcom5::ClientState::done;
     const kcom5::Octets piece = octets.first(std::min<std::uint64_t>(is_first ? 1 : needed, octets.size()));
-    if (needed == 0) return false;
-    const std::size_t taken = exchange.feed(piece);
+    const std::size_t taken = feed(exchange, piece, data);
     if (exchange.error()) return true;
     if (taken != piece.size()) return false;
-    octets = octets.subspan(piece.size());
+    octets = octets.subspan(taken);
     is_first = exchange.state() != before;
-    if (is_first != (piece.size() == needed)) return false;
+    if (is_first != (taken == needed)) return false;
   }
   return true;
 }
@@ -86,7 +108,8 @@ void receive(const Input& input, Bytes& record) {
   std::uint8_t flags = 0;
   Bytes data;
   const auto tell = [&](const std::string& event) {
-    if (exchange.on(events.at(event)) == kcom5::Action::send_hello) flags |= hello_sent;
+    if (exchange.on(events.at(event)) != kcom5::Action::send_hello) return;
+    if (exchange.hello() == kcom5::make_hello(nonce)) flags |= hello_sent;
   };
   if (!input.start.empty()) tell(input.start);
   for (const Act& act : input.acts) {
@@ -94,21 +117,20 @@ void receive(const Input& input, Bytes& record) {
       tell(act.event);
       continue;
     }
-    kcom5::Octets rest = act.octets;
-    if (act.is_asked && !feed_as_asked(exchange, rest)) flags |= asked_wrongly;
-    rest = rest.subspan(exchange.feed(rest));
-    if (exchange.state() != kcom5::ClientState::data || rest.empty()) continue;
-    rest = rest.first(std::min<std::uint64_t>(rest.size(), exchange.data_left()));
-    add(data, rest);
-    exchange.arrived(rest.size());
+    if (!act.is_asked) {
+      feed(exchange, act.octets, data);
+    } else if (!feed_as_asked(exchange, act.octets, data)) {
+      flags |= asked_wrongly;
+    }
   }
   const bool is_done = exchange.state() == kcom5::ClientState::done;
   record.push_back(is_done ? std::uint8_t{0} : exchange.error() ? outcome_of(*exchange.error()) : not_ended);
   record.push_back(flags);
   add(record, input.has_offset ? exchange.offset() : 0, 4);
   if (is_done) {
-    add(record, exchange.message().size(), 4);
+    add(record, exchange.message_size(), 4);
     add(record, exchange.message());
+    add(record, exchange.data_size(), 8);
     add(record, kcom5::Octets{data});
   } else if (!exchange.error()) {
     add(record, exchange.needed(), 8);
@@ -136,8 +158,7 @@ void serve(const Input& input, Bytes& record) {
                    : exchange.error()                           ? outcome_of(*exchange.error())
                                                                 : not_ended);
   record.push_back(flags);
-  // Whether octets that are thrown away count is not for the spec to say: past the hello the offset is its size.
-  add(record, !input.has_offset ? 0 : sent.empty() ? exchange.offset() : kcom5::hello_size, 4);
+  add(record, input.has_offset ? exchange.offset() : 0, 4);
   add(record, sent.size(), 4);
   add(record, kcom5::Octets{sent});
 }
@@ -150,6 +171,10 @@ void run(const Input& input, Bytes& record) {
       return pack(input, record);
     case 'm':
       return record.push_back(check(input.octets));
+    case 'l': {
+      const std::uint8_t octet = 0;  // the only one that is there: none is to be looked at
+      return record.push_back(check({&octet, static_cast<std::size_t>(input.data_size)}));
+    }
     case 'c':
       return receive(input, record);
     default:

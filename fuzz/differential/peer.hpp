@@ -18,13 +18,13 @@ struct Act {
   bool is_asked = false;  // to be given as the core asks for them
 };
 
-/// One input: a text for unpack, a port and a key for pack, a message to check, or an exchange.
+/// One input: a text for unpack, a port and a key for pack, a message (or one so long) to check, or an exchange.
 struct Input {
-  char role = 0;  // u unpack, p pack, m message, c client, s server
+  char role = 0;  // u unpack, p pack, m message, l length of a message, c client, s server
   bool has_offset = true;
   std::int64_t port = 0;
   Bytes octets;                 // u: the text, p: the key, m: the message, s: the message to send
-  std::uint64_t data_size = 0;  // s
+  std::uint64_t data_size = 0;  // s; l: octets of message
   std::uint64_t message_limit = 0;
   std::uint64_t data_limit = 0;
   std::string start;  // c, s: the event at the beginning, or empty

@@ -6,6 +6,7 @@ What it is asked: README.md. KCOM5_PYTHON is the folder of another package to te
 
 from __future__ import annotations
 
+import mmap
 import os
 import sys
 import zlib
@@ -24,11 +25,17 @@ OUTCOMES = ["ok", "invalid-address", "invalid-key", "invalid-port", "message-not
 OUTCOMES += ["refused", "timeout", "io", "invalid-connection", "truncated", "malformed-message", "over-limit"]
 OUTCOMES += ["unconfirmed"]
 """The names of the spec's table of errors, in its order. 0 is success, 15 an exchange that has not ended."""
-PLACE = {name: place for place, name in enumerate(OUTCOMES)}
+FAMILIES = ["", *["usage"] * 5, *["transport"] * 4, *["protocol"] * 5]
+PLACE = {error: place for place, error in enumerate(zip(OUTCOMES, FAMILIES, strict=True))}
 NOT_ENDED = 15
 HELLO_SENT = 1
 HALF_CLOSED = 2
 ASKED_WRONGLY = 4
+
+
+def place_of(error: KcomError) -> int:
+    return PLACE[error.name, error.family]
+
 
 limits_of: dict[tuple[int | None, int | None], Limits] = {}
 
@@ -47,7 +54,7 @@ def unpacked(text: bytes) -> bytes:
     try:
         port, key = unpack(text.decode("utf-8", "surrogateescape"))
     except KcomError as error:
-        return bytes((PLACE[error.name],))
+        return bytes((place_of(error),))
     return b"\0" + port.to_bytes(2, "little") + key + pack(port, key[: text.count(b".")]).encode()
 
 
@@ -55,34 +62,52 @@ def packed(port: int, key: bytes) -> bytes:
     try:
         return b"\0" + pack(port, key).encode()
     except KcomError as error:
-        return bytes((PLACE[error.name],))
+        return bytes((place_of(error),))
 
 
-def checked(message: bytes) -> bytes:
+def checked(message: bytes | memoryview) -> bytes:
     try:
         encode_message(message)
     except KcomError as error:
-        return bytes((PLACE[error.name],))
+        return bytes((place_of(error),))
     return b"\0"
 
 
-def feed_as_asked(exchange: ClientExchange, octets: bytes) -> tuple[bytes, bool]:
-    """Give echo and head field by field: one octet, then as many as the field still needs.
+def checked_length(size: int) -> bytes:
+    """Of a message of so many octets, in memory that nobody touches."""
+    return checked(memoryview(mmap.mmap(-1, size)))
 
-    Returns what is left, and whether each piece was taken, and the last of a field was its last.
+
+def feed(exchange: ClientExchange, octets: bytes) -> tuple[int, bytes]:
+    """Give octets. Returns how many were taken, and those of them that are data."""
+    taken = exchange.feed(octets)
+    data = b""
+    if taken < len(octets) and exchange.state == "data":
+        data = octets[taken : taken + exchange.data_left]
+        exchange.arrived(len(data))
+    return taken + len(data), data
+
+
+def feed_as_asked(exchange: ClientExchange, octets: bytes) -> tuple[bytes, bool]:
+    """Give octets field by field: one octet, then as many as the field still needs.
+
+    Returns the data, and whether each piece was taken, and the last of a field was its last.
     """
     is_first = True
-    while octets and exchange.state not in ("data", "done", "failed"):
+    found = b""
+    while octets and exchange.state not in ("done", "failed"):
         before = exchange.state
-        needed = exchange.needed
+        needed = exchange.data_left if before == "data" else exchange.needed
         piece = octets[: 1 if is_first else max(needed, 0)]
-        if needed < 1 or exchange.feed(piece) != len(piece):
-            return octets, False
+        taken, data = feed(exchange, piece)
+        found += data
+        if needed < 1 or taken != len(piece):
+            return found, False
         octets = octets[len(piece) :]
         is_first = exchange.state != before
         if is_first != (len(piece) == needed):
-            return octets, False
-    return octets, True
+            return found, False
+    return found, True
 
 
 def receive(has_offset: bool, limits: tuple[int | None, int | None], start: str, acts: list[bytes | str]) -> bytes:
@@ -98,22 +123,20 @@ def receive(has_offset: bool, limits: tuple[int | None, int | None], start: str,
                 if exchange.on(act) == "send hello" and exchange.hello == HELLO:
                     flags = HELLO_SENT
             else:
-                if isinstance(act, Asked):
-                    act, is_right = feed_as_asked(exchange, act)
-                    flags |= 0 if is_right else ASKED_WRONGLY
-                rest = act[exchange.feed(act) :]
-                if rest and exchange.state == "data":
-                    rest = rest[: exchange.data_left]
-                    data += rest
-                    exchange.arrived(len(rest))
+                taken, is_right = (
+                    feed_as_asked(exchange, act) if isinstance(act, Asked) else (feed(exchange, act)[1], True)
+                )
+                data += taken
+                flags |= 0 if is_right else ASKED_WRONGLY
         except KcomError:
             pass  # kept in exchange.error
     state = exchange.state
-    outcome = 0 if state == "done" else PLACE[exchange.error.name] if exchange.error else NOT_ENDED
+    outcome = 0 if state == "done" else place_of(exchange.error) if exchange.error else NOT_ENDED
     record = b"%c%c%b" % (outcome, flags, (exchange.at if has_offset else 0).to_bytes(4, "little"))
     if state == "done":
         message = exchange.message.encode()
-        return record + len(message).to_bytes(4, "little") + message + data
+        lengths = len(message).to_bytes(4, "little"), exchange.data_length.to_bytes(8, "little")
+        return record + lengths[0] + message + lengths[1] + data
     if outcome == NOT_ENDED:
         needed = exchange.data_left if state == "data" else exchange.needed
         return record + needed.to_bytes(8, "little")
@@ -124,7 +147,7 @@ def serve(has_offset: bool, message: bytes, data_size: int, start: str, acts: li
     try:
         exchange = ServerExchange(message, data_size)
     except KcomError as error:
-        return bytes((PLACE[error.name],))
+        return bytes((place_of(error),))
     flags = 0
     sent = b""
     for act in [start, *acts] if start else acts:
@@ -138,13 +161,12 @@ def serve(has_offset: bool, message: bytes, data_size: int, start: str, acts: li
                     sent = exchange.output
         except KcomError:
             pass
-    outcome = 0 if exchange.state == "done" else PLACE[exchange.error.name] if exchange.error else NOT_ENDED
-    # Whether octets that are thrown away count is not for the spec to say: past the hello the offset is its size.
-    at = (8 if sent else exchange.at) if has_offset else 0
+    outcome = 0 if exchange.state == "done" else place_of(exchange.error) if exchange.error else NOT_ENDED
+    at = exchange.at if has_offset else 0
     return b"%c%c%b%b%b" % (outcome, flags, at.to_bytes(4, "little"), len(sent).to_bytes(4, "little"), sent)
 
 
-ACT = {"u": unpacked, "p": packed, "m": checked, "c": receive, "s": serve}
+ACT = {"u": unpacked, "p": packed, "m": checked, "l": checked_length, "c": receive, "s": serve}
 
 
 def run(given: Input) -> bytes:

@@ -76,6 +76,14 @@ def test_an_offset_that_is_off_by_one_is_found(tmp_path: Path) -> None:
     assert "does not come out the same" in words
 
 
+def test_octets_thrown_away_but_consumed_are_found(tmp_path: Path) -> None:
+    right = '            self.on("more")\n            return\n'
+    wrong = "            self.at += 1\n"
+    code, words = run("--inputs", "50000", "--peer", broken_python(tmp_path, (right, wrong + right)))
+    assert code == 1, words
+    assert "server, " in words
+
+
 def test_a_peer_that_dies_is_a_difference_at_the_input_that_kills_it(tmp_path: Path) -> None:
     right = "        if self.at > HELLO_SIZE:\n"
     peer = broken_python(tmp_path, (right, right + "            raise SystemExit(3)\n"))

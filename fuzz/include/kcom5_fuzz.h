@@ -35,8 +35,8 @@ struct kcom5_setting {
 struct kcom5_result {
   const char *error; /* the name of the failure, such as "truncated", or null */
   int done;          /* 1: the exchange succeeded, or the text is an address */
-  uint64_t consumed; /* client, server: octets of the peer up to the decision, the first wrong one included. Not checked
-                        for an address, and for a server once it has sent */
+  uint64_t consumed; /* client, server: octets of the peer up to the decision, the first wrong one included, but not
+                        those thrown away. Not checked for an address */
   struct kcom5_octets sent;    /* client, server: everything given to the system to send, so far */
   struct kcom5_octets message; /* client, when done. Address, when done: packed again, from the port and the groups */
   struct kcom5_octets data;    /* client, when done. Address, when done: the 48 octets of the key */

@@ -2,7 +2,7 @@
 //
 // Invariant: until the five octets of the magic have come, and eight octets and no more, nothing is sent; then the echo
 // and the frame, and never anything else. A wrong octet is seen at once; a ninth one in the piece of the eighth is
-// wrong (`hello.alone`); later ones are thrown away. What happens then goes by the state table.
+// wrong (`hello.alone`); later ones are thrown away, and not consumed. What happens then goes by the state table.
 // Outcomes: done, `invalid-connection`, `timeout`, `unconfirmed`.
 #include "oracle.hpp"
 
@@ -54,9 +54,9 @@ struct Model {
     const kcom5_result result = outcome(KCOM5_SERVER);
     require(same(result.error, error), "result.class", "another error");
     require(result.done == (state == done), "close.confirm", "done too early, too late or never");
+    require(result.consumed == at, "hello.segments", "another offset");
     if (at != 8) {
       require(result.sent.size == 0, "hello.reject", "something was sent before the hello was whole, alone and right");
-      require(result.consumed == at, "hello.segments", "another offset");
       return;
     }
     require(result.sent.size == 8 + sizeof frame, "frame.order", "too little or too much was sent");

@@ -121,7 +121,7 @@ void kcom5_outcome(kcom5_role role, kcom5_result* result) {
   if (role == KCOM5_ADDRESS) {
     result->done = !address.error;
     if (address.error) {
-      result->error = kcom5::name(kcom5::error_of(address.error)).data();
+      result->error = kcom5::name(static_cast<kcom5::Error>(address.error.value())).data();
     } else {
       result->message = pointer_to(kcom5::octets_of(address.packed));
       result->data = pointer_to(address.value.key);

@@ -424,6 +424,8 @@ func load(path string) {
 			base.port, err = strconv.Atoi(next())
 			must(err)
 			base.octets = octetsOf(next())
+		case 'l':
+			base.dataSize = number(next())
 		default:
 			base.octets = octetsOf(next())
 			if base.role == 's' {
@@ -506,6 +508,8 @@ func (in *input) words() string {
 		return fmt.Sprintf("pack %d %x", in.port, in.octets)
 	case 'm':
 		return fmt.Sprintf("message %x", in.octets)
+	case 'l':
+		return fmt.Sprintf("message of %d", in.dataSize)
 	}
 	text := fmt.Sprintf("client, limits %d %d: ", in.messageLimit, in.dataLimit)
 	if in.role == 's' {

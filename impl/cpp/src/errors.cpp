@@ -53,8 +53,4 @@ const std::error_category& category() noexcept {
 
 std::error_code make_error_code(Error error) noexcept { return {static_cast<int>(error), category()}; }
 
-Error error_of(const std::error_code& code) noexcept {
-  return code.category() == category() ? static_cast<Error>(code.value()) : Error::io;
-}
-
 }  // namespace kcom5

@@ -11,6 +11,17 @@ using C = ClientState;
 using enum Event;
 using enum Action;
 
+/// A row of the state tables: in `state`, on `event`, do `action` and go to `next`, or fail with `error`. What is not
+/// listed does nothing and stays.
+template <class State>
+struct Transition {
+  State state;
+  Event event;
+  Action action;
+  State next;
+  std::optional<Error> error = std::nullopt;
+};
+
 constexpr Transition<S> server_rows[] = {
     {S::listening, connected, none, S::hello},
     {S::listening, wrong, none, S::failed, Error::invalid_connection},
@@ -86,7 +97,7 @@ using Table = std::array<std::array<Cell<State>, event_count>, static_cast<std::
 
 /// The rows as a table with a cell for every state and event.
 template <class State, std::size_t Count>
-constexpr Table<State> expand(const Transition<State> (&rows)[Count]) noexcept {
+consteval Table<State> expand(const Transition<State> (&rows)[Count]) noexcept {
   Table<State> table{};
   for (std::size_t state = 0; state < table.size(); ++state) {
     for (Cell<State>& cell : table[state]) cell.next = static_cast<State>(state);
@@ -110,9 +121,6 @@ Action step(const Table<State>& table, State& state, std::optional<Error>& error
 
 }  // namespace
 
-std::span<const Transition<ServerState>> server_transitions() noexcept { return server_rows; }
-std::span<const Transition<ClientState>> client_transitions() noexcept { return client_rows; }
-
 std::optional<Error> check_message(Octets message) noexcept {
   if (message.size() > max_message_size) return Error::message_too_long;
   if (!is_utf8(message)) return Error::message_not_utf8;
@@ -127,11 +135,7 @@ ServerExchange::ServerExchange(std::string_view message, std::uint64_t data_size
 Action ServerExchange::on(Event event) noexcept { return step(server_table, state_, error_, event); }
 
 Action ServerExchange::feed(Octets octets) noexcept {
-  if (state_ != S::hello) {
-    const bool is_open = state_ == S::sending || state_ == S::half_closed || state_ == S::confirming;
-    if (is_open) offset_ += octets.size();
-    return on(more);
-  }
+  if (state_ != S::hello) return on(more);
   for (const std::uint8_t octet : octets) {
     const std::uint64_t at = offset_++;
     if (at == hello_size || (at < magic.size() && octet != magic[at])) return on(wrong);

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "kcom5/address.hpp"
+#include "kcom5/failure.hpp"
 #include "vectors.hpp"
 
 namespace kcom5::test {
@@ -218,6 +219,11 @@ TEST(Vectors, EveryRowOfPackAndUnpackIsTrue) {
       const Bytes key = from_hex(row.json.at("in").at("key"));
       const std::string text = pack(row.json.at("in").at("port"), guard().put(key), ec);
       EXPECT_EQ(text, row.json.value("out", ""));
+    } else if (row.json.at("op") == "message") {
+      // The size alone decides: the octets, which are not there, are not looked at.
+      const std::uint8_t octet = 0;
+      const std::size_t size = row.json.at("in").at("size");
+      if (const std::optional<Error> error = check_message({&octet, size})) ec = *error;
     } else {
       const std::string in = row.json.at("in");
       const Octets text = guard().put(octets_of(in));
@@ -233,10 +239,16 @@ TEST(Vectors, EveryRowOfPackAndUnpackIsTrue) {
 }
 
 TEST(Message, LongerThanItsLengthFieldCanSayIsTooLong) {
-  // The size alone decides: the octets, which are not there, are not looked at.
-  const std::uint8_t octet = 0;
-  EXPECT_EQ(check_message({&octet, std::size_t{max_message_size} + 1}), Error::message_too_long);
-  EXPECT_EQ(check_message({}), std::nullopt);
+  // The octets are not there: of a message that is too long none is looked at, of the longest the first decides.
+  const std::uint8_t ill_formed = 0xff;
+  EXPECT_EQ(check_message({&ill_formed, std::size_t{max_message_size} + 1}), Error::message_too_long);
+  EXPECT_EQ(check_message({&ill_formed, max_message_size}), Error::message_not_utf8);
+}
+
+TEST(Address, PackSaysNothingOfAnErrorThatWasThereBefore) {
+  std::error_code ec = Error::timeout;
+  EXPECT_EQ(pack(1, Bytes{0xff}, ec), "1.ff");
+  EXPECT_FALSE(ec);
 }
 
 TEST(Errors, HaveTheFamilyThatDecidesTheExitCode) {

@@ -52,54 +52,70 @@ Cells from_spec(const std::string& role) {
   return table;
 }
 
+/// The exchange in a state, by the events that lead there.
+ServerExchange in_state(ServerState state) {
+  using enum Event;
+  static const std::map<ServerState, std::vector<Event>> ways{
+      {ServerState::listening, {}},
+      {ServerState::hello, {connected}},
+      {ServerState::sending, {connected, whole}},
+      {ServerState::half_closed, {connected, whole, end}},
+      {ServerState::confirming, {connected, whole, sent}},
+      {ServerState::done, {connected, whole, sent, end}},
+      {ServerState::failed, {timeout}},
+  };
+  ServerExchange exchange{"", 0};
+  for (const Event event : ways.at(state)) exchange.on(event);
+  return exchange;
+}
+
+ClientExchange in_state(ClientState state) {
+  ClientExchange exchange{Nonce{}};
+  if (state == ClientState::failed) exchange.on(Event::refused);
+  if (state == ClientState::connecting || state == ClientState::failed) return exchange;
+  exchange.on(Event::connected);
+  for (auto field = ClientState::echo; field != state; field = exchange.state()) exchange.on(Event::whole);
+  return exchange;
+}
+
+/// What the exchange does in each state with each event.
 template <class State>
-Cells from_code(std::span<const Transition<State>> rows, const std::vector<std::string>& states, const Cells& shape) {
+Cells from_code(const std::vector<std::string>& states) {
   Cells table;
-  for (const auto& [key, cell] : shape) table[key] = "–";
-  for (const Transition<State>& row : rows) {
-    std::string cell =
-        row.error ? "`" + std::string{name(*row.error)} + "`"
-                  : actions.at(static_cast<std::size_t>(row.action)) + states.at(static_cast<std::size_t>(row.next));
-    table[{states.at(static_cast<std::size_t>(row.state)), events.at(static_cast<std::size_t>(row.event))}] = cell;
+  for (std::size_t state = 0; state < states.size(); ++state) {
+    for (std::size_t event = 0; event < events.size(); ++event) {
+      auto exchange = in_state(static_cast<State>(state));
+      EXPECT_EQ(exchange.state(), static_cast<State>(state));
+      const std::optional<Error> before = exchange.error();
+      const Action action = exchange.on(static_cast<Event>(event));
+      std::string& cell = table[{states[state], events[event]}];
+      if (exchange.error() != before) {
+        EXPECT_EQ(action, Action::none);
+        EXPECT_EQ(exchange.state(), State::failed);
+        cell = "`" + std::string{name(*exchange.error())} + "`";
+      } else if (action == Action::none && exchange.state() == static_cast<State>(state)) {
+        cell = "–";
+      } else {
+        cell = actions.at(static_cast<std::size_t>(action)) + states.at(static_cast<std::size_t>(exchange.state()));
+      }
+    }
   }
   return table;
 }
 
 TEST(States, OfTheServerAreThoseOfTheSpec) {
-  const Cells spec = from_spec("server");
+  Cells spec = from_spec("server");
   EXPECT_EQ(spec.size(), server_states.size() * 9);
-  EXPECT_EQ(from_code(server_transitions(), server_states, spec), spec);
+  // The table has no columns for the events of fields that a server does not have, and of connecting.
+  for (const std::string& state : server_states) spec[{state, "refused"}] = spec[{state, "over"}] = "–";
+  EXPECT_EQ(from_code<ServerState>(server_states), spec);
 }
 
 TEST(States, OfTheClientAreThoseOfTheSpec) {
-  const Cells spec = from_spec("client");
+  Cells spec = from_spec("client");
   EXPECT_EQ(spec.size(), client_states.size() * 10);
-  EXPECT_EQ(from_code(client_transitions(), client_states, spec), spec);
-}
-
-/// The machines walk the table: each listed transition is taken, from each state that can be reached.
-TEST(States, AreWalkedAsListed) {
-  for (const Transition<ServerState>& row : server_transitions()) {
-    ServerExchange exchange{"", 0};
-    if (row.state != ServerState::listening) exchange.on(Event::connected);
-    if (row.state > ServerState::hello) exchange.on(Event::whole);
-    if (row.state == ServerState::half_closed) exchange.on(Event::end);
-    if (row.state == ServerState::confirming) exchange.on(Event::sent);
-    ASSERT_EQ(exchange.state(), row.state);
-    EXPECT_EQ(exchange.on(row.event), row.action);
-    EXPECT_EQ(exchange.state(), row.next);
-    EXPECT_EQ(exchange.error(), row.error);
-  }
-  for (const Transition<ClientState>& row : client_transitions()) {
-    ClientExchange exchange{Nonce{}};
-    if (row.state != ClientState::connecting) exchange.on(Event::connected);
-    for (int field = static_cast<int>(ClientState::echo); field < static_cast<int>(row.state); ++field)
-      exchange.on(Event::whole);
-    ASSERT_EQ(exchange.state(), row.state);
-    EXPECT_EQ(exchange.on(row.event), row.action);
-    EXPECT_EQ(exchange.state(), row.next);
-    EXPECT_EQ(exchange.error(), row.error);
-  }
+  for (const std::string& state : client_states) spec[{state, "sent"}] = "–";
+  EXPECT_EQ(from_code<ClientState>(client_states), spec);
 }
 
 }  // namespace

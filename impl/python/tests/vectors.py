@@ -23,7 +23,7 @@ class Vector:
     id: str
     rule: str
     role: str
-    """server, client, pack or unpack."""
+    """server, client, pack, unpack or message."""
     outcome: dict[str, Any]
     steps: tuple[Step, ...] = ()
     give: dict[str, Any] = field(default_factory=dict)

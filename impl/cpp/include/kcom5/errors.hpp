@@ -37,10 +37,6 @@ enum class Family { usage, transport, protocol };
 [[nodiscard]] const std::error_category& category() noexcept;
 [[nodiscard]] std::error_code make_error_code(Error error) noexcept;
 
-/// The name for any code that a function of this library gave. `Error::io` is carried as the system's own code, so
-/// that its text is not lost: every code of another category is `Error::io`. REQUIRES: `code` is not success.
-[[nodiscard]] Error error_of(const std::error_code& code) noexcept;
-
 }  // namespace kcom5
 
 template <>

@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -28,20 +27,6 @@ enum class Action : std::uint8_t { none, send_hello, send_frame, half_close, del
 
 enum class ServerState : std::uint8_t { listening, hello, sending, half_closed, confirming, done, failed };
 enum class ClientState : std::uint8_t { connecting, echo, message_length, message, data_length, data, done, failed };
-
-/// A row of the state tables: in `state`, on `event`, do `action` and go to `next`, or fail with `error`. What is not
-/// listed does nothing and stays.
-template <class State>
-struct Transition {
-  State state;
-  Event event;
-  Action action;
-  State next;
-  std::optional<Error> error = std::nullopt;
-};
-
-[[nodiscard]] std::span<const Transition<ServerState>> server_transitions() noexcept;
-[[nodiscard]] std::span<const Transition<ClientState>> client_transitions() noexcept;
 
 /// Whether a server may send this message: message-too-long, then message-not-utf8, or nothing.
 [[nodiscard]] std::optional<Error> check_message(Octets message) noexcept;
@@ -61,8 +46,8 @@ class ServerExchange {
   /// An event other than octets. The action is for the caller to do, at once.
   Action on(Event event) noexcept;
 
-  /// All octets that one read gave: `hello.segments`, `hello.reject`, `hello.alone`. After the hello they are counted
-  /// and thrown away: `close.extra`.
+  /// All octets that one read gave: `hello.segments`, `hello.reject`, `hello.alone`. After the hello they are thrown
+  /// away: `close.extra`.
   Action feed(Octets octets) noexcept;
 
   /// With `Action::send_frame`: what goes before the data, as three pieces that live as long as this object and the

@@ -1,4 +1,4 @@
-// The one exception of this library.
+// The one exception of this library, and the name for each code that it carries.
 #pragma once
 
 #include <string>
@@ -7,6 +7,10 @@
 #include "kcom5/errors.hpp"
 
 namespace kcom5 {
+
+/// The name for any code that a function of this library gave. `Error::io` is carried as the system's own code, so
+/// that its text is not lost: every code of another category is `Error::io`. REQUIRES: `code` is not success.
+[[nodiscard]] Error error_of(const std::error_code& code) noexcept;
 
 /// A failure and its name: `result.class`. `what()` is "name: detail"; `code()` is the code that the overloads with a
 /// std::error_code give.

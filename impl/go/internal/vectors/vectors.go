@@ -39,6 +39,7 @@ type Vector struct {
 	ID, Rule string
 
 	Op, In string // In is the address to unpack
+	Size   int    // of the message to check
 	Port   int
 	Key    []byte
 	Out    string // an address, or "port key"
@@ -157,6 +158,14 @@ func single(e entry) Vector {
 			decode(e.Out, &out)
 			v.Out = fmt.Sprintf("%d %x", out.Port, fromHex(out.Key))
 		}
+		return v
+	case "message":
+		var in struct {
+			Size int
+			Fill string
+		}
+		decode(e.In, &in)
+		v.Size, v.Outcome.Error = in.Size, e.Error
 		return v
 	}
 	v.Message, v.Data = text(e.Give.Message), octets(e.Give.Data)
