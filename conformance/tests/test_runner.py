@@ -260,6 +260,65 @@ def test_busy_machine_is_not_the_implementations_fault() -> None:
     assert results[always.id].reason == f"the machine was too busy to keep the times, {MOST_BUSY} times"
 
 
+def test_timed_case_that_fails_while_the_adapter_gets_no_processor_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited = itertools.count()
+    monkeypatch.setattr(process, "waited", lambda pids: next(waited))
+    timed = case("timed", raising(*[mismatch()] * (MOST_BUSY - 1)), takes=1.0)
+    other = case("other", raising(mismatch()))
+    results, _ = conduct(RIGHT, timed, other)
+    assert (results[timed.id].verdict, results[timed.id].tried) == (Verdict.PASS, 1)
+    assert results[other.id].verdict is Verdict.FLAKY
+
+
+def test_timed_case_that_fails_while_all_have_a_processor_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "waited", lambda pids: 7.0)
+    monkeypatch.setattr(runner, "MOST_LATE", 60.0)
+    timed = case("timed", raising(mismatch()), takes=1.0)
+    results, _ = conduct(RIGHT, timed)
+    assert results[timed.id].verdict is Verdict.FLAKY
+
+
+def test_a_process_that_waits_for_a_processor_is_seen() -> None:
+    one = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(flush=True)"
+    hogs = [
+        subprocess.Popen([sys.executable, "-c", f"{one}\nfor _ in range({count}): pass\nprint(flush=True)\ninput()"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for count in (10**7, 10**9)
+    ]  # fmt: skip
+    lines = [hog.stdout for hog in hogs if hog.stdout is not None]
+    try:
+        for line in lines:
+            line.readline()
+        before = process.waited([hogs[0].pid])
+        lines[0].readline()
+        assert process.waited([hogs[0].pid]) - before > 0.02
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.communicate()
+
+
+def test_a_port_is_reserved_against_other_suites_until_the_case_is_over() -> None:
+    async def nothing(bench: Bench) -> None:
+        pass
+
+    async def run() -> None:
+        async with trio.open_nursery() as nursery:
+            one, other = (Bench(case("any", nothing), subject("right").adapter(False), nursery, 1, 1) for _ in range(2))
+            port = await one.own_place()
+            assert isinstance(port, int)
+            one.reserve(port)
+            with pytest.raises(OSError, match="in use"):
+                other.reserve(port)
+            one.clean()
+            other.reserve(port)
+            other.clean()
+
+    trio.run(run)
+
+
 def test_broken_connection_of_the_suite_is_a_failure_and_no_end_of_the_run() -> None:
     one = case("refused", raising(*[ConnectionRefusedError(111, "Connection refused")] * 3))
     results, _ = conduct(RIGHT, one, BEFORE_AND_AFTER[0])

@@ -109,6 +109,7 @@ class Bench:
     """What the suite's end did, for a reproduction."""
     calls: list[Call] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
+    _reserved: dict[int, socket.socket] = field(default_factory=dict)
     _temporary: tempfile.TemporaryDirectory[str] | None = None
 
     @cached_property
@@ -228,7 +229,23 @@ class Bench:
             port = random.randrange(15000, 30000)  # below the ports that systems choose from
             with socket.socket(family) as probe, suppress(OSError):
                 probe.bind((host, port))
+                self.reserve(port)
                 return port
+
+    def reserve(self, port: int) -> None:
+        """Takes a port from all other cases, also those of another suite, until this one is over. OSError: it is taken.
+
+        The sign is a datagram socket, which is in nobody's way.
+        """
+        if port not in self._reserved:
+            family, host = HOSTS[self.via]
+            sign = socket.socket(family, socket.SOCK_DGRAM)
+            try:
+                sign.bind((host, port))
+            except OSError:
+                sign.close()
+                raise
+            self._reserved[port] = sign
 
     def close(self) -> None:
         """Leaves nothing of its connections."""
@@ -236,7 +253,9 @@ class Bench:
             connection.raw.close()
 
     def clean(self) -> None:
-        """Leaves nothing of its directory."""
+        """Leaves nothing of its directory, and no port reserved."""
+        for sign in self._reserved.values():
+            sign.close()
         if self._temporary is not None:
             self._temporary.cleanup()
 

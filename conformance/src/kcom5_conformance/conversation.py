@@ -334,10 +334,11 @@ async def refused(bench: Bench, place: int | str, host: str = "") -> None:
 
 
 async def _wait_for_port(bench: Bench, port: int) -> None:
-    """Waits until nobody else listens there."""
+    """Waits until nobody else listens there, and no other case is about to."""
     with trio.move_on_after(3 * bench.patience):
         while True:
             with suppress(OSError):
+                bench.reserve(port)
                 async with bench.listen(port):
                     return
             await trio.sleep(0.02)

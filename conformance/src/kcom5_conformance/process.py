@@ -49,6 +49,16 @@ def _descriptors(pid: int) -> list[Path]:
         raise NotRun("this system does not tell about processes in /proc") from None
 
 
+def waited(pids: list[int]) -> float:
+    """Seconds that their threads were ready to run and had no processor; 0 where the system does not tell."""
+    files = [file for pid in pids for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    total = 0
+    for file in files:
+        with suppress(OSError):  # a thread that has ended
+            total += int(file.read_text().split()[1])
+    return total / 1e9
+
+
 def forget_peak(pids: list[int]) -> None:
     """The peak starts again from now."""
     for pid in pids:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from . import process
 from .adapter import Adapter, AdapterError, Crashed
 from .bench import ALONE_PORT, Bench, Case, Mismatch, NotRun, TooBusy, Unsupported, latency_to_tick
 from .model import Json, Level, Peer, Problem, Result, Role, Verdict
@@ -28,7 +29,7 @@ MOST_HANGS = 8
 """After so many cases that waited in vain, the suite waits for `SHORT_PATIENCE` only."""
 SHORT_PATIENCE = 1.0
 MOST_LATE = 0.15
-"""Seconds by which the suite may be kept from running while a case waits for seconds: beyond that it says nothing."""
+"""Seconds by which suite or adapter may be kept from running in a case that waits: beyond that it says nothing."""
 MOST_BUSY = 5
 """How often a case is tried on a machine too busy to keep the suite's times."""
 PATIENCE = 5.0
@@ -335,15 +336,21 @@ class Runner:
             except AdapterError as error:
                 alone = NotRun("no network of its own is to be had here (unshare --net)")
                 return Outcome(None, alone if case.is_alone else error, 0)
+            waited = process.waited(adapter.processes()) if case.takes else 0.0
             outcome = await _attempt(case, adapter, self.smoke.tick, self.patience)
             if outcome.error is None and case.is_hostile and adapter.is_in_use:
                 outcome = await self._still_serves(case, adapter, outcome)
-            was_late = bool(case.takes) and self._late > start
-            if not (isinstance(outcome.error, TooBusy) or (isinstance(outcome.error, Mismatch) and was_late)):
+            if not isinstance(outcome.error, TooBusy) and not (
+                isinstance(outcome.error, Mismatch) and case.takes and self._was_late(start, adapter, waited)
+            ):
                 return outcome
         if isinstance(outcome.error, TooBusy):
             return Outcome(None, NotRun(f"the machine was too busy to keep the times, {MOST_BUSY} times"), 0)
         return outcome
+
+    def _was_late(self, start: float, adapter: Adapter, waited: float) -> bool:
+        """Whether the suite, since `start`, or the adapter, since it had `waited` so long, was kept from running."""
+        return self._late > start or process.waited(adapter.processes()) - waited > MOST_LATE
 
     async def _still_serves(self, case: Case, adapter: Adapter, outcome: Outcome) -> Outcome:
         after = Case(case.id, "close.residue", "MUST", case.role, case.via, case.note, _exchange(case.role))
