@@ -33,6 +33,12 @@ std::size_t read_some(int descriptor, std::span<std::uint8_t> octets, const std:
   }
 }
 
+/// Room for at most `most` octets of a block, which is made when it is needed first.
+std::span<std::uint8_t> block_of(std::vector<std::uint8_t>& block, std::uint64_t most) {
+  if (block.empty()) block.resize(static_cast<std::size_t>(std::min<std::uint64_t>(block_size, most)));
+  return std::span{block}.first(static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), most)));
+}
+
 void write_all(int descriptor, Octets octets, const std::string& name, const std::atomic<bool>& cancelled) {
   while (!octets.empty()) {
     check_cancelled(cancelled);
@@ -47,7 +53,7 @@ void write_all(int descriptor, Octets octets, const std::string& name, const std
 }  // namespace
 
 DescriptorSource::DescriptorSource(int descriptor, std::string name, const std::atomic<bool>& cancelled)
-    : descriptor_{descriptor}, name_{std::move(name)}, block_(block_size) {
+    : descriptor_{descriptor}, name_{std::move(name)} {
   std::error_code ec;
   const std::optional<std::uint64_t> left = system::size_left(descriptor_, ec);
   check(ec, name_);
@@ -67,6 +73,7 @@ void DescriptorSource::spool(const std::atomic<bool>& cancelled) {
   check(ec, prefix + "XXXXXX");
   std::filesystem::remove(path, ec);
   check(ec, path.string());
+  block_.resize(block_size);
   while (const std::size_t count = read_some(descriptor_, block_, name_, &cancelled)) {
     write_all(copy_.get(), Octets{block_}.first(count), path.string(), cancelled);
     size_ += count;
@@ -76,7 +83,8 @@ void DescriptorSource::spool(const std::atomic<bool>& cancelled) {
 }
 
 Octets DescriptorSource::next() {
-  const std::span<std::uint8_t> room{block_.data(), std::min<std::uint64_t>(block_.size(), size_ - given_)};
+  if (given_ > 0) by_system_ = false;
+  const std::span<std::uint8_t> room = block_of(block_, size_ - given_);
   if (room.empty()) return {};
   const std::size_t count = read_some(descriptor_, room, name_, nullptr);
   if (count == 0) {
@@ -96,20 +104,47 @@ std::span<std::uint8_t> MemorySink::room(std::uint64_t most) try {
 }
 
 DescriptorSink::DescriptorSink(int descriptor, std::string name, const std::atomic<bool>& cancelled)
-    : descriptor_{descriptor}, name_{std::move(name)}, cancelled_{cancelled}, block_(block_size) {}
+    : descriptor_{descriptor}, name_{std::move(name)}, cancelled_{cancelled} {}
 
-std::span<std::uint8_t> DescriptorSink::room(std::uint64_t most) {
-  return {block_.data(), std::min<std::uint64_t>(block_.size(), most)};
+std::span<std::uint8_t> DescriptorSink::room(std::uint64_t most) { return block_of(block_, most); }
+
+int DescriptorSink::pipe(std::uint64_t most) noexcept {
+  // Not worth while for little. What is no regular file may keep the very pages of the sender's file, which can change
+  // before somebody reads them; a regular file gets a copy.
+  if (by_system_ && pipe_.in.get() < 0 && most > block_size && system::is_regular(descriptor_)) {
+    pipe_ = system::open_pipe(block_size);
+  }
+  return pipe_.in.get();
 }
 
 void DescriptorSink::filled(std::size_t count) {
-  write_all(descriptor_, Octets{block_}.first(count), name_, cancelled_);
+  if (pipe_.in.get() < 0) {
+    write_all(descriptor_, Octets{block_}.first(count), name_, cancelled_);
+    return;
+  }
+  std::size_t moved = count;
+  while (count > 0 && moved > 0) {
+    check_cancelled(cancelled_);
+    std::error_code ec;
+    moved = system::splice(pipe_.out.get(), descriptor_, count, ec);
+    count -= moved;
+    if (ec == std::errc::interrupted) moved = count;
+  }
+  if (moved > 0) return;
+  // It cannot, or fails, which a write tells better.
+  while (count > 0) {
+    const std::size_t some = read_some(pipe_.out.get(), block_of(block_, count), name_, &cancelled_);
+    write_all(descriptor_, Octets{block_}.first(some), name_, cancelled_);
+    count -= some;
+  }
+  pipe_ = {};
+  by_system_ = false;
 }
 
 FileSink::FileSink(const std::filesystem::path& path, const std::atomic<bool>& cancelled)
     : file_{open(path)}, to_{file_.get(), path.string(), cancelled} {}
 
-system::File FileSink::open(const std::filesystem::path& path) {
+system::Descriptor FileSink::open(const std::filesystem::path& path) {
   std::error_code ec;
   path_ = path;
   for (int links = 0; std::filesystem::is_symlink(path_, ec); ++links) {
@@ -121,7 +156,7 @@ system::File FileSink::open(const std::filesystem::path& path) {
   const bool is_new = status.type() == std::filesystem::file_type::not_found;
   if (!is_new) check(ec, path.string());
   if (std::filesystem::is_directory(status)) check(std::make_error_code(std::errc::is_a_directory), path.string());
-  system::File file;
+  system::Descriptor file;
   if (is_new || std::filesystem::is_regular_file(status)) {
     std::filesystem::path prefix = path_.parent_path() / ".";
     prefix += path_.filename();

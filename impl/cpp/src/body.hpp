@@ -30,6 +30,11 @@ class Source {
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
   /// The next octets; they live until the next call. No octets: the end.
   virtual Octets next() = 0;
+  /// A file whose octets, from its position on, are those that next() would give: the system may send them itself.
+  /// None: call next().
+  [[nodiscard]] virtual int file() const noexcept { return system::none; }
+  /// The system sent the next `count` octets.
+  virtual void skip(std::uint64_t /*count*/) noexcept {}
 
  protected:
   std::uint64_t size_;
@@ -50,14 +55,17 @@ class DescriptorSource final : public Source {
   /// `name` is for error texts; `cancelled` ends the copying.
   DescriptorSource(int descriptor, std::string name, const std::atomic<bool>& cancelled);
   Octets next() override;
+  [[nodiscard]] int file() const noexcept override { return by_system_ && given_ < size_ ? descriptor_ : system::none; }
+  void skip(std::uint64_t count) noexcept override { given_ += count; }
 
  private:
   void spool(const std::atomic<bool>& cancelled);
 
   int descriptor_;
   std::string name_;
-  system::File copy_;
+  system::Descriptor copy_;
   std::uint64_t given_ = 0;
+  bool by_system_ = true;  // between the first next(), which goes with the head, and the second
   std::vector<std::uint8_t> block_;
 };
 
@@ -71,7 +79,9 @@ class Sink {
 
   /// Memory for the next octets: at least one, at most `most`.
   virtual std::span<std::uint8_t> room(std::uint64_t most) = 0;
-  /// The first `count` octets of room() have arrived.
+  /// A pipe for the next octets, of which `most` are to come; none: call room().
+  virtual int pipe(std::uint64_t /*most*/) noexcept { return system::none; }
+  /// The first `count` octets of room() have arrived, or as many in pipe(); none: the system cannot fill a pipe.
   virtual void filled(std::size_t count) = 0;
   /// All has arrived.
   virtual void finish() {}
@@ -91,12 +101,15 @@ class DescriptorSink : public Sink {
  public:
   DescriptorSink(int descriptor, std::string name, const std::atomic<bool>& cancelled);
   std::span<std::uint8_t> room(std::uint64_t most) override;
+  int pipe(std::uint64_t most) noexcept override;
   void filled(std::size_t count) override;
 
  private:
   int descriptor_;
   std::string name_;
   const std::atomic<bool>& cancelled_;
+  system::Pipe pipe_;
+  bool by_system_ = true;
   std::vector<std::uint8_t> block_;
 };
 
@@ -105,6 +118,7 @@ class FileSink final : public Sink {
  public:
   FileSink(const std::filesystem::path& path, const std::atomic<bool>& cancelled);
   std::span<std::uint8_t> room(std::uint64_t most) override { return to_.room(most); }
+  int pipe(std::uint64_t most) noexcept override { return to_.pipe(most); }
   void filled(std::size_t count) override { to_.filled(count); }
   void finish() override;
 
@@ -115,11 +129,11 @@ class FileSink final : public Sink {
     ~Temporary();
   };
 
-  system::File open(const std::filesystem::path& path);
+  system::Descriptor open(const std::filesystem::path& path);
 
   std::filesystem::path path_;  // links followed
   Temporary temporary_;         // without a path if path_ is written to directly
-  system::File file_;
+  system::Descriptor file_;
   DescriptorSink to_;
 };
 

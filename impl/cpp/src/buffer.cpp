@@ -1,8 +1,7 @@
-// Geometric growth by realloc, which moves pages and not octets where the system can (mremap). Spec: `limit.memory`.
+// Geometric growth, by moving pages and not octets where the system can. Spec: `limit.memory`.
 #include "kcom5/buffer.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <new>
 #include <utility>
 
@@ -15,7 +14,7 @@ constexpr std::size_t first_capacity = std::size_t{64} << 10;
 
 }  // namespace
 
-Buffer::~Buffer() { std::free(data_); }
+Buffer::~Buffer() { system::release(data_, capacity_); }
 
 Buffer::Buffer(Buffer&& other) noexcept
     : data_{std::exchange(other.data_, nullptr)},
@@ -32,11 +31,10 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 std::span<std::uint8_t> Buffer::room(std::uint64_t most) {
   if (size_ == capacity_) {
     const std::size_t growth = static_cast<std::size_t>(std::min<std::uint64_t>(std::max(first_capacity, size_), most));
-    void* const grown = std::realloc(data_, size_ + growth);
+    void* const grown = system::resize(data_, capacity_, size_ + growth);
     if (grown == nullptr) throw std::bad_alloc{};
     data_ = static_cast<std::uint8_t*>(grown);
     capacity_ = size_ + growth;
-    system::prefer_huge_pages(data_, capacity_);
   }
   return {data_ + size_, static_cast<std::size_t>(std::min<std::uint64_t>(most, capacity_ - size_))};
 }

@@ -3,11 +3,9 @@
 
 #include <algorithm>
 #include <array>
-#include <asio/io_context.hpp>
 #include <atomic>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "body.hpp"
 #include "kcom5/address.hpp"
@@ -38,15 +36,18 @@ class Client::Impl {
     }
     const Endpoint endpoint = endpoint_of(client);
     ClientExchange exchange{random_nonce(), client.limits};
-    asio::io_context context{1};
-    Stream stream{Socket{context, endpoint.protocol()}, client, cancelled_};
+    std::error_code ec;
+    Stream stream{system::open_socket(endpoint, ec), client, cancelled_};
+    if (ec) throw Failure{ec, name_of(client) + ": " + ec.message()};
 
     Event event = connect(exchange, stream, endpoint);
     if (exchange.state() < ClientState::data) event = receive_head(client, exchange, stream, sink);
     while (exchange.state() == ClientState::data) {
       if (client.progress) client.progress(exchange.data_size() - exchange.data_left(), exchange.data_size());
       std::size_t count = 0;
-      event = stream.receive(sink.room(exchange.data_left()), count);
+      const std::uint64_t left = exchange.data_left();
+      const int pipe = sink.pipe(left);
+      event = pipe >= 0 ? stream.splice(pipe, left, count) : stream.receive(sink.room(left), count);
       if (event == Event::more) {
         sink.filled(count);
         exchange.arrived(count);
@@ -86,7 +87,7 @@ class Client::Impl {
 
   /// Up to the data, of which some may come with it.
   static Event receive_head(const Client& client, ClientExchange& exchange, Stream& stream, Sink& sink) {
-    std::vector<std::uint8_t> octets(std::size_t{64} << 10);
+    std::array<std::uint8_t, 4096> octets;
     Event event = Event::more;
     while (exchange.state() < ClientState::data) {
       std::size_t count = 0;
@@ -103,18 +104,18 @@ class Client::Impl {
       // Anything past the declared octets is nobody's: `data.end`.
       data = data.first(std::min<std::uint64_t>(data.size(), exchange.data_left()));
       if (exchange.state() != ClientState::data || data.empty()) continue;
-      store(sink, data);
-      exchange.arrived(data.size());
+      store(exchange, sink, data);
     }
     return event;
   }
 
-  static void store(Sink& sink, Octets data) {
+  static void store(ClientExchange& exchange, Sink& sink, Octets data) {
     while (!data.empty()) {
-      const std::span<std::uint8_t> room = sink.room(data.size());
+      const std::span<std::uint8_t> room = sink.room(exchange.data_left());
       const std::size_t count = std::min(room.size(), data.size());
       std::ranges::copy(data.first(count), room.begin());
       sink.filled(count);
+      exchange.arrived(count);
       data = data.subspan(count);
     }
   }
@@ -162,7 +163,7 @@ Client& Client::operator=(Client&&) noexcept = default;
 
 Buffer Client::receive() {
   MemorySink sink;
-  as_failures([&] { return impl_->receive(*this, sink); });
+  impl_->receive(*this, sink);
   return sink.take();
 }
 
@@ -172,7 +173,7 @@ Buffer Client::receive(std::error_code& ec) {
 
 std::uint64_t Client::receive_file(const std::filesystem::path& file) {
   FileSink sink{file, impl_->cancelled()};
-  return as_failures([&] { return impl_->receive(*this, sink); });
+  return impl_->receive(*this, sink);
 }
 
 std::uint64_t Client::receive_file(const std::filesystem::path& file, std::error_code& ec) {
@@ -181,7 +182,7 @@ std::uint64_t Client::receive_file(const std::filesystem::path& file, std::error
 
 std::uint64_t Client::receive_descriptor(int descriptor) {
   DescriptorSink sink{descriptor, "descriptor " + std::to_string(descriptor), impl_->cancelled()};
-  return as_failures([&] { return impl_->receive(*this, sink); });
+  return impl_->receive(*this, sink);
 }
 
 std::uint64_t Client::receive_descriptor(int descriptor, std::error_code& ec) {

@@ -1,10 +1,9 @@
 // Listens, serves one client, sends, and waits for its close. Spec: "Listening and connecting", "States", "Closing".
 #include "kcom5/server.hpp"
 
+#include <algorithm>
 #include <array>
-#include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
-#include <asio/ip/v6_only.hpp>
 #include <atomic>
 #include <cstring>
 #include <optional>
@@ -21,19 +20,20 @@
 namespace kcom5 {
 namespace {
 
-void check(std::error_code ec, const Options& options) {
-  ec = system::system_code(ec);
+void check(const std::error_code& ec, const Options& options) {
   if (ec == std::errc::address_in_use) throw Failure{Error::in_use, name_of(options) + " is taken"};
   if (ec) throw Failure{ec, name_of(options) + ": " + ec.message()};
 }
+
+/// Data of more octets is worth some preparation.
+constexpr std::uint64_t much = std::uint64_t{64} << 10;
 
 std::string seconds(const Options& options) { return std::to_string(options.close) + " s"; }
 
 /// The listening socket, and the file that it made if it is a Unix-domain one.
 class Listener {
  public:
-  Listener(asio::io_context& context, const Options& options)
-      : options_{options}, acceptor_{context}, deadline_{options.close} {
+  explicit Listener(const Options& options) : options_{options}, deadline_{options.close} {
     if (options.path.empty()) {
       listen_on_loopback();
     } else {
@@ -49,59 +49,43 @@ class Listener {
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  [[nodiscard]] int port() const {
-    if (!options_.path.empty()) return 0;
-    asio::ip::tcp::endpoint bound;
-    const Endpoint endpoint = acceptor_.local_endpoint();
-    bound.resize(endpoint.size());
-    std::memcpy(bound.data(), endpoint.data(), endpoint.size());
-    return bound.port();
-  }
+  /// 0 for a path.
+  [[nodiscard]] int port() const noexcept { return options_.path.empty() ? options_.port : 0; }
 
   /// Waits for the first client.
-  Socket accept(const std::atomic<bool>& cancelled) {
+  system::Descriptor accept(const std::atomic<bool>& cancelled) {
     for (;;) {
       // The bound is looked at before the queue: a client that came in the last moment is taken.
       const bool passed = deadline_.passed();
       std::error_code ec;
-      Socket socket = acceptor_.accept(ec);
-      ec = system::system_code(ec);
+      system::Descriptor socket = system::accept(socket_.get(), ec);
       if (!ec) return socket;
       if (ec != std::errc::operation_would_block && ec != std::errc::interrupted) check(ec, options_);
       if (passed) throw Failure{Error::timeout, "no client within " + seconds(options_)};
-      system::wait(acceptor_.native_handle(), {.read = true}, deadline_.left(glance));
+      system::wait(socket_.get(), {.read = true}, deadline_.left(glance));
       if (cancelled) check(std::make_error_code(std::errc::operation_canceled), options_);
     }
   }
 
  private:
-  void open(const Endpoint& endpoint) {
+  void bind(const Endpoint& endpoint) {
     std::error_code ec;
-    acceptor_.open(endpoint.protocol(), ec);
+    socket_ = system::open_socket(endpoint, ec);
     check(ec, options_);
-    system::close_on_exec(acceptor_.native_handle());
-    acceptor_.non_blocking(true, ec);
-    check(ec, options_);
-  }
-
-  void listen() {
-    std::error_code ec;
-    // The queue is long so that strangers are reset when the first client is accepted, and not left to try again.
-    acceptor_.listen(asio::socket_base::max_listen_connections, ec);
-    check(ec, options_);
+    check(system::bind(socket_.get(), endpoint), options_);
   }
 
   void listen_on_loopback() {
-    const Endpoint endpoint = endpoint_of(options_);
-    open(endpoint);
+    bind(endpoint_of(options_));
+    check(system::listen(socket_.get()), options_);
+    if (options_.port != 0) return;
     std::error_code ec;
-    if (options_.ipv6) acceptor_.set_option(asio::ip::v6_only{true}, ec);
+    const Endpoint endpoint = system::local_endpoint(socket_.get(), ec);
     check(ec, options_);
-    system::set_exclusive(acceptor_, ec);
-    check(ec, options_);
-    acceptor_.bind(endpoint, ec);
-    check(ec, options_);
-    listen();
+    asio::ip::tcp::endpoint bound;
+    bound.resize(endpoint.size());
+    std::memcpy(bound.data(), endpoint.data(), endpoint.size());
+    options_.port = bound.port();
   }
 
   void listen_on_path() {
@@ -115,18 +99,16 @@ class Listener {
     }
     if (found == system::PathState::stale) std::filesystem::remove(options_.path, ec);
     check(ec, options_);
-    open(endpoint);
-    acceptor_.bind(endpoint, ec);
-    check(ec, options_);
+    bind(endpoint);
     made_ = system::file_id(options_.path);
     // Nobody can connect before listen(), so the mode is in time: `unix.mode`.
     std::filesystem::permissions(options_.path, std::filesystem::perms{0600}, ec);
     check(ec, options_);
-    listen();
+    check(system::listen(socket_.get()), options_);
   }
 
   Options options_;
-  Acceptor acceptor_;
+  system::Descriptor socket_;
   Deadline deadline_;
   std::optional<system::FileId> made_;
 };
@@ -146,15 +128,14 @@ class Server::Impl {
                                 (is_long ? ", expected at most 4294967295" : " that is not UTF-8")};
     }
     if (!listener_) {
-      context_.emplace(1);
-      listener_.emplace(*context_, options);
+      listener_.emplace(options);
       if (options.listening) options.listening(listener_->port());
     }
     return listener_->port();
   }
 
   void send(const Server& options, Source& source) {
-    const AtEnd forget{*this};
+    const AtEnd forget{listener_};
     open(options);
     ServerExchange exchange{options.msg, source.size()};
     Stream stream{listener_->accept(cancelled_), options, cancelled_};
@@ -176,11 +157,8 @@ class Server::Impl {
  private:
   /// `close.residue`: success or not.
   struct AtEnd {
-    Impl& impl;
-    ~AtEnd() {
-      impl.listener_.reset();
-      impl.context_.reset();
-    }
+    std::optional<Listener>& listener;
+    ~AtEnd() { listener.reset(); }
   };
 
   /// The larger the room, the surer `hello.alone` sees what came with the hello.
@@ -197,16 +175,27 @@ class Server::Impl {
   }
 
   static Event send_frame(const Options& options, ServerExchange& exchange, Stream& stream, Source& source) {
+    if (source.size() > much) stream.prefer_speed();
     const std::array<Octets, 3> head = exchange.head();
     std::array<Octets, 4> pieces{head[0], head[1], head[2], source.next()};
     std::uint64_t done = 0;
     Event event = Event::more;
     while (exchange.state() == ServerState::sending || exchange.state() == ServerState::half_closed) {
-      const std::size_t before = pieces.back().size();
-      event = stream.send(pieces);
-      done += before - pieces.back().size();
+      // The system may send a file's very pages: not without a confirmation that they were taken.
+      const bool is_confirmed = exchange.state() == ServerState::sending;
+      const bool by_system = is_confirmed && source.file() >= 0 && std::ranges::all_of(pieces, &Octets::empty);
+      std::size_t count = pieces.back().size();
+      if (by_system) {
+        event = stream.send_file(source.file(), source.size() - done, count);
+        source.skip(count);
+      } else {
+        event = stream.send(pieces);
+        count -= pieces.back().size();
+      }
+      done += count;
       if (options.progress) options.progress(done, source.size());
       if (event == Event::sent) {
+        if (!by_system && is_confirmed && source.file() >= 0) continue;
         pieces.back() = source.next();
         if (!pieces.back().empty()) continue;
         if (const Event closed = stream.half_close(); closed != Event::more) event = closed;
@@ -236,7 +225,6 @@ class Server::Impl {
     }
   }
 
-  std::optional<asio::io_context> context_;
   std::optional<Listener> listener_;
   std::atomic<bool> cancelled_{false};
 };
@@ -246,9 +234,7 @@ Server::~Server() = default;
 Server::Server(Server&&) noexcept = default;
 Server& Server::operator=(Server&&) noexcept = default;
 
-int Server::open() {
-  return as_failures([&] { return impl_->open(*this); });
-}
+int Server::open() { return impl_->open(*this); }
 
 int Server::open(std::error_code& ec) {
   return without_exception(ec, [&] { return open(); });
@@ -256,7 +242,7 @@ int Server::open(std::error_code& ec) {
 
 void Server::send(Octets data) {
   MemorySource source{data};
-  as_failures([&] { impl_->send(*this, source); });
+  impl_->send(*this, source);
 }
 
 void Server::send(Octets data, std::error_code& ec) {
@@ -265,10 +251,10 @@ void Server::send(Octets data, std::error_code& ec) {
 
 void Server::send_file(const std::filesystem::path& file) {
   std::error_code ec;
-  const system::File opened = system::open_read(file, ec);
+  const system::Descriptor opened = system::open_read(file, ec);
   if (ec) throw Failure{ec, file.string() + ": " + ec.message()};
   DescriptorSource source{opened.get(), file.string(), impl_->cancelled()};
-  as_failures([&] { impl_->send(*this, source); });
+  impl_->send(*this, source);
 }
 
 void Server::send_file(const std::filesystem::path& file, std::error_code& ec) {
@@ -277,7 +263,7 @@ void Server::send_file(const std::filesystem::path& file, std::error_code& ec) {
 
 void Server::send_descriptor(int descriptor) {
   DescriptorSource source{descriptor, "descriptor " + std::to_string(descriptor), impl_->cancelled()};
-  as_failures([&] { impl_->send(*this, source); });
+  impl_->send(*this, source);
 }
 
 void Server::send_descriptor(int descriptor, std::error_code& ec) {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <asio/error.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/local/stream_protocol.hpp>
 #include <string>
@@ -16,7 +15,9 @@ Endpoint endpoint_of(const Options& options) {
     try {
       return asio::local::stream_protocol::endpoint{options.path.string()};
     } catch (const std::system_error& error) {
-      throw Failure{system::system_code(error.code()), options.path.string() + ": " + error.code().message()};
+      // Asio's own category says it in the same words.
+      throw Failure{std::make_error_code(std::errc::filename_too_long),
+                    options.path.string() + ": " + error.code().message()};
     }
   }
   const auto port = static_cast<asio::ip::port_type>(options.port);
@@ -29,21 +30,8 @@ std::string name_of(const Options& options) {
   return (options.ipv6 ? "[::1]:" : "127.0.0.1:") + std::to_string(options.port);
 }
 
-Stream::Stream(Socket socket, const Options& options, const std::atomic<bool>& cancelled)
-    : socket_{std::move(socket)}, is_tcp_{options.path.empty()}, cancelled_{cancelled}, deadline_{options.close} {
-  system::close_on_exec(socket_.native_handle());
-  socket_.non_blocking(true);
-  if (is_tcp_) {
-    std::error_code ignored;
-    socket_.set_option(asio::ip::tcp::no_delay{true}, ignored);
-    system::prefer_unpaced(socket_.native_handle());
-  }
-}
-
 Stream::~Stream() {
-  std::error_code ignored;
-  if (socket_.is_open()) socket_.set_option(asio::socket_base::linger{true, 0}, ignored);
-  socket_.close(ignored);
+  if (socket_.get() >= 0) system::reset_when_closed(socket_.get());
 }
 
 Event Stream::event_of(const std::error_code& ec) noexcept {
@@ -58,7 +46,7 @@ Event Stream::event_of(const std::error_code& ec) noexcept {
 
 /// `more`: try again; `timeout`: the bound has passed; `failure`: cancelled.
 Event Stream::wait(system::Ready asked) {
-  const int socket = socket_.native_handle();
+  const int socket = socket_.get();
   const system::Ready ready = system::wait(socket, asked, deadline_.left(glance));
   if (cancelled_) return event_of(std::make_error_code(std::errc::operation_canceled));
   if (ready.read || ready.write) return Event::more;
@@ -75,7 +63,7 @@ Event Stream::connect(const Endpoint& endpoint) {
   for (;;) {
     if (cancelled_) return event_of(std::make_error_code(std::errc::operation_canceled));
     // Called again, connect() tells how the attempt went.
-    const std::error_code ec = system::connect(socket_, endpoint);
+    const std::error_code ec = system::connect(socket_.get(), endpoint);
     if (!ec || ec == std::errc::already_connected) break;
     if (ec == std::errc::connection_refused || ec == std::errc::no_such_file_or_directory) return Event::refused;
     Event event = Event::more;
@@ -84,7 +72,7 @@ Event Stream::connect(const Endpoint& endpoint) {
       event = wait({.write = true});
     } else if (ec == std::errc::operation_would_block) {
       // The queue of a Unix-domain listener is full, and nothing tells when it is not.
-      system::wait(system::no_socket, {}, std::chrono::milliseconds{10});
+      system::wait(system::none, {}, std::chrono::milliseconds{10});
       event = wait({});
     } else {
       // Reset already: it was connected, and the first read tells.
@@ -92,21 +80,22 @@ Event Stream::connect(const Endpoint& endpoint) {
     }
     if (event != Event::more) return event;
   }
-  std::error_code gone;  // a connection that was reset meanwhile has no peer: the first read tells
-  const bool is_self = is_tcp_ && socket_.local_endpoint(gone) == socket_.remote_endpoint(gone) && !gone;
+  std::error_code gone;  // a connection that was reset meanwhile: the first read tells
+  const bool is_self = is_tcp_ && system::local_endpoint(socket_.get(), gone) == endpoint;
   return is_self ? Event::refused : Event::connected;
 }
 
-Event Stream::receive(std::span<std::uint8_t> room, std::size_t& count) {
+/// Waits until `some` gives octets.
+template <class Some>
+Event Stream::wait_for(Some some, std::size_t& count) {
   for (;;) {
     std::error_code ec;
-    count = socket_.receive(asio::buffer(room.data(), room.size()), 0, ec);
-    ec = system::system_code(ec);
-    if (!ec) return Event::more;
-    if (ec == asio::error::eof) {
+    count = some(ec);
+    if (count > 0) return Event::more;
+    if (!ec) {
       // A reset that came after the end is not told by a read: the error is kept with the socket.
       peer_ended_ = true;
-      ec = system::pending_error(socket_);
+      ec = system::pending_error(socket_.get());
       return ec ? event_of(ec) : Event::end;
     }
     if (ec != std::errc::operation_would_block && ec != std::errc::interrupted) return event_of(ec);
@@ -114,25 +103,41 @@ Event Stream::receive(std::span<std::uint8_t> room, std::size_t& count) {
   }
 }
 
-Event Stream::send(std::span<Octets> pieces) {
-  std::array<asio::const_buffer, 4> buffers;
-  for (std::size_t i = 0; i < pieces.size(); ++i) buffers.at(i) = asio::buffer(pieces[i].data(), pieces[i].size());
+Event Stream::receive(std::span<std::uint8_t> room, std::size_t& count) {
+  return wait_for([&](std::error_code& ec) { return system::receive(socket_.get(), room, ec); }, count);
+}
+
+Event Stream::splice(int pipe, std::uint64_t most, std::size_t& count) {
+  const auto some = [&](std::error_code& ec) { return system::splice(socket_.get(), pipe, most, ec); };
+  const Event event = wait_for(some, count);
+  // What else fails, fails when it is read, too, or was not to be had.
+  return event == Event::failure && !cancelled_ ? Event::more : event;
+}
+
+/// The system takes nothing: waits until it does, and throws away what the peer sends meanwhile.
+Event Stream::drain() {
+  if (const Event event = wait({.read = !peer_ended_, .write = true}); event != Event::more) return event;
+  if (peer_ended_) return Event::more;
+  std::array<std::uint8_t, 4096> thrown_away;
   std::error_code ec;
-  std::size_t count = socket_.send(buffers, 0, ec);
-  ec = system::system_code(ec);
-  if (ec == std::errc::operation_would_block || ec == std::errc::interrupted) {
-    if (const Event event = wait({.read = !peer_ended_, .write = true}); event != Event::more) return event;
-    std::array<std::uint8_t, 4096> thrown_away;
-    if (peer_ended_) return Event::more;
-    count = socket_.receive(asio::buffer(thrown_away), 0, ec);
-    ec = system::system_code(ec);
-    if (!ec || ec == std::errc::operation_would_block || ec == std::errc::interrupted) return Event::more;
-    peer_ended_ = ec == asio::error::eof;
-    return peer_ended_ ? Event::end : event_of(ec);
-  }
-  if (ec) return event_of(ec);
+  const std::size_t count = system::receive(socket_.get(), thrown_away, ec);
+  if (count > 0 || ec == std::errc::operation_would_block || ec == std::errc::interrupted) return Event::more;
+  peer_ended_ = !ec;
+  return peer_ended_ ? Event::end : event_of(ec);
+}
+
+/// Octets were taken.
+void Stream::moved() noexcept {
   restart();
   unacknowledged_.reset();
+}
+
+Event Stream::send(std::span<Octets> pieces) {
+  std::error_code ec;
+  std::size_t count = system::send(socket_.get(), pieces, ec);
+  if (ec == std::errc::operation_would_block || ec == std::errc::interrupted) return drain();
+  if (ec) return event_of(ec);
+  moved();
   for (Octets& piece : pieces) {
     const std::size_t taken = std::min(count, piece.size());
     piece = piece.subspan(taken);
@@ -141,24 +146,29 @@ Event Stream::send(std::span<Octets> pieces) {
   return std::ranges::all_of(pieces, &Octets::empty) ? Event::sent : Event::more;
 }
 
-Event Stream::half_close() {
+Event Stream::send_file(int file, std::uint64_t most, std::size_t& count) {
   std::error_code ec;
-  socket_.shutdown(asio::socket_base::shutdown_send, ec);
+  count = system::send_file(socket_.get(), file, most, ec);
+  if (count > 0) {
+    moved();
+    return Event::more;
+  }
+  if (ec == std::errc::operation_would_block || ec == std::errc::interrupted) return drain();
+  return ec && event_of(ec) == Event::reset ? Event::reset : Event::sent;
+}
+
+Event Stream::half_close() {
+  const std::error_code ec = system::half_close(socket_.get());
   restart();
-  return ec ? event_of(system::system_code(ec)) : Event::more;
+  return ec ? event_of(ec) : Event::more;
 }
 
 bool Stream::is_other_user() {
   if (is_tcp_) return false;
   std::error_code ec;
-  const bool other = system::is_other_user(socket_.native_handle(), ec);
+  const bool other = system::is_other_user(socket_.get(), ec);
   if (ec) throw Failure{ec};
   return other;
-}
-
-void Stream::close() {
-  std::error_code ignored;
-  socket_.close(ignored);
 }
 
 }  // namespace kcom5

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "deadline.hpp"
 #include "kcom5/exchange.hpp"
@@ -29,18 +30,6 @@ inline constexpr std::chrono::milliseconds glance{250};
 /// The same in words: "[::1]:13600".
 [[nodiscard]] std::string name_of(const Options& options);
 
-/// What `call` returns, with every system error as a Failure: Asio throws its own.
-template <class Call>
-auto as_failures(Call call) -> decltype(call()) {
-  try {
-    return call();
-  } catch (const Failure&) {
-    throw;
-  } catch (const std::system_error& error) {
-    throw Failure{system::system_code(error.code())};
-  }
-}
-
 /// What `call` returns, with its Failure as a code: the overloads with a std::error_code.
 template <class Call>
 auto without_exception(std::error_code& ec, Call call) -> decltype(call()) {
@@ -56,7 +45,8 @@ auto without_exception(std::error_code& ec, Call call) -> decltype(call()) {
 class Stream {
  public:
   /// `cancelled` is looked at in every wait, and outlives the stream. The bound starts now.
-  Stream(Socket socket, const Options& options, const std::atomic<bool>& cancelled);
+  Stream(system::Descriptor socket, const Options& options, const std::atomic<bool>& cancelled) noexcept
+      : socket_{std::move(socket)}, is_tcp_{options.path.empty()}, cancelled_{cancelled}, deadline_{options.close} {}
   /// Resets the connection, unless it was closed in order: `close.abort`.
   ~Stream();
   Stream(const Stream&) = delete;
@@ -68,10 +58,22 @@ class Stream {
   /// Waits for octets, and puts them into `room`: `more` and their count; or `end`, `reset`, `timeout`, `failure`.
   Event receive(std::span<std::uint8_t> room, std::size_t& count);
 
+  /// The same into a pipe, at most `most` octets. `more` and no octets: the system cannot, receive() does.
+  Event splice(int pipe, std::uint64_t most, std::size_t& count);
+
+  /// What is worth while for much data only. Before the first send.
+  void prefer_speed() noexcept {
+    if (is_tcp_) system::prefer_speed(socket_.get());
+  }
+
   /// Sends what the system takes of `pieces` now, and removes it from them: `sent` when nothing is left of them, or
   /// `more`, `end`, `reset`, `timeout`, `failure`. While the system takes nothing, octets of the peer are thrown away,
   /// so that it may send before it reads: `close.extra`.
   Event send(std::span<Octets> pieces);
+
+  /// The same with octets of a file from its position on, at most `most`, and their count. `sent`: the system has no
+  /// more of them, or cannot; what is left is read and sent.
+  Event send_file(int file, std::uint64_t most, std::size_t& count);
 
   /// Whether the peer of a Unix-domain socket runs as another user: `unix.owner`. On TCP nobody can tell. Throws
   /// Failure.
@@ -79,7 +81,7 @@ class Stream {
   /// Ends the sending direction, and the bound starts again: `more`, `reset` or `failure`.
   Event half_close();
   /// Closes in order.
-  void close();
+  void close() noexcept { (void)socket_.close(); }
 
   /// The bound of the wait starts again.
   void restart() noexcept { deadline_.restart(); }
@@ -88,9 +90,13 @@ class Stream {
 
  private:
   Event wait(system::Ready asked);
+  template <class Some>
+  Event wait_for(Some some, std::size_t& count);
+  Event drain();
+  void moved() noexcept;
   Event event_of(const std::error_code& ec) noexcept;
 
-  Socket socket_;
+  system::Descriptor socket_;
   bool is_tcp_;
   const std::atomic<bool>& cancelled_;
   Deadline deadline_;

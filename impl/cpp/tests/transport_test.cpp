@@ -6,8 +6,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef __linux__
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#endif
+
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -151,6 +161,80 @@ TEST_P(EachTransport, HandsOverDescriptors) {
   EXPECT_EQ(server.result(), "");
   EXPECT_EQ(read_file(out), data);
   ::close(in[0]);
+}
+
+#ifdef __linux__
+/// From here on the system tells this thread that it has no such call.
+void deny(int call) {
+  std::array<sock_filter, 4> filter{{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                                     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(call), 0, 1),
+                                     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+                                     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+  const sock_fprog program{.len = filter.size(), .filter = filter.data()};
+  ASSERT_EQ(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+  ASSERT_EQ(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+  ASSERT_EQ(::syscall(call, -1, nullptr, -1, nullptr, 0, 0), -1);
+  ASSERT_EQ(errno, ENOSYS);
+}
+
+TEST_P(EachTransport, HandsOverFilesWhereTheSystemDoesNotMoveThem) {
+  const Bytes data = counter((5 << 20) + 3);
+  const fs::path in = place_.folder() / "in";
+  const fs::path out = place_.folder() / "out";
+  write_file(in, data);
+  for (const int call : {SYS_sendfile, SYS_pipe2, SYS_splice}) {
+    Sending server{place_, [&](Server& s) {
+                     deny(call);
+                     s.send_file(in);
+                   }};
+    const auto received = std::async(std::launch::async, [&] {
+      deny(call);
+      return client_at(place_).receive_file(out);
+    });
+    received.wait();
+    EXPECT_EQ(server.result(), "");
+    EXPECT_EQ(read_file(out), data);
+  }
+}
+#endif
+
+TEST_P(EachTransport, AppendsToADescriptor) {
+  const Bytes data = counter((5 << 20) + 3);
+  const fs::path out = place_.folder() / "out";
+  write_file(place_.folder() / "in", data);
+  write_file(out, hello);
+  Sending server{place_, [&](Server& s) { s.send_file(place_.folder() / "in"); }};
+  const int descriptor = ::open(out.c_str(), O_WRONLY | O_APPEND);  // to which splice() moves nothing
+  EXPECT_EQ(client_at(place_).receive_descriptor(descriptor), data.size());
+  ::close(descriptor);
+  EXPECT_EQ(server.result(), "");
+  Bytes expected = hello;
+  expected.insert(expected.end(), data.begin(), data.end());
+  EXPECT_EQ(read_file(out), expected);
+}
+
+TEST_P(EachTransport, RaisesNoSignalWhenTheClientOfAFileIsGone) {
+  write_file(place_.folder() / "in", counter(64 << 20));
+  bool is_pending = true;
+  Sending server{place_, [&](Server& s) {
+                   const auto at_end = [&] {
+                     sigset_t pending;
+                     ::sigpending(&pending);
+                     is_pending = ::sigismember(&pending, SIGPIPE) != 0;
+                   };
+                   try {
+                     s.send_file(place_.folder() / "in");
+                   } catch (...) {
+                     at_end();
+                     throw;
+                   }
+                 }};
+  Peer peer = Peer::dial(place_);
+  peer.send(hello);
+  (void)peer.read(4 << 20);
+  peer.reset();
+  EXPECT_EQ(server.result(), "unconfirmed");
+  EXPECT_FALSE(is_pending);
 }
 
 TEST_P(EachTransport, SendsTheRestOfADescriptor) {
@@ -499,18 +583,16 @@ TEST(Server, SaysIoWhenTheSystemHasNoMoreDescriptors) {
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
   const int next = ::dup(0);  // the lowest that is free
   ::close(next);
-  for (int more = 0; more < 4; ++more) {
-    const rlimit limit{.rlim_cur = static_cast<rlim_t>(next + more), .rlim_max = before.rlim_max};
-    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
-    Server server;
-    server.port = 0;
-    const std::string sent = failure_of([&] { server.open(); });
-    Client client;
-    const std::string received = failure_of([&] { (void)client.receive(); });
-    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
-    EXPECT_EQ(sent, "io");
-    EXPECT_EQ(received, "io");
-  }
+  const rlimit limit{.rlim_cur = static_cast<rlim_t>(next), .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  Server server;
+  server.port = 0;
+  const std::string sent = failure_of([&] { server.open(); });
+  Client client;
+  const std::string received = failure_of([&] { (void)client.receive(); });
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(sent, "io");
+  EXPECT_EQ(received, "io");
 }
 
 TEST(Client, GetsNothingFromAnotherServersQueue) {
@@ -529,6 +611,7 @@ TEST(Buffer, GrowsInProportionAndKeepsItsOctets) {
   std::size_t most = 0;
   for (std::size_t at = 0; at < data.size();) {
     const std::span<std::uint8_t> room = buffer.room(data.size() - at);
+    ASSERT_LE(room.size(), std::max<std::size_t>(at, 64 << 10));  // `limit.memory`
     most = std::max(most, room.size());
     const std::size_t count = std::min<std::size_t>(room.size(), 77'777);
     std::copy_n(data.begin() + static_cast<std::ptrdiff_t>(at), count, room.begin());
@@ -543,6 +626,27 @@ TEST(Buffer, GrowsInProportionAndKeepsItsOctets) {
   EXPECT_EQ(buffer.text().size(), data.size());
   // What is declared does not count: it doubles.
   EXPECT_EQ(buffer.room(~std::uint64_t{0}).size(), data.size());
+}
+
+TEST(Buffer, GrowsWithoutAnotherCopyInMemory) {
+  if (is_sanitized || !fs::exists("/proc/self/status")) GTEST_SKIP() << "NOT RUN: the memory's peak is not to be had";
+  const auto peak = [] {
+    std::ifstream in{"/proc/self/status"};
+    std::string word;
+    while (in >> word && word != "VmHWM:") continue;
+    std::size_t kib = 0;
+    in >> kib;
+    return kib << 10;
+  };
+  constexpr std::size_t size = 256 << 20;
+  const std::size_t before = peak();
+  Buffer buffer;
+  while (buffer.size() < size) {
+    const std::span<std::uint8_t> room = buffer.room(size - buffer.size());
+    std::ranges::fill(room, std::uint8_t{1});
+    buffer.filled(room.size());
+  }
+  EXPECT_LT(peak() - before, size + (8 << 20));
 }
 
 }  // namespace

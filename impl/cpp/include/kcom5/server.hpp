@@ -37,7 +37,8 @@ class Server : public Options {
   void send(Octets data);
   void send(Octets data, std::error_code& ec);
 
-  /// Sends `msg` and a file with constant memory. A file that is shorter at the end than at the start is io.
+  /// Sends `msg` and a file with constant memory. A file that is shorter at the end than at the start is io; what is
+  /// written to it during the call may be sent or not.
   void send_file(const std::filesystem::path& file);
   void send_file(const std::filesystem::path& file, std::error_code& ec);
 
