@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from kcom5_conformance import process, runner
 from kcom5_conformance.bench import Bench, Case, Mismatch, NotRun, TooBusy, Unsupported
@@ -315,6 +316,30 @@ def test_a_port_is_reserved_against_other_suites_until_the_case_is_over() -> Non
             one.clean()
             other.reserve(port)
             other.clean()
+
+    trio.run(run)
+
+
+def test_a_copy_of_a_closed_listener_in_a_program_that_is_being_started_is_waited_for() -> None:
+    async def nothing(bench: Bench) -> None:
+        pass
+
+    async def run() -> None:
+        async with trio.open_nursery() as nursery:
+            bench = Bench(case("any", nothing), subject("right").adapter(False), nursery, 1, PATIENCE)
+            async with bench.listen() as listener:
+                place, copy = listener.place, os.dup(listener.raw.fileno())
+            with pytest.raises(OSError, match="in use"):
+                bench.reserve(int(place))
+
+            async def exec_at_last() -> None:
+                await trio.testing.wait_all_tasks_blocked()
+                os.close(copy)
+
+            nursery.start_soon(exec_at_last)
+            async with bench.listen(place) as again:
+                assert again.place == place
+            bench.clean()
 
     trio.run(run)
 

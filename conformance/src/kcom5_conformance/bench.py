@@ -202,7 +202,16 @@ class Bench:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MOST_TAKEN)
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             here = str(place or self.path) if via == "unix" else (HOSTS[via][1], place)
-            await raw.bind(here)
+            # A program that is just being started has, for a moment, a copy of a listener that was closed here.
+            last = trio.current_time() + 0.2 * self.patience
+            while True:
+                try:
+                    await raw.bind(here)
+                    break
+                except OSError:
+                    if trio.current_time() > last:
+                        raise
+                    await trio.sleep(0.02)
             raw.listen(backlog)
             try:
                 yield Listener(self, raw, str(here) if via == "unix" else raw.getsockname()[1])
@@ -224,21 +233,24 @@ class Bench:
         """A free place that can be used again and again: the system gives its port to nobody in between."""
         if self.via == "unix":
             return str(self.path)
-        family, host = HOSTS[self.via]
         while True:
             port = random.randrange(15000, 30000)  # below the ports that systems choose from
-            with socket.socket(family) as probe, suppress(OSError):
-                probe.bind((host, port))
+            with suppress(OSError):
                 self.reserve(port)
                 return port
 
     def reserve(self, port: int) -> None:
-        """Takes a port from all other cases, also those of another suite, until this one is over. OSError: it is taken.
+        """Takes a port on which nobody listens from all other cases, also those of another suite, until this one is
+        over. OSError: it is taken.
 
-        The sign is a datagram socket, which is in nobody's way.
+        The sign is a datagram socket, which is in nobody's way. What is bound to see whether somebody listens never
+        listens itself: a program that is just being started may have a copy of it for a moment.
         """
+        family, host = HOSTS[self.via]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
         if port not in self._reserved:
-            family, host = HOSTS[self.via]
             sign = socket.socket(family, socket.SOCK_DGRAM)
             try:
                 sign.bind((host, port))

@@ -339,8 +339,7 @@ async def _wait_for_port(bench: Bench, port: int) -> None:
         while True:
             with suppress(OSError):
                 bench.reserve(port)
-                async with bench.listen(port):
-                    return
+                return
             await trio.sleep(0.02)
     raise NotRun(f"port {port} is taken by another program")
 
