@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from report_sample import HOSTILE, large, sample
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -74,7 +75,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     ]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(str(found[1])))
+    # Selenium chooses the driver's port before the driver listens there: another program may take it in between.
+    for left in (2, 1, 0):
+        try:
+            driver = webdriver.Chrome(options, webdriver.ChromeService(str(found[1])))
+            break
+        except WebDriverException:
+            if not left:
+                raise
     yield driver
     driver.quit()
 

@@ -273,6 +273,16 @@ def test_timed_case_that_fails_while_the_adapter_gets_no_processor_says_nothing(
     assert results[other.id].verdict is Verdict.FLAKY
 
 
+def test_timed_case_whose_adapter_was_ended_has_failed() -> None:
+    async def end(bench: Bench) -> None:
+        await bench.adapter.kill()
+        raise mismatch()
+
+    timed = case("timed", end, takes=1.0)
+    results, _ = conduct(RIGHT, timed)
+    assert results[timed.id].verdict is Verdict.FAIL
+
+
 def test_timed_case_that_fails_while_all_have_a_processor_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "waited", lambda pids: 7.0)
     monkeypatch.setattr(runner, "MOST_LATE", 60.0)

@@ -204,6 +204,9 @@ def test_a_round_of_a_mebibyte_measures_ours_and_the_raw_loops() -> None:
 @needs_tools
 def test_an_interruption_leaves_nothing() -> None:
     before = folders()
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # A shell starts background jobs so, and the program would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, str(RUN), "--sizes", "1M", "--rounds", "1000", "--only", "memory"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr

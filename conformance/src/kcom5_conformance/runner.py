@@ -350,7 +350,9 @@ class Runner:
 
     def _was_late(self, start: float, adapter: Adapter, waited: float) -> bool:
         """Whether the suite, since `start`, or the adapter, since it had `waited` so long, was kept from running."""
-        return self._late > start or process.waited(adapter.processes()) - waited > MOST_LATE
+        if self._late > start:
+            return True
+        return adapter.is_running and process.waited(adapter.processes()) - waited > MOST_LATE
 
     async def _still_serves(self, case: Case, adapter: Adapter, outcome: Outcome) -> Outcome:
         after = Case(case.id, "close.residue", "MUST", case.role, case.via, case.note, _exchange(case.role))
