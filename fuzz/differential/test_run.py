@@ -93,6 +93,15 @@ def test_a_peer_that_dies_is_a_difference_at_the_input_that_kills_it(tmp_path: P
     assert "server, " in words
 
 
+def test_a_peer_that_dies_once_is_no_difference_and_is_told(tmp_path: Path) -> None:
+    right = "        if self.at > HELLO_SIZE:\n"
+    once = f"            import os\n            if not os.path.exists({str(tmp_path / 'died')!r}):\n"
+    die = f"                os.mkdir({str(tmp_path / 'died')!r})\n                raise SystemExit(3)\n"
+    code, words = run("--inputs", "50000", "--peer", broken_python(tmp_path, (right, right + once + die)))
+    assert code == 4, words
+    assert "differed once and not again" in words
+
+
 def test_wrong_use_is_2() -> None:
     assert run("--inputs", "0")[0] == 2
     assert run("--peer", "nothing")[0] == 2
