@@ -11,6 +11,8 @@ namespace kcom5 {
 namespace {
 
 constexpr std::size_t block_size = std::size_t{1} << 20;
+/// For less it is not worth while to let the system move octets by itself.
+constexpr std::size_t by_system_from = std::size_t{64} << 10;
 
 void check(const std::error_code& ec, const std::string& name) {
   if (ec) throw Failure{ec, name + ": " + ec.message()};
@@ -33,12 +35,6 @@ std::size_t read_some(int descriptor, std::span<std::uint8_t> octets, const std:
   }
 }
 
-/// Room for at most `most` octets of a block, which is made when it is needed first.
-std::span<std::uint8_t> block_of(std::vector<std::uint8_t>& block, std::uint64_t most) {
-  if (block.empty()) block.resize(static_cast<std::size_t>(std::min<std::uint64_t>(block_size, most)));
-  return std::span{block}.first(static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), most)));
-}
-
 void write_all(int descriptor, Octets octets, const std::string& name, const std::atomic<bool>& cancelled) {
   while (!octets.empty()) {
     check_cancelled(cancelled);
@@ -51,6 +47,14 @@ void write_all(int descriptor, Octets octets, const std::string& name, const std
 }
 
 }  // namespace
+
+std::span<std::uint8_t> Block::room(std::uint64_t most) {
+  if (!octets_) {
+    size_ = static_cast<std::size_t>(std::min<std::uint64_t>(block_size, most));
+    octets_ = std::make_unique_for_overwrite<std::uint8_t[]>(size_);  // pages that are not used cost nothing
+  }
+  return {octets_.get(), static_cast<std::size_t>(std::min<std::uint64_t>(size_, most))};
+}
 
 DescriptorSource::DescriptorSource(int descriptor, std::string name, const std::atomic<bool>& cancelled)
     : descriptor_{descriptor}, name_{std::move(name)} {
@@ -73,9 +77,8 @@ void DescriptorSource::spool(const std::atomic<bool>& cancelled) {
   check(ec, prefix + "XXXXXX");
   std::filesystem::remove(path, ec);
   check(ec, path.string());
-  block_.resize(block_size);
-  while (const std::size_t count = read_some(descriptor_, block_, name_, &cancelled)) {
-    write_all(copy_.get(), Octets{block_}.first(count), path.string(), cancelled);
+  while (const std::size_t count = read_some(descriptor_, block_.room(block_size), name_, &cancelled)) {
+    write_all(copy_.get(), block_.first(count), path.string(), cancelled);
     size_ += count;
   }
   check(system::rewind(copy_.get()), path.string());
@@ -84,8 +87,9 @@ void DescriptorSource::spool(const std::atomic<bool>& cancelled) {
 
 Octets DescriptorSource::next() {
   if (given_ > 0) by_system_ = false;
-  const std::span<std::uint8_t> room = block_of(block_, size_ - given_);
+  std::span<std::uint8_t> room = block_.room(size_ - given_);
   if (room.empty()) return {};
+  if (by_system_) room = room.first(std::min(room.size(), by_system_from));  // the system sends the rest
   const std::size_t count = read_some(descriptor_, room, name_, nullptr);
   if (count == 0) {
     throw Failure{std::make_error_code(std::errc::io_error),
@@ -93,7 +97,7 @@ Octets DescriptorSource::next() {
                       std::to_string(size_) + " octets"};
   }
   given_ += count;
-  return Octets{block_}.first(count);
+  return block_.first(count);
 }
 
 std::span<std::uint8_t> MemorySink::room(std::uint64_t most) try {
@@ -106,12 +110,12 @@ std::span<std::uint8_t> MemorySink::room(std::uint64_t most) try {
 DescriptorSink::DescriptorSink(int descriptor, std::string name, const std::atomic<bool>& cancelled)
     : descriptor_{descriptor}, name_{std::move(name)}, cancelled_{cancelled} {}
 
-std::span<std::uint8_t> DescriptorSink::room(std::uint64_t most) { return block_of(block_, most); }
+std::span<std::uint8_t> DescriptorSink::room(std::uint64_t most) { return block_.room(most); }
 
 int DescriptorSink::pipe(std::uint64_t most) noexcept {
-  // Not worth while for little. What is no regular file may keep the very pages of the sender's file, which can change
+  // What is no regular file may keep the very pages of the sender's file, which can change
   // before somebody reads them; a regular file gets a copy.
-  if (by_system_ && pipe_.in.get() < 0 && most > block_size && system::is_regular(descriptor_)) {
+  if (by_system_ && pipe_.in.get() < 0 && most > by_system_from && system::is_regular(descriptor_)) {
     pipe_ = system::open_pipe(block_size);
   }
   return pipe_.in.get();
@@ -119,7 +123,7 @@ int DescriptorSink::pipe(std::uint64_t most) noexcept {
 
 void DescriptorSink::filled(std::size_t count) {
   if (pipe_.in.get() < 0) {
-    write_all(descriptor_, Octets{block_}.first(count), name_, cancelled_);
+    write_all(descriptor_, block_.first(count), name_, cancelled_);
     return;
   }
   std::size_t moved = count;
@@ -133,8 +137,8 @@ void DescriptorSink::filled(std::size_t count) {
   if (moved > 0) return;
   // It cannot, or fails, which a write tells better.
   while (count > 0) {
-    const std::size_t some = read_some(pipe_.out.get(), block_of(block_, count), name_, &cancelled_);
-    write_all(descriptor_, Octets{block_}.first(some), name_, cancelled_);
+    const std::size_t some = read_some(pipe_.out.get(), block_.room(count), name_, &cancelled_);
+    write_all(descriptor_, block_.first(some), name_, cancelled_);
     count -= some;
   }
   pipe_ = {};

@@ -7,16 +7,28 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <system_error>
-#include <vector>
 
 #include "kcom5/buffer.hpp"
 #include "kcom5/wire.hpp"
 #include "system.hpp"
 
 namespace kcom5 {
+
+/// Memory through which octets go that the system cannot move by itself; none before it is needed.
+class Block {
+ public:
+  /// Room for at most `most` octets, of memory that is made at the first call, for at most so many.
+  std::span<std::uint8_t> room(std::uint64_t most);
+  [[nodiscard]] Octets first(std::size_t count) const noexcept { return {octets_.get(), count}; }
+
+ private:
+  std::unique_ptr<std::uint8_t[]> octets_;
+  std::size_t size_ = 0;
+};
 
 /// Data to send, in its order.
 class Source {
@@ -66,7 +78,7 @@ class DescriptorSource final : public Source {
   system::Descriptor copy_;
   std::uint64_t given_ = 0;
   bool by_system_ = true;  // between the first next(), which goes with the head, and the second
-  std::vector<std::uint8_t> block_;
+  Block block_;
 };
 
 /// Data as it arrives.
@@ -110,7 +122,7 @@ class DescriptorSink : public Sink {
   const std::atomic<bool>& cancelled_;
   system::Pipe pipe_;
   bool by_system_ = true;
-  std::vector<std::uint8_t> block_;
+  Block block_;
 };
 
 /// A file that gets its name when it is complete, and is removed otherwise.

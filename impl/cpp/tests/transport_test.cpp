@@ -130,15 +130,17 @@ TEST_P(EachTransport, HandsOverMemory) {
 }
 
 TEST_P(EachTransport, HandsOverFiles) {
-  const Bytes data = counter((5 << 20) + 3);
-  write_file(place_.folder() / "in", data);
-  Sending server{place_, [&](Server& s) { s.send_file(place_.folder() / "in"); }};
-  Client client = client_at(place_);
-  EXPECT_EQ(client.receive_file(place_.folder() / "out"), data.size());
-  EXPECT_EQ(server.result(), "");
-  EXPECT_EQ(read_file(place_.folder() / "out"), data);
-  EXPECT_EQ(fs::status(place_.folder() / "out").permissions(), fs::perms{0600});
-  EXPECT_EQ(entries(place_.folder()), (std::set<std::string>{"in", "out"}));
+  for (const std::size_t size : {0U, 65536U, 65537U, 1U << 20, (1U << 20) + 1, (5U << 20) + 3}) {
+    const Bytes data = counter(size);
+    write_file(place_.folder() / "in", data);
+    Sending server{place_, [&](Server& s) { s.send_file(place_.folder() / "in"); }};
+    Client client = client_at(place_);
+    EXPECT_EQ(client.receive_file(place_.folder() / "out"), data.size());
+    EXPECT_EQ(server.result(), "");
+    EXPECT_EQ(read_file(place_.folder() / "out"), data);
+    EXPECT_EQ(fs::status(place_.folder() / "out").permissions(), fs::perms{0600});
+    EXPECT_EQ(entries(place_.folder()), (std::set<std::string>{"in", "out"}));
+  }
 }
 
 TEST_P(EachTransport, HandsOverDescriptors) {
