@@ -10,6 +10,8 @@ from kcom5_conformance.baseline import Entry, apply, observation, read, repair, 
 from kcom5_conformance.errors import UsageError
 from kcom5_conformance.model import Level, Problem, Result, Run, Verdict
 
+PEERS = {"mine", "yours"}
+
 
 def result(name: str, verdict: Verdict = Verdict.PASS, got: str = "3 octets", level: Level = "MUST") -> Result:
     problems = (
@@ -29,35 +31,44 @@ def entry(name: str, observed: str = "echo.exact: got 3 octets", reason: str = "
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.FLAKY])
 def test_known_failure_is_as_expected_and_keeps_its_reason(verdict: Verdict) -> None:
     tried = run(result("a", verdict))
-    apply(tried, [entry("a")], {"a"})
+    apply(tried, [entry("a")], PEERS, {"a"})
     assert (tried.results[0].verdict, tried.results[0].reason) == (Verdict.KNOWN_FAILURE, "issue 7")
     assert tried.is_as_expected
 
 
 def test_known_crash_is_as_expected() -> None:
     tried = run(result("a", Verdict.CRASHED))
-    apply(tried, [entry("a", "the adapter ended")], {"a"})
+    apply(tried, [entry("a", "the adapter ended")], PEERS, {"a"})
     assert tried.is_as_expected
 
 
 def test_known_failure_that_passes_is_not_as_expected() -> None:
     tried = run(result("a"))
-    apply(tried, [entry("a")], {"a"})
+    apply(tried, [entry("a")], PEERS, {"a"})
     assert tried.results[0].verdict is Verdict.UNEXPECTED_PASS
     assert not tried.is_as_expected
 
 
 def test_failure_that_is_not_known_stays_one() -> None:
     tried = run(result("a", Verdict.FAIL), result("b", Verdict.FAIL))
-    apply(tried, [entry("a")], {"a", "b"})
+    apply(tried, [entry("a")], PEERS, {"a", "b"})
     assert [r.verdict for r in tried.results] == [Verdict.KNOWN_FAILURE, Verdict.FAIL]
     assert not tried.is_as_expected
 
 
 def test_entry_of_another_peer_excuses_nothing() -> None:
     tried = run(result("a", Verdict.FAIL))
-    apply(tried, [Entry("yours", "a", "", "echo.exact: got 3 octets")], {"a"})
+    apply(tried, [Entry("yours", "a", "", "echo.exact: got 3 octets")], PEERS, {"a"})
     assert tried.results[0].verdict is Verdict.FAIL
+    assert not tried.complaints
+
+
+def test_entry_of_a_peer_that_is_not_there_is_a_complaint() -> None:
+    tried = run(result("a"))
+    apply(tried, [Entry("his", "a", "", "echo.exact: got 3 octets")], PEERS, {"a"})
+    (complaint,) = tried.complaints
+    assert complaint.startswith("baseline: a of his: his is none of the implementations (mine, yours): run `kcom5-con")
+    assert not tried.is_as_expected
 
 
 @pytest.mark.parametrize(
@@ -72,7 +83,7 @@ def test_entry_of_another_peer_excuses_nothing() -> None:
 )
 def test_failure_is_known_only_while_it_fails_as_it_did(before: str, now: str, is_same: bool) -> None:
     tried = run(result("a", Verdict.FAIL, now))
-    apply(tried, [entry("a", f"echo.exact: got {before}")], {"a"})
+    apply(tried, [entry("a", f"echo.exact: got {before}")], PEERS, {"a"})
     assert (tried.results[0].verdict is Verdict.KNOWN_FAILURE) == is_same
     assert tried.is_as_expected == is_same
     if not is_same:
@@ -85,7 +96,7 @@ def test_failure_is_known_only_while_it_fails_as_it_did(before: str, now: str, i
 
 def test_stale_entry_is_a_complaint_and_one_that_was_not_selected_is_not() -> None:
     tried = run(result("a"))
-    apply(tried, [entry("b"), entry("c")], {"a", "b"})
+    apply(tried, [entry("b"), entry("c")], PEERS, {"a", "b"})
     (complaint,) = tried.complaints
     assert complaint.startswith("baseline: c of mine is no case any more: run `kcom5-conformance baseline repair`")
     assert not tried.is_as_expected
@@ -93,7 +104,7 @@ def test_stale_entry_is_a_complaint_and_one_that_was_not_selected_is_not() -> No
 
 def test_entry_of_a_case_that_is_not_supported_any_more_is_a_complaint() -> None:
     tried = run(result("a", Verdict.UNSUPPORTED), result("b", Verdict.NOT_RUN))
-    apply(tried, [entry("a"), entry("b")], {"a", "b"})
+    apply(tried, [entry("a"), entry("b")], PEERS, {"a", "b"})
     assert [c.split(":")[1] for c in tried.complaints] == [" a of mine is not supported any more"]
 
 
@@ -113,7 +124,7 @@ def test_written_file_is_read_as_it_was_and_excuses_the_same_run(tmp_path: Path)
     ]
     assert read(tmp_path / "known.toml") == entries
     assert warnings(entries) == ["a of mine: no reason given", "b of mine: no reason given"]
-    apply(tried, entries, {"a", "b", "c", "d", "e"})
+    apply(tried, entries, PEERS, {"a", "b", "c", "d", "e"})
     assert tried.is_as_expected
 
 
@@ -134,6 +145,7 @@ def test_repair_keeps_reasons_and_what_was_not_tried_and_mends_the_rest(tmp_path
             f'[[failure]]\npeer = "mine"\nid = "{name}"\nreason = "why {name}"\nobserved = "echo.exact: got 3 octets"\n'
             for name in names
         )
+        + '[[failure]]\npeer = "his"\nid = "fails"\nreason = ""\nobserved = ""\n'
     )
     tried = run(
         result("new", Verdict.FAIL),
@@ -144,9 +156,9 @@ def test_repair_keeps_reasons_and_what_was_not_tried_and_mends_the_rest(tmp_path
         result("not-run", Verdict.NOT_RUN),
     )
     existing = {*names, "new"} - {"stale"}
-    repaired = repair(tried, path, existing)
+    repaired = repair(tried, path, PEERS, existing)
     assert [e.id for e in repaired.added] == ["new"]
-    assert [e.id for e in repaired.dropped] == ["passes", "stale", "unsupported"]
+    assert [e.id for e in repaired.dropped] == ["fails", "passes", "stale", "unsupported"]
     assert [e.id for e in repaired.changed] == ["differs"]
     entries = read(path)
     assert [(e.id, e.reason) for e in entries] == [
@@ -157,9 +169,9 @@ def test_repair_keeps_reasons_and_what_was_not_tried_and_mends_the_rest(tmp_path
         ("not-selected", "why not-selected"),
     ]
     before = path.read_bytes()
-    again = repair(tried, path, existing)
+    again = repair(tried, path, PEERS, existing)
     assert (again.added, again.dropped, again.changed, path.read_bytes()) == ([], [], [], before)
-    apply(tried, entries, existing)
+    apply(tried, entries, PEERS, existing)
     assert tried.is_as_expected
     assert [p.name for p in tmp_path.iterdir()] == ["known.toml"]
 

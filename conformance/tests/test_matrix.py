@@ -226,16 +226,17 @@ def test_capture_of_a_wrong_exchange_does_not_conform(tmp_path: Path) -> None:
 # ---- the matrix
 
 
-def conduct(subjects: list[Subject], chosen: list[Cell], jobs: int = 2) -> list[Result]:
+def conduct(subjects: list[Subject], chosen: list[Cell], complaint: str = "") -> list[Result]:
+    """The results, after a run with at most this complaint."""
     results: list[Result] = []
 
-    async def run() -> None:
+    async def run() -> list[str]:
         smoked: dict[str, tuple[Subject, Smoke]] = {}
         for subject in subjects:
             smoked[subject.name] = (subject, await runner.smoke(subject, PATIENCE))
-        await matrix.run(smoked, chosen, jobs, PATIENCE, 1, results.append)
+        return await matrix.run(smoked, chosen, 2, PATIENCE, 1, results.append)
 
-    trio.run(run)
+    assert trio.run(run) == ([complaint] if complaint else [])
     assert len(results) == len(chosen)
     return results
 
@@ -295,6 +296,13 @@ def test_adapter_that_breaks_costs_its_cells_and_no_others(manner: str) -> None:
         assert failed <= expected
     else:
         assert failed == expected
+
+
+def test_bad_end_of_an_adapter_is_a_complaint() -> None:
+    said = "odd: the end of its input ends the adapter, expected exit code 0 (exit code 7)"
+    cell = Cell("odd", "right", "tcp6", 1, "plain", "now")
+    (result,) = conduct([RIGHT, odd("ends-by-7-after-its-turn")], [cell], said)
+    assert result.verdict is Verdict.PASS
 
 
 def test_cell_that_one_side_does_not_support_says_which() -> None:

@@ -92,14 +92,17 @@ def warnings(entries: Iterable[Entry]) -> list[str]:
     return [f"{entry.id} of {entry.peer}: no reason given" for entry in entries if not entry.reason.strip()]
 
 
-def apply(run: Run, entries: Iterable[Entry], existing: Collection[str]) -> None:
-    """Sets the verdicts `known-failure` and `unexpected-pass`, and adds to the run's complaints. `existing` are the ids
-    of all cases, selected or not: an entry whose id is not there is stale."""
+def apply(run: Run, entries: Iterable[Entry], peers: Collection[str], cases: Collection[str]) -> None:
+    """Sets the verdicts `known-failure` and `unexpected-pass`, and adds to the run's complaints. `peers` are the names
+    of all implementations and `cases` all ids, selected or not: an entry of something else is stale."""
     results = {(result.peer, result.id): result for result in run.results}
     for entry in sorted(entries):
         result = results.get((entry.peer, entry.id))
         if result is None:
-            if entry.id not in existing:
+            if entry.peer not in peers:
+                names = f"{entry.peer} is none of the implementations ({', '.join(sorted(peers))})"
+                run.complaints.append(f"baseline: {entry.id} of {entry.peer}: {names}: {_REPAIR}")
+            elif entry.id not in cases:
                 run.complaints.append(f"baseline: {entry.id} of {entry.peer} is no case any more: {_REPAIR}")
         elif result.verdict is Verdict.UNSUPPORTED:
             run.complaints.append(f"baseline: {entry.id} of {entry.peer} is not supported any more: {_REPAIR}")
@@ -131,9 +134,9 @@ def write(run: Run, path: Path) -> list[Entry]:
     return entries
 
 
-def repair(run: Run, path: Path, existing: Collection[str]) -> Repaired:
+def repair(run: Run, path: Path, peers: Collection[str], cases: Collection[str]) -> Repaired:
     """Brings a file up to date with a run to which no baseline was applied: drops what passes, what is not supported
-    and what is no case, adds what fails, and keeps the reasons and whatever the run did not try."""
+    and what is stale, adds what fails, and keeps the reasons and whatever the run did not try."""
     old = {(entry.peer, entry.id): entry for entry in read(path)}
     failures = {(entry.peer, entry.id): entry for entry in _failures(run)}
     results = {(result.peer, result.id): result for result in run.results}
@@ -142,7 +145,7 @@ def repair(run: Run, path: Path, existing: Collection[str]) -> Repaired:
     for key, entry in old.items():
         result, now = results.get(key), None
         if result is None:
-            now = entry if entry.id in existing else None
+            now = entry if entry.peer in peers and entry.id in cases else None
         elif result.verdict is Verdict.NOT_RUN:
             now = entry
         elif result.verdict.has_failed:

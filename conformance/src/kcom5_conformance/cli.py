@@ -220,7 +220,7 @@ def _run(options: argparse.Namespace) -> int:
     _make_folder(options.report)
     run = _perform(options, _selection(options), with_matrix=options.matrix)
     if known is not None:
-        baseline.apply(run, known, _every_id())
+        baseline.apply(run, known, _every_peer(options), _every_id())
         warnings = baseline.warnings(known)
         for warning in warnings[:MOST_WARNINGS]:
             print(f"kcom5-conformance: warning: {options.baseline}: {warning}", file=sys.stderr)
@@ -245,6 +245,10 @@ def _make_folder(folder: Path | None) -> None:
         raise UsageError(f"cannot make the folder {folder}: {error.strerror}", "choose another folder") from error
 
 
+def _every_peer(options: argparse.Namespace) -> set[str]:
+    return {subject.name for subject in subjects([], options.command, options.peers)}
+
+
 def _every_id() -> set[str]:
     return {case.id for case in every_case()}
 
@@ -261,7 +265,7 @@ def _baseline(options: argparse.Namespace) -> int:
     if options.how == "write":
         print(f"{options.file}: {words.count(len(baseline.write(run, options.file)), 'known failure')}")
         return AS_EXPECTED
-    repaired = baseline.repair(run, options.file, _every_id())
+    repaired = baseline.repair(run, options.file, _every_peer(options), _every_id())
     for word, entries in (
         ("added", repaired.added),
         ("dropped", repaired.dropped),
@@ -320,7 +324,7 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
             if runner.complaint:
                 run.complaints.append(runner.complaint)
         if with_matrix:
-            await _run_matrix(options, smoked, seed, progress, report)
+            run.complaints += await _run_matrix(options, smoked, seed, progress, report)
 
     try:
         trio.run(perform)
@@ -336,7 +340,7 @@ async def _run_matrix(
     seed: int,
     progress: terminal.Progress,
     report: Callable[[Result], None],
-) -> None:
+) -> list[str]:
     names = list(smoked)
     chosen = list(matrix.cells(names, names))
     captures: Path | None = None
@@ -349,8 +353,10 @@ async def _run_matrix(
         captures = options.capture
 
     progress.start("matrix", len(chosen))
-    await matrix.run(smoked, chosen, options.jobs, PATIENCE * options.timeout_scale, seed, report, captures)
+    patience = PATIENCE * options.timeout_scale
+    complaints = await matrix.run(smoked, chosen, options.jobs, patience, seed, report, captures)
     progress.finish()
+    return complaints
 
 
 def _finish(options: argparse.Namespace, run: Run) -> int:

@@ -70,20 +70,22 @@ async def run(
     seed: int,
     report: Callable[[Result], None],
     captures: Path | None = None,
-) -> None:
-    """Runs the cells, each direction with a pair of adapters of its own."""
+) -> list[str]:
+    """Runs the cells, each direction with a pair of adapters of its own; what was wrong about how those ended."""
     directions: dict[tuple[str, str], list[Cell]] = {}
     for cell in chosen:
         directions.setdefault((cell.server, cell.client), []).append(cell)
     waiting = list(directions.values())
+    complaints: list[str] = []
 
     async def lane() -> None:
         while waiting:
-            await _direction(subjects, waiting.pop(), patience, seed, report, captures)
+            complaints.extend(await _direction(subjects, waiting.pop(), patience, seed, report, captures))
 
     async with trio.open_nursery() as nursery:
         for _ in range(jobs):
             nursery.start_soon(lane)
+    return complaints
 
 
 async def _direction(
@@ -93,11 +95,11 @@ async def _direction(
     seed: int,
     report: Callable[[Result], None],
     captures: Path | None,
-) -> None:
+) -> list[str]:
     adapters: dict[str, Adapter] = {}
+    ends = {"server": chosen[0].server, "client": chosen[0].client}
     try:
         for cell in chosen:
-            ends = {"server": cell.server, "client": cell.client}
             supports = {role: set(subjects[name][1].about["supports"]) for role, name in ends.items()}
             result = Result(cell.id, f"{cell.server}>{cell.client}", RULE, "MUST", "both", cell.via, NOTE, Verdict.PASS)
             needs = {"server": {"send", cell.via}, "client": {"receive", cell.via}}
@@ -125,10 +127,14 @@ async def _direction(
                         await adapter.kill()
                 result.seconds = time.monotonic() - start
             report(result)
+        complaints = []
+        for role, adapter in adapters.items():
+            if fault := await adapter.close(patience):
+                complaints.append(f"{ends[role]}: {fault}")
+        return complaints
     finally:
-        with trio.CancelScope(shield=True):
-            for adapter in adapters.values():
-                await adapter.close()
+        for adapter in adapters.values():
+            await adapter.kill()
 
 
 async def _exchange(

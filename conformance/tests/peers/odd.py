@@ -31,7 +31,7 @@ class Odd(Right):
         super().main()
         if self.manner == "deaf":
             forever()
-        if self.manner == "ends-by-7":
+        if self.manner == "ends-by-7" or (self.manner == "ends-by-7-after-its-turn" and self.is_turn):
             sys.exit(7)
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
