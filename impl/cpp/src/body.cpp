@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t block_size = std::size_t{1} << 20;
 /// For less it is not worth while to let the system move octets by itself.
-constexpr std::size_t by_system_from = std::size_t{64} << 10;
+constexpr std::size_t by_system_from = std::size_t{16} << 10;
 
 void check(const std::error_code& ec, const std::string& name) {
   if (ec) throw Failure{ec, name + ": " + ec.message()};

@@ -130,7 +130,7 @@ TEST_P(EachTransport, HandsOverMemory) {
 }
 
 TEST_P(EachTransport, HandsOverFiles) {
-  for (const std::size_t size : {0U, 65536U, 65537U, 1U << 20, (1U << 20) + 1, (5U << 20) + 3}) {
+  for (const std::size_t size : {0U, 16384U, 16385U, 1U << 20, (1U << 20) + 1, (5U << 20) + 3}) {
     const Bytes data = counter(size);
     write_file(place_.folder() / "in", data);
     Sending server{place_, [&](Server& s) { s.send_file(place_.folder() / "in"); }};
