@@ -110,10 +110,22 @@ Bytes octets_of(const json& rule) {
   return octets;
 }
 
+std::string zeros(std::size_t size) {
+  std::string text;
+#ifdef __cpp_lib_string_resize_and_overwrite
+  // A message of 4 GiB is refused by its length: memory that nobody has touched will do, and costs nothing.
+  if (size > kcom5::max_message_size) {
+    text.resize_and_overwrite(size, [](char*, std::size_t all) { return all; });
+    return text;
+  }
+#endif
+  text.resize(size);
+  return text;
+}
+
 std::string message_of(const json& message) {
   if (message.is_string()) return message;
-  // One of 4 GiB is made in place.
-  if (message.value("fill", "") == "00") return std::string(message.at("size").get<std::size_t>(), '\0');
+  if (message.value("fill", "") == "00") return zeros(message.at("size"));
   const Bytes octets = octets_of(message);
   return {octets.begin(), octets.end()};
 }
