@@ -59,8 +59,9 @@ install_packages() {
   if command -v apt-get > /dev/null && [ "$(id -u)" = 0 ]; then
     say "installing: $packages"
     export DEBIAN_FRONTEND=noninteractive
-    # shellcheck disable=SC2086 # a list of words
-    { apt-get update -qq && apt-get install -y -qq --no-install-recommends $packages; } > build/setup.log 2>&1 || {
+    local get="apt-get -qq -o Acquire::Retries=3 -o Acquire::http::Timeout=60 -o DPkg::Lock::Timeout=300"
+    # shellcheck disable=SC2086 # lists of words
+    { $get update && $get install -y --no-install-recommends $packages; } > build/setup.log 2>&1 || {
       tail -n 20 build/setup.log >&2
       say "error: the installation failed; all of its output is in build/setup.log"
       exit 1
@@ -90,7 +91,7 @@ install_venv() {
   }
   say "installing the Python packages of ${lists[*]} to build/venv"
   rm -rf "$VENV"
-  { python3 -m venv "$VENV" && "$VENV/bin/pip" install --quiet --disable-pip-version-check "${lists[@]/#/-r}"; } || {
+  { python3 -m venv "$VENV" && "$VENV/bin/pip" install --quiet --disable-pip-version-check --timeout 60 --retries 3 "${lists[@]/#/-r}"; } || {
     say "error: the Python packages could not be installed; the reason is above"
     say "hint: look at the network and at pip's settings, then run this again"
     exit 1

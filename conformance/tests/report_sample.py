@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, TypedDict
 
 from kcom5_conformance import diagnose, spec
 from kcom5_conformance.model import Event, Json, Peer, Problem, Result, Run, Verdict
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # of typing itself from Python 3.11 on
 
 HOSTILE = "</script><script>alert(1)</script><!-- ]]> & \" ' \x00\x1b[31m\u202e\ud800\ufffe é😀"
 HELLO = "4b434f4d35aabbcc"
@@ -40,7 +44,18 @@ def case(name: str, peer: str, verdict: Verdict, via: str = "tcp6", role: str = 
     return Result(**fields)
 
 
-def failure(name: str, peer: str, verdict: Verdict = Verdict.FAIL, **more: object) -> Result:
+class More(TypedDict, total=False):
+    """What a failure may have of its own."""
+
+    note: str
+    events: list[Event]
+    cause: str
+    reason: str
+    failed: int
+    tried: int
+
+
+def failure(name: str, peer: str, verdict: Verdict = Verdict.FAIL, **more: Unpack[More]) -> Result:
     rule = name.split("/")[0]
     result = case(
         name,

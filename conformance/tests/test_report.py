@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -14,7 +15,7 @@ from report_sample import HOSTILE, case, failure, large, sample
 from rich.console import Console
 
 from kcom5_conformance import report
-from kcom5_conformance.model import Problem, Run, Verdict, run_from_json
+from kcom5_conformance.model import Json, Problem, Run, Verdict, run_from_json
 from kcom5_conformance.report import words
 from kcom5_conformance.report.json import read_json, schema
 
@@ -28,7 +29,7 @@ def printed(run: Run, width: int = 100, terminal: bool = False) -> str:
 # JSON
 
 
-def test_the_json_report_fits_its_schema_and_gives_the_same_run_back(tmp_path: Path):
+def test_the_json_report_fits_its_schema_and_gives_the_same_run_back(tmp_path: Path) -> None:
     run = sample()
     report.write_json(run, tmp_path / "report.json")
     document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
@@ -38,7 +39,7 @@ def test_the_json_report_fits_its_schema_and_gives_the_same_run_back(tmp_path: P
     assert run_from_json(document) == run == read_json(tmp_path / "report.json")
 
 
-def test_every_object_of_the_schema_is_closed_and_names_all_its_keys():
+def test_every_object_of_the_schema_is_closed_and_names_all_its_keys() -> None:
     for name, part in {"": schema(), **schema()["$defs"]}.items():
         if part.get("type") == "object":
             assert part["additionalProperties"] is False, name
@@ -57,7 +58,7 @@ def test_every_object_of_the_schema_is_closed_and_names_all_its_keys():
         lambda document: document.update(format=2),
     ],
 )
-def test_a_json_report_with_another_key_or_value_is_refused(tmp_path: Path, damage):
+def test_a_json_report_with_another_key_or_value_is_refused(tmp_path: Path, damage: Callable[[Json], object]) -> None:
     document = sample().to_json()
     damage(document)
     (tmp_path / "report.json").write_text(json.dumps(document), encoding="utf-8")
@@ -66,7 +67,7 @@ def test_a_json_report_with_another_key_or_value_is_refused(tmp_path: Path, dama
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]"])
-def test_a_file_that_is_no_report_is_refused(tmp_path: Path, content: bytes):
+def test_a_file_that_is_no_report_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "report.json").write_bytes(content)
     with pytest.raises(ValueError, match="no report: "):
         read_json(tmp_path / "report.json")
@@ -82,7 +83,7 @@ def junit(run: Run, folder: Path) -> etree._Element:
     return document.getroot()
 
 
-def test_the_junit_report_fits_its_schema_and_counts_right(tmp_path: Path):
+def test_the_junit_report_fits_its_schema_and_counts_right(tmp_path: Path) -> None:
     run = sample()
     run.results[0].seconds = 0.000001
     root = junit(run, tmp_path)
@@ -98,7 +99,7 @@ def test_the_junit_report_fits_its_schema_and_counts_right(tmp_path: Path):
     assert int(root.get("errors")) == 1
 
 
-def test_a_junit_failure_says_all_that_is_known(tmp_path: Path):
+def test_a_junit_failure_says_all_that_is_known(tmp_path: Path) -> None:
     root = junit(sample(), tmp_path)
     found = next(case for case in root.iter("testcase") if case.get("name") == "message.length/one@tcp6")
     text = found.findtext("failure")
@@ -109,7 +110,7 @@ def test_a_junit_failure_says_all_that_is_known(tmp_path: Path):
     assert "25 octets  4b 43 4f" in found.findtext("system-out")
 
 
-def test_a_broken_should_fails_in_junit_by_strict_only(tmp_path: Path):
+def test_a_broken_should_fails_in_junit_by_strict_only(tmp_path: Path) -> None:
     run = sample()
     run.results = [failure("hello.nonce/same", "mine")]
     run.complaints = []
@@ -118,7 +119,7 @@ def test_a_broken_should_fails_in_junit_by_strict_only(tmp_path: Path):
     assert (junit(run, tmp_path).get("failures"), junit(run, tmp_path).get("skipped")) == ("1", "0")
 
 
-def test_text_of_a_peer_stays_text_in_junit(tmp_path: Path):
+def test_text_of_a_peer_stays_text_in_junit(tmp_path: Path) -> None:
     run = sample()
     run.peers[1].name = HOSTILE
     for result in run.results:
@@ -132,7 +133,7 @@ def test_text_of_a_peer_stays_text_in_junit(tmp_path: Path):
 # Terminal
 
 
-def test_the_summary_says_what_failed_and_why():
+def test_the_summary_says_what_failed_and_why() -> None:
     out = printed(sample())
     flat = " ".join(out.split())
     for part in [
@@ -157,7 +158,7 @@ def test_the_summary_says_what_failed_and_why():
     )
 
 
-def test_terminal_and_page_say_which_must_rules_have_no_case_that_passed(tmp_path: Path):
+def test_terminal_and_page_say_which_must_rules_have_no_case_that_passed(tmp_path: Path) -> None:
     run = sample()
     must = [rule.name for rule in run.rules if rule.level == "MUST"]
     # A case of each but two: of one all failed, of the other none was chosen.
@@ -172,7 +173,7 @@ def test_terminal_and_page_say_which_must_rules_have_no_case_that_passed(tmp_pat
     assert "tried" not in printed(run)
 
 
-def test_many_failures_of_one_rule_are_shown_by_a_few():
+def test_many_failures_of_one_rule_are_shown_by_a_few() -> None:
     run = sample()
     run.results = [failure(f"message.length/case-{number}", "mine") for number in range(40)]
     out = printed(run)
@@ -181,13 +182,13 @@ def test_many_failures_of_one_rule_are_shown_by_a_few():
     assert len(out.splitlines()) < 120
 
 
-def test_a_run_that_is_as_expected_ends_so():
+def test_a_run_that_is_as_expected_ends_so() -> None:
     run = sample()
     run.results, run.complaints = [case("hello.segments/three-pieces", "go", Verdict.PASS)], []
     assert printed(run).splitlines()[-1] == "1 result in 12.3 s: as expected"
 
 
-def test_a_broken_should_is_shown_but_is_as_expected():
+def test_a_broken_should_is_shown_but_is_as_expected() -> None:
     run = sample()
     run.results, run.complaints = [failure("hello.nonce/same", "mine")], []
     out = printed(run)
@@ -196,7 +197,7 @@ def test_a_broken_should_is_shown_but_is_as_expected():
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_text_of_a_peer_commands_no_terminal(width: int):
+def test_text_of_a_peer_commands_no_terminal(width: int) -> None:
     run = copy.deepcopy(sample())
     run.peers[1].name = HOSTILE + "[bold]"
     run.complaints = [HOSTILE]
@@ -209,7 +210,7 @@ def test_text_of_a_peer_commands_no_terminal(width: int):
     assert "[bold]" in "".join(out.split())
 
 
-def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch):
+def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     assert "\x1b[" in printed(sample(), terminal=True)
@@ -218,7 +219,7 @@ def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch):
     assert "\x1b[31m" not in printed(sample(), terminal=True)
 
 
-def test_progress_is_a_line_at_start_and_end_where_there_is_no_terminal():
+def test_progress_is_a_line_at_start_and_end_where_there_is_no_terminal() -> None:
     out = io.StringIO()
     progress = report.Progress(Console(file=out, width=100))
     progress.start("mine", 2)
@@ -230,7 +231,7 @@ def test_progress_is_a_line_at_start_and_end_where_there_is_no_terminal():
     assert out.getvalue().endswith("s, 1 failed\n")
 
 
-def test_cells_of_the_matrix_are_counted_together():
+def test_cells_of_the_matrix_are_counted_together() -> None:
     out = io.StringIO()
     progress = report.Progress(Console(file=out, width=100))
     cells = [result for result in sample().results if result.id.startswith("matrix/")]
@@ -241,7 +242,7 @@ def test_cells_of_the_matrix_are_counted_together():
     assert out.getvalue().splitlines()[1].startswith("matrix: 24 cases in ")
 
 
-def test_progress_is_a_bar_on_a_terminal_that_is_taken_away(monkeypatch: pytest.MonkeyPatch):
+def test_progress_is_a_bar_on_a_terminal_that_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     out = io.StringIO()
     progress = report.Progress(Console(file=out, width=100, force_terminal=True))
@@ -254,7 +255,7 @@ def test_progress_is_a_bar_on_a_terminal_that_is_taken_away(monkeypatch: pytest.
     assert "1 failed" in out.getvalue()
 
 
-def test_the_command_that_runs_a_case_again_can_be_pasted():
+def test_the_command_that_runs_a_case_again_can_be_pasted() -> None:
     run = sample()
     cell = next(result for result in run.results if result.id.startswith("matrix/"))
     again = "kcom5-conformance matrix --case matrix/go-to-go/0/plain@tcp6 --seed 7"
@@ -266,7 +267,7 @@ def test_the_command_that_runs_a_case_again_can_be_pasted():
 # All
 
 
-def test_a_run_of_nothing_can_be_reported(tmp_path: Path):
+def test_a_run_of_nothing_can_be_reported(tmp_path: Path) -> None:
     run = sample()
     run.results, run.peers, run.complaints = [], [], []
     report.write_json(run, tmp_path / "report.json")
@@ -275,6 +276,6 @@ def test_a_run_of_nothing_can_be_reported(tmp_path: Path):
     assert "0 of " in printed(run)
 
 
-def test_the_page_of_six_thousand_results_is_no_larger_than_a_picture(tmp_path: Path):
+def test_the_page_of_six_thousand_results_is_no_larger_than_a_picture(tmp_path: Path) -> None:
     report.write_html(large(), tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < 6_000_000

@@ -21,7 +21,7 @@ def frame(message: bytes = b"hi", data: bytes = b"\0\1\2") -> bytes:
     return HELLO + len(message).to_bytes(4, "little") + message + len(data).to_bytes(8, "little") + data
 
 
-def test_the_fields_of_a_server_stream_are_named():
+def test_the_fields_of_a_server_stream_are_named() -> None:
     assert [(part.name, part.start, part.end) for part in diagnose.fields(frame() + b"\n", "server")] == [
         ("echo magic", 0, 5),
         ("nonce", 5, 8),
@@ -33,16 +33,16 @@ def test_the_fields_of_a_server_stream_are_named():
     ]
 
 
-def test_the_fields_of_a_client_stream_are_named():
+def test_the_fields_of_a_client_stream_are_named() -> None:
     assert [part.name for part in diagnose.fields(HELLO + b"\0", "client")] == ["hello magic", "nonce", "surplus"]
 
 
-def test_fields_that_were_not_sent_are_not_there():
+def test_fields_that_were_not_sent_are_not_there() -> None:
     assert [part.name for part in diagnose.fields(b"KCO", "server")] == ["echo magic"]
     assert diagnose.fields(b"", "server") == []
 
 
-def test_a_hexdump_marks_the_first_wrong_octet_and_shows_what_should_stand_there():
+def test_a_hexdump_marks_the_first_wrong_octet_and_shows_what_should_stand_there() -> None:
     wrong = bytearray(frame())
     wrong[8:12] = b"\0\0\0\2"
     rows = diagnose.annotate(wrong.hex(), "server", expected=frame().hex())
@@ -61,25 +61,25 @@ def test_a_hexdump_marks_the_first_wrong_octet_and_shows_what_should_stand_there
     )
 
 
-def test_a_missing_octet_is_marked_past_the_last_one():
+def test_a_missing_octet_is_marked_past_the_last_one() -> None:
     whole = frame(b"", bytes(12))
     assert len(whole) == 32
     assert diagnose.annotate(whole[:16].hex(), "server", expected=whole.hex())[-1].wrong == 0
     assert diagnose.annotate("", "server", expected=whole.hex())[0].wrong == 0
 
 
-def test_a_long_hexdump_keeps_the_head_the_wrong_octet_and_the_end():
+def test_a_long_hexdump_keeps_the_head_the_wrong_octet_and_the_end() -> None:
     rows = diagnose.annotate(frame(data=bytes(999)).hex(), "server", at=500)
     assert [row.offset for row in rows if not row.skipped] == [0, 16, 32, 48, 480, 496, 512, 528, 1008]
     assert sum(row.skipped or 1 for row in rows) == 64
     assert [row.wrong for row in rows if row.wrong is not None] == [4]
 
 
-def test_an_offset_that_was_not_kept_marks_nothing():
+def test_an_offset_that_was_not_kept_marks_nothing() -> None:
     assert [row.wrong for row in diagnose.annotate("4b43", "client", at=5000)] == [None]
 
 
-def test_the_field_of_a_missing_octet_is_known():
+def test_the_field_of_a_missing_octet_is_known() -> None:
     assert diagnose.field_at(frame()[:8], "server", 8) == "message length"
     assert diagnose.field_at(frame(), "server", 23) == "data"
     assert diagnose.field_at(HELLO, "client", 8) == "surplus"
@@ -154,7 +154,7 @@ def with_length(value: int, width: int, order: Literal["big", "little"], rest: b
         (LONG[:600], LONG, "one send for all the data"),
     ],
 )
-def test_the_cause_is_recognised_in_what_a_server_sent(got, wanted, likely):
+def test_the_cause_is_recognised_in_what_a_server_sent(got: bytes, wanted: bytes, likely: str) -> None:
     assert likely in diagnose.cause(problem(got=got, wanted=wanted), "server")
 
 
@@ -172,7 +172,7 @@ def test_the_cause_is_recognised_in_what_a_server_sent(got, wanted, likely):
         (HELLO[:5], "fewer than eight"),
     ],
 )
-def test_the_cause_is_recognised_in_what_a_client_sent(got, likely):
+def test_the_cause_is_recognised_in_what_a_client_sent(got: bytes, likely: str) -> None:
     assert likely in diagnose.cause(problem("hello.form", got, HELLO), "client")
 
 
@@ -222,7 +222,7 @@ SAID_HELLO = Event(0, "implementation", "octets", HELLO.hex(), 8)
         ([SAID_HELLO, *sends(PLAIN), answers(error="invalid-connection")], "one large recv"),
     ],
 )
-def test_the_cause_is_recognised_in_what_a_client_delivered(events, likely):
+def test_the_cause_is_recognised_in_what_a_client_delivered(events: list[Event], likely: str) -> None:
     assert likely in diagnose.cause(problem("frame.segments", HELLO, b"", "delivered"), "client", events)
 
 
@@ -238,11 +238,11 @@ def test_the_cause_is_recognised_in_what_a_client_delivered(events, likely):
         [],
     ],
 )
-def test_a_client_that_answers_right_gets_no_cause_from_its_answer(events):
+def test_a_client_that_answers_right_gets_no_cause_from_its_answer(events: list[Event]) -> None:
     assert diagnose.cause(problem("result.class", HELLO, b"", "ended"), "client", events) == ""
 
 
-def test_an_answer_before_eight_octets_is_recognised():
+def test_an_answer_before_eight_octets_is_recognised() -> None:
     events = [*sends(HELLO[:3]), Event(0, "implementation", "octets", "4b", 1)]
     assert (
         diagnose.cause(problem(got=b"K", wanted=PLAIN), "server", events)
@@ -250,36 +250,36 @@ def test_an_answer_before_eight_octets_is_recognised():
     )
 
 
-def test_a_reset_with_octets_unread_is_recognised():
+def test_a_reset_with_octets_unread_is_recognised() -> None:
     events = [*sends(HELLO, b"x"), SAID_HELLO, Event(1, "implementation", "reset")]
     assert "octets unread" in diagnose.cause(problem(got=LONG[:600], wanted=LONG), "server", events)
 
 
-def test_an_end_taken_for_a_hang_up_is_recognised():
+def test_an_end_taken_for_a_hang_up_is_recognised() -> None:
     events = [*sends(HELLO), Event(0, "suite", "end")]
     assert "taken for a hang-up" in diagnose.cause(problem(got=b"", wanted=PLAIN), "server", events)
 
 
-def test_a_process_killed_by_sigpipe_is_recognised():
+def test_a_process_killed_by_sigpipe_is_recognised() -> None:
     assert "MSG_NOSIGNAL" in diagnose.cause(
         Problem("close.residue", "MUST", "adapter", "killed by SIGPIPE", "lives on")
     )
 
 
-def test_where_the_octets_say_nothing_the_rule_does():
+def test_where_the_octets_say_nothing_the_rule_does() -> None:
     assert "SO_REUSEADDR" in diagnose.cause(problem("listen.rebind", axis="ended"), "server")
     assert diagnose.cause(problem("result.class", axis="ended"), "server") == ""
 
 
-def test_the_rules_with_a_cause_are_rules():
+def test_the_rules_with_a_cause_are_rules() -> None:
     assert {rule for rule, _ in diagnose._BY_RULE} <= {rule.name for rule in spec.rules()}
 
 
-def test_right_octets_have_no_cause():
+def test_right_octets_have_no_cause() -> None:
     assert diagnose.cause(problem(got=PLAIN, wanted=PLAIN), "server") == ""
 
 
-def test_any_octets_give_a_cause_or_none_and_no_error():
+def test_any_octets_give_a_cause_or_none_and_no_error() -> None:
     source = random.Random(5)
     for _ in range(3000):
         right = bytearray(source.choice([PLAIN, LONG, frame(UMLAUT.encode()), b"", HELLO]))
@@ -300,7 +300,7 @@ def _started(text: str) -> subprocess.Popen[str]:
     return subprocess.Popen(["bash", "-c", text], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def test_a_reproduction_connects_to_a_server_and_prints_what_comes_back():
+def test_a_reproduction_connects_to_a_server_and_prints_what_comes_back() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         text = diagnose.reproduction(
             "server",
@@ -322,7 +322,7 @@ def test_a_reproduction_connects_to_a_server_and_prints_what_comes_back():
     ]
 
 
-def test_a_reproduction_listens_for_a_client_and_echoes_its_nonce(tmp_path: Path):
+def test_a_reproduction_listens_for_a_client_and_echoes_its_nonce(tmp_path: Path) -> None:
     acts = [("expect", "8"), ("send", "4b434f4d35 n0n1n2^ff 0200"), ("send", "00" * 100), ("reset", "")]
     path = tmp_path / "socket"
     path.write_bytes(b"left by the run before")
@@ -344,7 +344,7 @@ def test_a_reproduction_listens_for_a_client_and_echoes_its_nonce(tmp_path: Path
 
 @pytest.mark.parametrize("via", ["tcp6", "tcp4", "unix"])
 @pytest.mark.parametrize("role", ["server", "client"])
-def test_a_reproduction_is_a_program(role: str, via: str):
+def test_a_reproduction_is_a_program(role: str, via: str) -> None:
     acts = [("expect", "8"), ("send", "00"), ("half-close", ""), ("wait", "1.0"), ("close", "")]
     lines = diagnose.reproduction(role, via, acts).splitlines()
     assert (lines[0], lines[-1]) == ("python3 - <<'E'", "E")
@@ -358,13 +358,13 @@ def test_a_reproduction_is_a_program(role: str, via: str):
 @pytest.mark.parametrize(
     "octets", [b"", HELLO, bytes(100), PLAIN[:22] + bytes(i % 251 for i in range(9999)), bytes(range(256))]
 )
-def test_octets_are_written_as_python_that_gives_them(octets):
+def test_octets_are_written_as_python_that_gives_them(octets: bytes) -> None:
     written = diagnose._expression(octets.hex())
     assert eval(written) == octets
     assert len(written) < 200 or octets == bytes(range(256))
 
 
-def test_an_act_that_nobody_knows_is_an_error():
+def test_an_act_that_nobody_knows_is_an_error() -> None:
     with pytest.raises(ValueError, match="no such act"):
         diagnose.reproduction("server", "unix", [("dance", "")])
     with pytest.raises(ValueError, match="no octets"):

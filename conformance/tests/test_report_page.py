@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -131,26 +131,39 @@ class Page:
         return self.browser.execute_script(code, *arguments)
 
 
+def attribute(element: WebElement, name: str) -> str:
+    """One that is there."""
+    value = element.get_attribute(name)
+    assert value is not None, name
+    return value
+
+
+def console(browser: webdriver.Chrome) -> list[dict[str, object]]:
+    """What was written there since it was last asked."""
+    get_log: Callable[[str], list[dict[str, object]]] = browser.get_log  # selenium gives it no types
+    return get_log("browser")
+
+
 @pytest.fixture
 def page(browser: webdriver.Chrome, tmp_path: Path) -> Iterator[Page]:
-    browser.get_log("browser")
+    console(browser)
     page = Page(browser, sample(), tmp_path / "report.html")
     yield page
-    assert browser.get_log("browser") == [], "the console is silent"
+    assert console(browser) == [], "the console is silent"
     assert page.script("return performance.getEntriesByType('resource').length") == 0, "nothing is fetched"
 
 
-def test_the_page_opens_with_what_failed(page: Page):
+def test_the_page_opens_with_what_failed(page: Page) -> None:
     assert page.one(".verdict").text.startswith("NOT as expected: 3 fail")
     assert len(page.ids()) == 6
     assert page.one("#count").text == "6 of 33 cases"
     assert "hello.gone/away" in page.one(".complaints").text
 
 
-def test_a_cell_of_the_matrix_leads_to_its_cases_and_a_case_to_its_ladder(page: Page):
+def test_a_cell_of_the_matrix_leads_to_its_cases_and_a_case_to_its_ladder(page: Page) -> None:
     cells = page.all("#matrix-table .cell")
     assert len(cells) == 12
-    bad = [cell for cell in cells if "fail" in cell.get_attribute("class")]
+    bad = [cell for cell in cells if "fail" in attribute(cell, "class")]
     assert [cell.get_attribute("aria-label") for cell in bad] == [
         "mine to go over tcp4: 1 passed, 1 failed; show the cases",
         "mine to mine over tcp4: 1 passed, 1 failed; show the cases",
@@ -162,10 +175,10 @@ def test_a_cell_of_the_matrix_leads_to_its_cases_and_a_case_to_its_ladder(page: 
     assert [element.text for element in page.all(".ladder .head span")] == ["server", "client"]
     assert "8 octets 4b 43 4f 4d 35 aa bb cc" in page.one(".ladder").text
     assert "4,096 octets" in page.one(".pair .got").text
-    assert page.one(".detail blockquote a").get_attribute("href").endswith("spec/kcom5.md#data.opaque")
+    assert attribute(page.one(".detail blockquote a"), "href").endswith("spec/kcom5.md#data.opaque")
 
 
-def test_a_failing_case_shows_all_that_is_known(page: Page):
+def test_a_failing_case_shows_all_that_is_known(page: Page) -> None:
     page.one("#search").send_keys("message.length/one")
     page.one(".case").click()
     detail = page.one(".detail")
@@ -173,7 +186,7 @@ def test_a_failing_case_shows_all_that_is_known(page: Page):
     assert page.one(".case").get_attribute("aria-controls") == detail.get_attribute("id")
     assert "the message length looks big-endian" in page.one(".cause").text
     assert [element.text for element in page.all(".dump mark")] == ["00"]
-    assert "expected  4b 43 4f 4d 35 aa bb cc 02 00 00 00" in page.one(".dump .w").get_attribute("textContent")
+    assert "expected  4b 43 4f 4d 35 aa bb cc 02 00 00 00" in attribute(page.one(".dump .w"), "textContent")
     assert "The message is cut or runs into what follows" in detail.text
     assert "The message length MUST be the number of octets" in detail.text
     assert "kcom5-conformance run --case message.length/one@tcp6 --seed 7" in detail.text
@@ -183,7 +196,7 @@ def test_a_failing_case_shows_all_that_is_known(page: Page):
     assert "1,048,576 octets" in page.one(".ladder").text
 
 
-def test_a_program_can_be_copied(page: Page):
+def test_a_program_can_be_copied(page: Page) -> None:
     page.script("document.addEventListener('copy', () => { window.copied = String(getSelection()); });")
     page.script("Object.defineProperty(navigator, 'clipboard', {value: {writeText: async () => { throw Error(); }}});")
     page.one("#search").send_keys("message.length/one")
@@ -194,7 +207,7 @@ def test_a_program_can_be_copied(page: Page):
     assert str(page.script("return window.copied")).startswith("python3 - <<'E'\nimport socket")
 
 
-def test_the_search_looks_at_ids_notes_causes_and_reasons(page: Page):
+def test_the_search_looks_at_ids_notes_causes_and_reasons(page: Page) -> None:
     page.one("#clear").click()
     assert len(page.ids()) == 33
     for text, ids in {
@@ -220,28 +233,28 @@ def test_the_search_looks_at_ids_notes_causes_and_reasons(page: Page):
         ("level", "SHOULD", 2),
     ],
 )
-def test_a_filter_keeps_what_it_names(page: Page, filter_id: str, value: str, count: int):
+def test_a_filter_keeps_what_it_names(page: Page, filter_id: str, value: str, count: int) -> None:
     page.one("#clear").click()
     page.choose(filter_id, value)
     assert len(page.ids()) == count
 
 
-def test_filters_and_search_work_together(page: Page):
+def test_filters_and_search_work_together(page: Page) -> None:
     page.choose("verdict", "fail")
     page.choose("via", "tcp4")
     page.one("#search").send_keys("mine-to-go")
     assert page.ids() == ["matrix/mine-to-go/65536/plain@tcp4"]
 
 
-def test_a_rule_of_the_table_leads_to_its_cases(page: Page):
+def test_a_rule_of_the_table_leads_to_its_cases(page: Page) -> None:
     cells = page.all("#rules-table .cell.fail")
-    assert cells[0].get_attribute("aria-label").startswith("hello.nonce, mine: 0 passed, 1 failed")
+    assert attribute(cells[0], "aria-label").startswith("hello.nonce, mine: 0 passed, 1 failed")
     cells[0].click()
     assert page.ids() == ["hello.nonce/differs@tcp6"]
     assert len(page.all("#rules-table tbody tr")) == len(sample().rules)
 
 
-def test_the_keyboard_is_enough(page: Page):
+def test_the_keyboard_is_enough(page: Page) -> None:
     page.keys("/")
     assert page.focused().get_attribute("id") == "search"
     page.keys("message.length", Keys.ENTER)
@@ -260,7 +273,7 @@ def test_the_keyboard_is_enough(page: Page):
     assert len(page.ids()) == 6
 
 
-def test_a_link_leads_to_a_case(page: Page):
+def test_a_link_leads_to_a_case(page: Page) -> None:
     page.all(".case")[1].click()
     there = page.browser.current_url
     assert "#case=mine%7Cmessage.length%2Ftwo%40tcp6" in there
@@ -270,7 +283,7 @@ def test_a_link_leads_to_a_case(page: Page):
     assert len(page.all(".detail")) == 1
 
 
-def test_text_of_a_peer_stays_text(page: Page):
+def test_text_of_a_peer_stays_text(page: Page) -> None:
     page.one("#clear").click()
     page.one("#search").send_keys("close.extra/one")
     page.one(".case").click()
@@ -278,7 +291,7 @@ def test_text_of_a_peer_stays_text(page: Page):
     assert len(page.all("script")) == 2
 
 
-def test_text_of_a_peer_stays_text_in_every_field(page: Page, tmp_path: Path):
+def test_text_of_a_peer_stays_text_in_every_field(page: Page, tmp_path: Path) -> None:
     run = sample()
     run.machine = run.command = run.suite = run.started = HOSTILE
     run.complaints = [HOSTILE]
@@ -296,7 +309,7 @@ def test_text_of_a_peer_stays_text_in_every_field(page: Page, tmp_path: Path):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read_in_light_and_dark(page: Page, scheme: str):
+def test_text_can_be_read_in_light_and_dark(page: Page, scheme: str) -> None:
     page.media(scheme)
     page.one("#search").send_keys("message.length/one")
     page.one(".case").click()
@@ -306,7 +319,7 @@ def test_text_can_be_read_in_light_and_dark(page: Page, scheme: str):
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
-def test_nothing_is_wider_than_the_screen(page: Page, width: int):
+def test_nothing_is_wider_than_the_screen(page: Page, width: int) -> None:
     page.size(width, 740)
     page.one("#clear").click()
     for button in page.all(".case")[:9]:
@@ -315,26 +328,26 @@ def test_nothing_is_wider_than_the_screen(page: Page, width: int):
     assert page.script(WIDE) == []
 
 
-def test_paper_gets_the_failures_opened_and_no_controls(page: Page):
+def test_paper_gets_the_failures_opened_and_no_controls(page: Page) -> None:
     page.script("dispatchEvent(new Event('beforeprint'))")
     page.media("light", "print")
     assert len(page.all(".detail")) == 6
     assert not page.one(".tools").is_displayed()
 
 
-def test_every_control_has_a_name(page: Page):
+def test_every_control_has_a_name(page: Page) -> None:
     assert page.script(NAMELESS) == []
 
 
-def test_the_policy_of_the_page_refuses_every_request(page: Page):
-    policy = page.one("meta[http-equiv]").get_attribute("content")
+def test_the_policy_of_the_page_refuses_every_request(page: Page) -> None:
+    policy = attribute(page.one("meta[http-equiv]"), "content")
     assert policy.startswith("default-src 'none'; ")
     assert "unsafe" not in policy
     assert "http" not in policy
     assert not [e for e in page.all("[src], link[href]") if not (e.get_attribute("href") or "").startswith("data:")]
 
 
-def test_six_thousand_results_are_drawn_as_they_are_looked_at(browser: webdriver.Chrome, tmp_path: Path):
+def test_six_thousand_results_are_drawn_as_they_are_looked_at(browser: webdriver.Chrome, tmp_path: Path) -> None:
     page = Page(browser, large(), tmp_path / "large.html")
     page.one("#clear").click()
     assert page.one("#count").text == "6,000 of 6,000 cases"
@@ -348,7 +361,7 @@ def test_six_thousand_results_are_drawn_as_they_are_looked_at(browser: webdriver
     assert len(page.all(".case")) > 299
 
 
-def test_a_page_without_results_says_so(browser: webdriver.Chrome, tmp_path: Path):
+def test_a_page_without_results_says_so(browser: webdriver.Chrome, tmp_path: Path) -> None:
     run = sample()
     run.results, run.peers, run.complaints = [], [], []
     page = Page(browser, run, tmp_path / "empty.html")

@@ -103,12 +103,13 @@ def expected(vector: vectors.Vector) -> bytes:
     outcome = vector.outcome
     place = OUTCOMES.index(outcome.get("error", "ok"))
     if vector.role in ("pack", "message"):
-        return bytes((place,)) + outcome.get("out", "").encode()
+        out: str = outcome.get("out", "")
+        return bytes((place,)) + out.encode()
     if vector.role == "unpack":
         if "error" in outcome:
             return bytes((place,))
         key = bytes.fromhex(outcome["out"]["key"])
-        port = outcome["out"]["port"]
+        port: int = outcome["out"]["port"]
         groups = vector.give["in"].count(".")
         text = f"{port}." + key[:groups].hex(".")
         return bytes((0,)) + port.to_bytes(2, "little") + key + text.encode()

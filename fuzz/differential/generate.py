@@ -218,9 +218,8 @@ def cuts_input(index: int) -> Input:
 
 def stream_of(base: Input) -> bytes:
     """What the set `changes` changes: the text, or the last octets."""
-    if base[0] == "u":
-        return base[1]
-    return base[-1][-1] if base[0] in "cs" and base[-1] else b""
+    octets: bytes = base[1] if base[0] == "u" else base[-1][-1] if base[0] in "cs" and base[-1] else b""
+    return octets
 
 
 def changes_input(index: int) -> Input:

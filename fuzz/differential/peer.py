@@ -10,6 +10,7 @@ import mmap
 import os
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -166,7 +167,14 @@ def serve(has_offset: bool, message: bytes, data_size: int, start: str, acts: li
     return b"%c%c%b%b%b" % (outcome, flags, at.to_bytes(4, "little"), len(sent).to_bytes(4, "little"), sent)
 
 
-ACT = {"u": unpacked, "p": packed, "m": checked, "l": checked_length, "c": receive, "s": serve}
+ACT: dict[str, Callable[..., bytes]] = {
+    "u": unpacked,
+    "p": packed,
+    "m": checked,
+    "l": checked_length,
+    "c": receive,
+    "s": serve,
+}
 
 
 def run(given: Input) -> bytes:

@@ -34,7 +34,7 @@ def test_a_core_that_is_wrong_in_one_place_is_found(name: str, tmp_path: Path) -
     text = (tmp_path / "kcom5" / file).read_text()
     assert text.count(right) == 1
     (tmp_path / "kcom5" / file).write_text(text.replace(right, wrong))
-    command = [ROOT / "fuzz/exhaustive/run", "--set", name]
+    command: list[str | Path] = [ROOT / "fuzz/exhaustive/run", "--set", name]
     environment = os.environ | {"KCOM5_PYTHON": str(tmp_path)}
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     assert done.returncode == 1, done.stdout

@@ -276,6 +276,9 @@ def edits(statement: ast.AST) -> Iterator[Edit]:
 
         return edit
 
+    def always(new: ast.AST) -> Callable[[ast.AST], ast.AST]:
+        return lambda _: new
+
     def drop(tree: ast.AST, path: Path) -> str:
         put(tree, path, ast.Pass())
         return ""
@@ -289,17 +292,17 @@ def edits(statement: ast.AST) -> Iterator[Edit]:
             continue
         if type(node) in SWAPS:
             for swap in SWAPS[type(node)]:
-                yield replace(inner, lambda _, swap=swap: swap())
+                yield replace(inner, always(swap()))
         elif isinstance(node, ast.Constant) and type(node.value) is int:
             for step in (1, -1):
-                yield replace(inner, lambda old, step=step: ast.Constant(old.value + step))
+                yield replace(inner, always(ast.Constant(node.value + step)))
         elif isinstance(node, ast.Constant) and type(node.value) is bytes and node.value:
             yield replace(inner, lambda old: ast.Constant(old.value[:-1]))
         elif isinstance(node, ast.Constant) and type(node.value) is str and "re.compile" in ast.unparse(statement):
             for place, letter in enumerate(node.value):
                 for step in (1, -1) if letter.isalnum() else ():
                     new = node.value[:place] + chr(ord(letter) + step) + node.value[place + 1 :]
-                    yield replace(inner, lambda _, new=new: ast.Constant(new))
+                    yield replace(inner, always(ast.Constant(new)))
         if isinstance(node, ast.If | ast.While | ast.IfExp):
             yield replace((*inner, ("test", None)), lambda old: ast.UnaryOp(ast.Not(), old))
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
