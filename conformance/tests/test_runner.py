@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 import trio
 import trio.testing
 
-from kcom5_conformance import process, runner
+from kcom5_conformance import adapter, process, runner
 from kcom5_conformance.bench import Bench, Case, Mismatch, NotRun, TooBusy, Unsupported
 from kcom5_conformance.model import Problem, Result, Verdict
 from kcom5_conformance.runner import (
@@ -178,6 +179,33 @@ def test_adapter_that_hangs_fails_the_case_and_is_replaced() -> None:
     assert (wrong.verdict, wrong.failed, wrong.tried) == (Verdict.FAIL, 2, 2)
     assert "did not answer within" in wrong.problems[0].got
     assert {result.verdict for result in results.values()} == {Verdict.PASS}
+
+
+def test_adapter_that_reads_no_more_fails_the_case_and_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "TAKES_WITHIN", 0.5)
+
+    async def twice(bench: Bench) -> None:
+        await bench.exchange_with_server("now")
+        await bench.exchange_with_server("x" * (1 << 20))  # more than a pipe takes
+
+    results, _ = conduct(subject("reads-no-more"), case("now", twice), *BEFORE_AND_AFTER, tries=1)
+    wrong = results.pop(NOW.id)
+    assert wrong.verdict is Verdict.FAIL
+    assert "did not read its request within 0.5 s" in wrong.problems[0].got
+    assert {result.verdict for result in results.values()} == {Verdict.PASS}
+
+
+def test_connection_that_is_not_accepted_fails_the_case() -> None:
+    async def connect(bench: Bench) -> None:
+        with socket.socket(socket.AF_INET6) as listener:
+            listener.bind(("::1", 0))
+            listener.listen(0)  # room for one
+            for _ in range(2):
+                await bench.connect(listener.getsockname()[1])
+
+    results, _ = conduct(RIGHT, case("now", connect), scale=SHORT, tries=1)
+    assert results[NOW.id].verdict is Verdict.FAIL
+    assert "a broken connection (not connected within 1.5 s)" in results[NOW.id].problems[0].got
 
 
 def test_garbage_in_the_middle_fails_the_case_alone() -> None:

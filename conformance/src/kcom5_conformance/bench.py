@@ -6,6 +6,7 @@ The octets of a right exchange are put together here, by spec/kcom5.md, "Wire fo
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -183,7 +184,10 @@ class Bench:
         try:
             with suppress(OSError):
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-            await raw.connect(str(place) if via == "unix" else (host or HOSTS[via][1], place))
+            with trio.move_on_after(self.patience) as scope:
+                await raw.connect(str(place) if via == "unix" else (host or HOSTS[via][1], place))
+            if scope.cancelled_caught:
+                raise TimeoutError(errno.ETIMEDOUT, f"not connected within {self.patience:.1f} s")
         except BaseException:
             raw.close()
             raise

@@ -48,6 +48,9 @@ class Odd(Right):
         if self.is_turn:
             self.at_turn()
         answer = super().answer(request)
+        if self.manner == "reads-no-more" and self.is_turn:
+            self.say(answer)
+            forever()
         if self.manner == "stuck" and operation == "send":
             forever()
         if self.manner == "nameless" and "error" in answer:
