@@ -5,37 +5,29 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import process
 import pytest
+import report
+import samples
+from results import Results
+from ways import BEST, BUILD, GROUPS, INSTALL, MINIMUM, PLAIN, SMALL
 
-HERE = Path(__file__).resolve().parent
-RUN = HERE / "run"
-
-
-def load(name: str, path: Path) -> ModuleType:
-    loader = importlib.machinery.SourceFileLoader(name, str(path))
-    spec = importlib.util.spec_from_loader(name, loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look there
-    loader.exec_module(module)
-    return module
+RUN = Path(__file__).resolve().parent / "run"
+loader = importlib.machinery.SourceFileLoader("bench_run", str(RUN))
+run: Any = importlib.util.module_from_spec(importlib.machinery.ModuleSpec("bench_run", loader))
+sys.modules["bench_run"] = run  # dataclasses look there
+loader.exec_module(run)
 
 
-report: Any = load("report", HERE / "report.py")
-run: Any = load("bench_run", RUN)
-
-
-def row(way: str, *seconds: float, group: str = "memory", size: int = 1 << 20, baseline: str = "base") -> Any:
+def row(way: str, *seconds: float, group: str = "memory", size: int = 1 << 20, baseline: str = "base") -> report.Row:
     samples = [{"seconds": value, "cpu": value, "sender_peak": 1e6, "receiver_peak": 2e6} for value in seconds]
     return report.Row(group, size, way, baseline, samples)
 
@@ -51,6 +43,7 @@ def test_a_percentile_is_the_least_value_that_this_share_does_not_exceed() -> No
 def test_ratios_are_of_the_same_round() -> None:
     # The machine is ten times slower in the second round, and the ratio is the same.
     found = report.ratios(row("base", 2, 20, 3), row("ours", 1, 10, 1))
+    assert found
     assert (found.median, found.least, found.greatest) == (2, 2, 3)
     assert report.ratios(row("base"), row("ours", 1)) is None
 
@@ -98,22 +91,22 @@ def test_plots_are_well_formed_whatever_their_names_and_values() -> None:
 
 
 def test_a_target_is_met_by_the_median_and_not_measured_without_rows() -> None:
-    best, plain = row(run.BEST, 1, 1, 1, baseline=run.BEST), row(run.PLAIN, 4, 4, 4, baseline=run.BEST)
-    slow = run.Results([best, plain, row("C++", 2, 1, 2, baseline=run.BEST)], {}, None).targets()
+    best, plain = row(BEST, 1, 1, 1, baseline=BEST), row(PLAIN, 4, 4, 4, baseline=BEST)
+    slow = Results([best, plain, row("C++", 2, 1, 2, baseline=BEST)], {}, None).targets()
     verdicts = {(target.what, target.target): target.verdict for target in slow}
-    assert verdicts["C++ memory to memory", f"≥ 0.95 × {run.BEST}"] == "NOT met"
-    assert verdicts["C++ memory to memory", f"≥ 3 × {run.PLAIN}"] == "NOT met"
-    assert verdicts["C++ file to file", f"≥ 0.95 × {run.BEST}"] == "not measured"
-    fast = run.Results([best, plain, row("C++", 2, 1, 1, baseline=run.BEST)], {}, None).targets()
+    assert verdicts["C++ memory to memory", f"≥ 0.95 × {BEST}"] == "NOT met"
+    assert verdicts["C++ memory to memory", f"≥ 3 × {PLAIN}"] == "NOT met"
+    assert verdicts["C++ file to file", f"≥ 0.95 × {BEST}"] == "not measured"
+    fast = Results([best, plain, row("C++", 2, 1, 1, baseline=BEST)], {}, None).targets()
     verdicts = {(target.what, target.target): target.verdict for target in fast}
-    assert verdicts["C++ memory to memory", f"≥ 0.95 × {run.BEST}"] == "met"
-    assert verdicts["C++ memory to memory", f"≥ 3 × {run.PLAIN}"] == "met"
+    assert verdicts["C++ memory to memory", f"≥ 0.95 × {BEST}"] == "met"
+    assert verdicts["C++ memory to memory", f"≥ 3 × {PLAIN}"] == "met"
 
 
 def test_ours_is_first_only_if_no_other_is_faster() -> None:
     for seconds, verdict in ((1.1, "met"), (0.9, "NOT met")):
         rows = [row("C++", 1), row("ZeroMQ PAIR", seconds), row("NNG pair", 5)]
-        (target,) = run.Results(rows, {}, None).against_picks()
+        (target,) = Results(rows, {}, None).against_picks()
         assert target.verdict == verdict
         assert "ZeroMQ" in target.measured
 
@@ -121,16 +114,16 @@ def test_ours_is_first_only_if_no_other_is_faster() -> None:
 def test_the_cost_is_linear_when_time_without_data_is_taken_off() -> None:
     sizes = [0, 1 << 16, 1 << 20, 1 << 24]
     linear = [row("C++", 1e-4 + size * 1e-9, group="cost", size=size) for size in sizes]
-    assert run.Results(linear, {}, None).linear().verdict == "met"
+    assert Results(linear, {}, None).linear().verdict == "met"
     worse = [row("C++", 1e-4 + size**1.3 * 1e-9, group="cost", size=size) for size in sizes]
-    assert run.Results(worse, {}, None).linear().verdict == "NOT met"
-    assert run.Results(linear[:2], {}, None).linear().verdict == "not measured"
+    assert Results(worse, {}, None).linear().verdict == "NOT met"
+    assert Results(linear[:2], {}, None).linear().verdict == "not measured"
 
 
 def test_allocations_in_the_head_miss_the_target() -> None:
     for allocations, verdict in ((0.0, "met"), (1.0, "NOT met")):
         times = {"C++": {"head_decode": {"ns": 20.0, "allocations": allocations}}}
-        targets = {target.what: target.verdict for target in run.Results([], times, None).targets()}
+        targets = {target.what: target.verdict for target in Results([], times, None).targets()}
         assert targets["C++ head decode"] == verdict
 
 
@@ -145,19 +138,19 @@ def test_wrong_use_is_2(words: list[str]) -> None:
 
 def test_help_names_each_group() -> None:
     done = subprocess.run([sys.executable, str(RUN), "--help"], capture_output=True, text=True, check=True)
-    assert all(group in done.stdout for group in run.GROUPS)
+    assert all(group in done.stdout for group in GROUPS)
 
 
 def test_what_breaks_is_told_with_what_it_said() -> None:
-    with pytest.raises(run.BrokenError, match=r"(?s)exit code 3.*the reason"):
-        run.finish(run.start(["sh", "-c", "echo the reason >&2; exit 3"]))
-    assert not run.running
+    with pytest.raises(process.BrokenError, match=r"(?s)exit code 3.*the reason"):
+        process.finish(process.start(["sh", "-c", "echo the reason >&2; exit 3"]))
+    assert not process.running
 
 
 def test_what_is_not_installed_is_counted_as_not_run_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     not_run: dict[str, str] = {}
     missing = report.Row("memory", 1, "NNG pair", "Python")
-    monkeypatch.setitem(run.INSTALL, "no_such_module", "pip install no-such-module")
+    monkeypatch.setitem(INSTALL, "no_such_module", "pip install no-such-module")
     run.measure([run.Task(missing, lambda: {"seconds": 1.0}, "no_such_module", True)], 2, not_run)
     assert missing.samples == []
     assert list(not_run.values()) == ["not installed: pip install no-such-module"]
@@ -165,17 +158,87 @@ def test_what_is_not_installed_is_counted_as_not_run_with_the_command(monkeypatc
 
 def test_another_tool_that_fails_does_not_end_the_run_and_ours_does() -> None:
     def fails() -> dict[str, float]:
-        raise run.BrokenError("no")
+        raise process.BrokenError("no")
 
     not_run: dict[str, str] = {}
     run.measure([run.Task(report.Row("memory", 1, "NNG pair", "Python"), fails, "", True)], 1, not_run)
     assert list(not_run.values()) == ["failed: no"]
-    with pytest.raises(run.BrokenError):
-        run.measure([run.Task(report.Row("memory", 1, "C++", run.BEST), fails)], 1, {})
+    with pytest.raises(process.BrokenError):
+        run.measure([run.Task(report.Row("memory", 1, "C++", BEST), fails)], 1, {})
+
+
+def in_a_round(*names: str, size: int, group: str = "memory", number: int = 0) -> list[str]:
+    """Whose turn it is, one after the other; a turn's time is its number, from 1."""
+    order: list[str] = []
+
+    def take(name: str) -> dict[str, float]:
+        order.append(name)
+        return {"seconds": float(order.count(name) ** 2)}
+
+    block = [run.Task(report.Row(group, size, name, BEST), lambda name=name: take(name)) for name in names]
+    if number:
+        return [task.row.way for task in run.in_turns(block, number)]
+    run.measure(block, 1, {})
+    for task in block:
+        turns = order.count(task.row.way)
+        assert task.row.samples == [{"seconds": float(((turns + 1) // 2) ** 2)}]  # the median of its turns
+    return order
+
+
+def test_what_is_over_soon_takes_five_turns_in_between_the_others() -> None:
+    assert in_a_round("a", "b", "c", size=1 << 20) == ["a", "b", "c", "c", "b", "a"] * 2 + ["a", "b", "c"]
+
+
+def test_the_next_round_begins_with_the_last() -> None:
+    assert in_a_round("a", "b", size=1 << 20, number=1) == ["b", "a", "a", "b"] * 2 + ["b", "a"]
+
+
+def test_of_the_long_ones_those_compared_closely_take_five_turns() -> None:
+    order = in_a_round(BEST, "C++", "NNG pair", size=1 << 30)
+    assert [order.count(name) for name in (BEST, "C++", "NNG pair")] == [5, 5, 1]
+    assert in_a_round(BEST, "C++", size=8 << 30) == [BEST, "C++"]
+
+
+def test_a_count_and_programs_of_many_starts_have_one_turn() -> None:
+    assert in_a_round("C++", size=0, group="calls") == ["C++"]
+    assert in_a_round("C++", size=SMALL, group="program") == ["C++"]
+
+
+def test_a_row_that_fails_in_a_later_turn_has_no_sample() -> None:
+    turns = iter([{"seconds": 1.0}])
+
+    def take() -> dict[str, float]:
+        for sample in turns:
+            return sample
+        raise process.NotRunError("no room")
+
+    not_run: dict[str, str] = {}
+    task = run.Task(report.Row("memory", 1, "C++", BEST), take)
+    run.measure([task], 1, not_run)
+    assert task.row.samples == []
+    assert list(not_run.values()) == ["no room"]
+
+
+def test_what_a_killed_run_left_is_removed_and_what_a_running_one_has_is_not() -> None:
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as ended:
+        pass
+    store = samples.Store()
+    left = store.folder.with_name(f"{samples.PREFIX}{ended.pid}-left")
+    left.mkdir()
+    (left / "file").touch()
+    other = samples.Store()
+    try:
+        assert not left.exists()
+        assert store.folder.exists()
+    finally:
+        store.remove()
+        other.remove()
 
 
 def folders() -> set[Path]:
-    return set(Path("/dev/shm" if Path("/dev/shm").is_dir() else "/tmp").glob("kcom5-bench-*"))
+    store = samples.Store()
+    store.remove()
+    return set(store.folder.parent.glob(f"{samples.PREFIX}*"))
 
 
 needs_tools = pytest.mark.skipif(
@@ -189,15 +252,15 @@ def test_a_round_of_a_mebibyte_measures_ours_and_the_raw_loops() -> None:
     words = ["--sizes", "1M", "--rounds", "1", "--only", "memory,unix,file,program,small,cost"]
     done = subprocess.run([sys.executable, str(RUN), *words], capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
-    result = json.loads((run.BUILD / "results.json").read_text())
+    result = json.loads((BUILD / "results.json").read_text())
     measured = {(entry["group"], entry["way"]) for entry in result["rows"]}
     for group in ("memory", "unix", "file"):
-        assert {(group, way) for way in (run.BEST, "C++", "Go raw", "Go", "Python raw", "Python")} <= measured
-    assert {("small", run.MINIMUM), ("small", "C++"), ("program", "Go"), ("program", "pipe + cat")} <= measured
+        assert {(group, way) for way in (BEST, "C++", "Go raw", "Go", "Python raw", "Python")} <= measured
+    assert {("small", MINIMUM), ("small", "C++"), ("program", "Go"), ("program", "pipe + cat")} <= measured
     assert all(value > 0 for entry in result["rows"] for value in [entry["samples"][0]["seconds"]])
     assert "Targets" in done.stdout
     for name in ("cost.svg", "ratios.svg"):
-        ElementTree.parse(run.BUILD / name)
+        ElementTree.parse(BUILD / name)
     assert folders() <= before
 
 
@@ -208,13 +271,13 @@ def test_an_interruption_leaves_nothing() -> None:
         # A shell starts background jobs so, and the program would inherit it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, str(RUN), "--sizes", "1M", "--rounds", "1000", "--only", "memory"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr
         said = ""
         while "round 2 of" not in said:
-            said = process.stderr.readline()
+            said = running.stderr.readline()
             assert said, "it ended before the second round"
-        os.kill(process.pid, signal.SIGINT)
-        assert process.stderr.read().endswith("run: error: interrupted\n")
-    assert process.returncode == 130
+        running.send_signal(signal.SIGINT)
+        assert running.stderr.read().endswith("run: error: interrupted\n")
+    assert running.returncode == 130
     assert folders() <= before
