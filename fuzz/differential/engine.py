@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import select
 import shlex
 import shutil
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HERE = ROOT / "fuzz/differential"
@@ -24,6 +28,9 @@ OUTCOMES += ["refused", "timeout", "io", "invalid-connection", "truncated", "mal
 OUTCOMES += ["unconfirmed", "not ended"]
 CORE = ("errors", "wire", "address", "exchange")
 SILENCE = 600  # seconds for one answer
+STEP = 0.2  # seconds until an interruption is seen at the latest
+
+Result = TypeVar("Result")
 
 SOURCES = {
     "cpp": [
@@ -54,10 +61,27 @@ def fingerprint(name: str) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES[name])).hexdigest()[:16]
 
 
-def call(what: str, *command: str | Path, folder: Path = ROOT) -> None:
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def call(what: str, *command: str | Path, folder: Path = ROOT, **environment: str) -> None:
+    """Runs a step of the preparation; its output is shown if it fails."""
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     if done.returncode != 0:
         raise BrokenError(f"{what} failed:\n" + "\n".join(done.stdout.splitlines()[-30:]))
+
+
+def results(futures: Iterable[Future[Result]]) -> list[Result]:
+    """What each gives, when all have ended; raises as soon as one has failed.
+
+    It waits in steps: Ctrl-C may come to a thread of the pool, and the main one sees it only when it wakes.
+    """
+    futures = list(futures)
+    waiting = set(futures)
+    while waiting:
+        done, waiting = wait(waiting, STEP, FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+    return [future.result() for future in futures]
 
 
 def built(name: str) -> list[str]:
@@ -88,7 +112,7 @@ class Peer:
         self.name = name
         self._command = list(command)
         self._bases = bases
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._is_closed = False
 
     def ask(self, question: str) -> str:
@@ -102,7 +126,6 @@ class Peer:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                text=True,
                 start_new_session=True,
             )
             if self._bases:
@@ -114,24 +137,31 @@ class Peer:
         if process is None:
             return "died when it read the bases"
         assert process.stdin
-        assert process.stdout
-        guard = threading.Timer(SILENCE, process.kill)
-        guard.start()
-        try:
-            process.stdin.write(question + "\n")
+        answer = b""
+        with suppress(BrokenPipeError):
+            process.stdin.write(question.encode() + b"\n")
             process.stdin.flush()
-            answer = process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        finally:
-            guard.cancel()
+            answer = self._line(process)
         if answer:
-            return answer.rstrip("\n")
-        _, words = process.communicate()
+            return answer.decode().rstrip("\n")
+        process.kill()
+        _, said = process.communicate()
         self._process = None
-        last = words.strip().splitlines() or ["it said nothing"]
+        last = said.decode(errors="replace").strip().splitlines() or ["it said nothing"]
         reason = next((line for line in last if line.startswith(("panic: ", "peer: "))), last[-1])
         return f"died with {process.returncode}: {reason}"
+
+    def _line(self, process: subprocess.Popen[bytes]) -> bytes:
+        """What it says next; nothing at its end, or if it is silent for too long."""
+        assert process.stdout
+        octets, until = b"", time.monotonic() + SILENCE
+        while not octets.endswith(b"\n"):
+            ready, _, _ = select.select([process.stdout], [], [], max(0, until - time.monotonic()))
+            piece = os.read(process.stdout.fileno(), 1 << 16) if ready else b""
+            if not piece:
+                return b""
+            octets += piece
+        return octets
 
     def close(self) -> None:
         self._is_closed = True

@@ -8,7 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+
+import engine
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HERE = ROOT / "fuzz/differential"
@@ -108,6 +113,55 @@ def test_wrong_use_is_2() -> None:
     assert run("--help")[0] == 0
 
 
+def test_an_interruption_is_seen_whichever_thread_it_comes_to() -> None:
+    program = """
+import signal, sys, threading, traceback
+from concurrent.futures import ThreadPoolExecutor
+import engine
+main, is_seen = threading.main_thread(), threading.Event()
+def work():
+    names = []
+    while names[:1] != ["wait"] or "results" not in names:
+        stack = traceback.walk_stack(sys._current_frames()[main.ident])
+        names = [frame.f_code.co_name for frame, _ in stack]
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    is_seen.wait()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with ThreadPoolExecutor(1) as pool:
+    futures = [pool.submit(work)]
+    try:
+        engine.results(futures)
+    except KeyboardInterrupt:
+        print("seen")
+        is_seen.set()
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=HERE, stdout=subprocess.PIPE, text=True, timeout=20)
+    assert done.stdout == "seen\n"
+
+
+def test_the_first_failure_is_raised_and_not_waited_for() -> None:
+    is_over = threading.Event()
+
+    def fail() -> bool:
+        raise engine.BrokenError("no")
+
+    with ThreadPoolExecutor(2) as pool:
+        futures: list[Future[bool]] = [pool.submit(is_over.wait, 20), pool.submit(fail)]
+        with pytest.raises(engine.BrokenError, match="no"):
+            engine.results(futures)
+        assert not futures[0].done()
+        is_over.set()
+
+
+def test_a_peer_that_is_silent_or_stops_in_a_line_has_died(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "SILENCE", 0.3)
+    for said in ("", "half a line"):
+        peer = engine.Peer(
+            "x", [sys.executable, "-c", f"import time; print({said!r}, end='', flush=True); time.sleep(60)"]
+        )
+        assert peer.ask("digest") == "died with -9: it said nothing"
+
+
 def test_an_interruption_keeps_the_ledger(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
     command = [str(HERE / "run"), "--inputs", "1e9", "--ledger", str(ledger)]
@@ -116,7 +170,7 @@ def test_an_interruption_keeps_the_ledger(tmp_path: Path) -> None:
         assert process.poll() is None
         os.sched_yield()
     process.send_signal(signal.SIGINT)
-    _, words = process.communicate()
+    _, words = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the ledger is kept" in words
     assert all(json.loads(line)["count"] == 50_000 for line in ledger.read_text().splitlines())

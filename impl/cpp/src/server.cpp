@@ -188,6 +188,7 @@ class Server::Impl {
       if (by_system) {
         event = stream.send_file(source.file(), source.size() - done, count);
         source.skip(count);
+        if (count > 0 && done + count == source.size()) event = Event::sent;
       } else {
         event = stream.send(pieces);
         count -= pieces.back().size();
