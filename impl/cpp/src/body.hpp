@@ -54,11 +54,14 @@ class Source {
 
 class MemorySource final : public Source {
  public:
-  explicit MemorySource(Octets octets) noexcept : Source{octets.size()}, octets_{octets} {}
-  Octets next() override { return std::exchange(octets_, {}); }
+  /// At first it gives `first` octets of them, then the rest.
+  MemorySource(Octets octets, std::size_t first) noexcept
+      : Source{octets.size()}, first_{octets.first(first)}, rest_{octets.subspan(first)} {}
+  Octets next() override { return std::exchange(first_, std::exchange(rest_, {})); }
 
  private:
-  Octets octets_;
+  Octets first_;
+  Octets rest_;
 };
 
 /// What a descriptor still has. A file is read as it is sent; anything else is first copied to a file without a name.

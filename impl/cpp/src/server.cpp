@@ -242,7 +242,9 @@ int Server::open(std::error_code& ec) {
 }
 
 void Server::send(Octets data) {
-  MemorySource source{data};
+  const std::size_t head = hello_size + message_length_size + msg.size() + data_length_size;
+  const bool is_much_on_tcp = data.size() > much && path.empty();
+  MemorySource source{data, is_much_on_tcp ? system::first_piece(head, data) : data.size()};
   impl_->send(*this, source);
 }
 

@@ -23,7 +23,9 @@
 #include <fstream>
 #include <future>
 #include <iterator>
+#include <memory>
 #include <set>
+#include <span>
 #include <string>
 
 #include "kcom5/kcom5.hpp"
@@ -199,6 +201,35 @@ TEST_P(EachTransport, HandsOverFilesWhereTheSystemDoesNotMoveThem) {
   }
 }
 #endif
+
+TEST_P(EachTransport, SendsMuchDataFromEveryPlaceOfAPage) {
+  constexpr std::size_t page = 4096;
+  const std::size_t head = 8 + 4 + std::string{"hi"}.size() + 8;
+  const Bytes data = counter(200'000);
+  Bytes memory(data.size() + 2 * page);
+  // By how much the head's end is ahead of the data's place.
+  for (const std::size_t ahead : std::array<std::size_t, 8>{0, 1, 16, 31, 32, 33, 1000, 4095}) {
+    void* start = memory.data();
+    std::size_t room = memory.size();
+    std::uint8_t* const from =
+        static_cast<std::uint8_t*>(std::align(page, data.size() + page, start, room)) + (page + head - ahead) % page;
+    std::ranges::copy(data, from);
+    std::set<std::uint64_t> sent;
+    Sending server{place_, [&](Server& s) {
+                     s.progress = [&](std::uint64_t done, std::uint64_t /*size*/) { sent.insert(done); };
+                     s.send(std::span{from, data.size()});
+                   }};
+    const Buffer received = client_at(place_).receive();
+    EXPECT_EQ(server.result(), "");
+    EXPECT_TRUE(std::ranges::equal(received.octets(), data)) << ahead;
+#ifdef __linux__
+    // A send that ends 31 octets before the end of a chunk.
+    if (ahead >= 1 && ahead <= 31 && !place_.is_unix()) {
+      EXPECT_TRUE(sent.contains(65536 - 31 - head)) << ahead;
+    }
+#endif
+  }
+}
 
 TEST_P(EachTransport, AppendsToADescriptor) {
   const Bytes data = counter((5 << 20) + 3);
