@@ -144,7 +144,6 @@ class Peer:
             answer = self._line(process)
         if answer:
             return answer.decode().rstrip("\n")
-        process.kill()
         _, said = process.communicate()
         self._process = None
         last = said.decode(errors="replace").strip().splitlines() or ["it said nothing"]
@@ -156,8 +155,9 @@ class Peer:
         assert process.stdout
         octets, until = b"", time.monotonic() + SILENCE
         while not octets.endswith(b"\n"):
-            ready, _, _ = select.select([process.stdout], [], [], max(0, until - time.monotonic()))
-            piece = os.read(process.stdout.fileno(), 1 << 16) if ready else b""
+            if not select.select([process.stdout], [], [], max(0, until - time.monotonic()))[0]:
+                process.kill()
+            piece = os.read(process.stdout.fileno(), 1 << 16)
             if not piece:
                 return b""
             octets += piece
