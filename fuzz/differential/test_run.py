@@ -157,7 +157,7 @@ def test_a_peer_that_is_silent_or_stops_in_a_line_has_died(monkeypatch: pytest.M
     monkeypatch.setattr(engine, "SILENCE", 0.3)
     for said in ("", "half a line"):
         peer = engine.Peer(
-            "x", [sys.executable, "-c", f"import time; print({said!r}, end='', flush=True); time.sleep(60)"]
+            "x", [sys.executable, "-c", f"import sys; print({said!r}, end='', flush=True); sys.stdin.read()"]
         )
         assert peer.ask("digest") == "died with -9: it said nothing"
 

@@ -87,8 +87,8 @@ std::optional<std::uint64_t> unacknowledged(int socket) noexcept;
 /// speed of loopback. Failing is fine.
 void prefer_speed(int socket) noexcept;
 
-/// How many of much data's octets are to be sent together with a head of so many, so that the system copies the rest at
-/// full speed; mostly all.
+/// How many of much data's octets are to be sent together with a head of so many, so that the system does not copy the
+/// rest slowly; mostly all.
 std::size_t first_piece(std::size_t head, Octets data) noexcept;
 
 /// Whether the peer of a Unix-domain socket runs as another user: `unix.owner`.

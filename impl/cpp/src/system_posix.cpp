@@ -200,6 +200,7 @@ std::size_t first_piece([[maybe_unused]] std::size_t head, Octets data) noexcept
   // What is sent over TCP is copied to chunks, one octet behind the other. A processor with fast short `rep movsb`
   // takes twice the time where an octet's new place in a page is up to 31 after its old one (impl/bench/README.md). A
   // chunk with less than 32 octets left is not filled up: to leave 31 moves all that follow out of there.
+  // That the head begins a chunk is likely and not known: if it does not, only one more call is made.
   constexpr std::size_t page = 4096, chunk = std::size_t{32} << 10, left = 31;
   const std::size_t behind = (head - reinterpret_cast<std::uintptr_t>(data.data())) % page;
   if (behind > 0 && behind <= left) return std::min(data.size(), chunk - left + chunk - head % chunk);
