@@ -63,9 +63,17 @@ def fingerprint(name: str) -> str:
 
 def call(what: str, *command: str | Path, folder: Path = ROOT, **environment: str) -> None:
     """Runs a step of the preparation; its output is shown if it fails."""
-    done = subprocess.run(
-        command, cwd=folder, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    except FileNotFoundError:
+        raise BrokenError(f"{what} failed: {command[0]} is not installed") from None
     if done.returncode != 0:
         raise BrokenError(f"{what} failed:\n" + "\n".join(done.stdout.splitlines()[-30:]))
 

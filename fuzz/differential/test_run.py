@@ -24,6 +24,11 @@ def run(*words: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+def test_a_program_that_is_missing_is_named() -> None:
+    with pytest.raises(engine.BrokenError, match="the build failed: no-such-program is not installed"):
+        engine.call("the build", "no-such-program", "--version")
+
+
 def broken(source: Path, target: Path, *changes: tuple[str, str]) -> Path:
     """A copy of a source in which something is wrong."""
     text = source.read_text()

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,16 @@ def machine() -> dict[str, str]:
         except (OSError, IndexError):
             return "unknown"
 
-    model = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
+    said: dict[str, str] = {}  # of the first processor
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, value = line.partition(":")
+            said.setdefault(name.strip(), value.strip())
+    model = said.get("model name") or platform.processor() or platform.machine()
+    kind = [f"{name.removeprefix('cpu ')} {said[name]}" for name in ("cpu family", "model") if name in said]
     memory = available_memory()
     return {
-        "processor": model,
+        "processor": ", ".join([model, *kind, *({"fsrm"} & set(said.get("flags", "").split()))]),
         "cores": str(os.cpu_count()),
         "free memory": report.size_name(memory) if memory else "unknown",
         "system": f"{platform.system()} {platform.release().split('-')[0]}",

@@ -18,7 +18,7 @@ import pytest
 import report
 import samples
 from results import Results
-from ways import BEST, BUILD, GROUPS, INSTALL, MINIMUM, PLAIN, SMALL
+from ways import BEST, BUILD, FRAMED, GROUPS, INSTALL, MINIMUM, PLAIN, SMALL
 
 RUN = Path(__file__).resolve().parent / "run"
 loader = importlib.machinery.SourceFileLoader("bench_run", str(RUN))
@@ -194,8 +194,8 @@ def test_the_next_round_begins_with_the_last() -> None:
 
 
 def test_of_the_long_ones_those_compared_closely_take_five_turns() -> None:
-    order = in_a_round(BEST, "C++", "NNG pair", size=1 << 30)
-    assert [order.count(name) for name in (BEST, "C++", "NNG pair")] == [5, 5, 1]
+    order = in_a_round(BEST, FRAMED, "C++", "NNG pair", size=1 << 30)
+    assert [order.count(name) for name in (BEST, FRAMED, "C++", "NNG pair")] == [5, 5, 5, 1]
     assert in_a_round(BEST, "C++", size=8 << 30) == [BEST, "C++"]
 
 
@@ -256,7 +256,8 @@ def test_a_round_of_a_mebibyte_measures_ours_and_the_raw_loops() -> None:
     measured = {(entry["group"], entry["way"]) for entry in result["rows"]}
     for group in ("memory", "unix", "file"):
         assert {(group, way) for way in (BEST, "C++", "Go raw", "Go", "Python raw", "Python")} <= measured
-    assert {("small", MINIMUM), ("small", "C++"), ("program", "Go"), ("program", "pipe + cat")} <= measured
+    assert {("memory", FRAMED), ("unix", FRAMED), ("small", MINIMUM), ("small", "C++")} <= measured
+    assert {("program", "Go"), ("program", "pipe + cat")} <= measured
     assert all(value > 0 for entry in result["rows"] for value in [entry["samples"][0]["seconds"]])
     assert "Targets" in done.stdout
     for name in ("cost.svg", "ratios.svg"):

@@ -52,9 +52,10 @@ class Program:
 MEMORY = ("memory", "ipv4", "unix")
 ENDS = (sys.executable, str(HERE / "ends/ends.py"))
 RAW, OURS, GO = (str(BUILD / name) for name in ("cmake/bench_raw", "cmake/bench_ours", "bench_go"))
-BEST, PLAIN, MINIMUM = "C++ raw, best", "C++ raw, plain", "C++ raw, minimum"
+BEST, FRAMED, PLAIN, MINIMUM = (f"C++ raw, {way}" for way in ("best", "framed", "plain", "minimum"))
 WAYS = (
     Way(BEST, (RAW, "best"), BEST, (*MEMORY, "file")),
+    Way(FRAMED, (RAW, "framed"), BEST, MEMORY),
     Way(MINIMUM, (RAW, "minimum"), MINIMUM, ("small", "calls")),
     Way(PLAIN, (RAW, "plain"), BEST, ("memory",)),
     Way("C++", (OURS, "ours"), BEST, (*MEMORY, "file")),

@@ -2,6 +2,7 @@
 //
 //   best     writes of 1 MiB, congestion control that does not pace; memory that grows by mremap, in huge pages, with
 //            what arrives: the best loop that trusts no declared length. Files: sendfile, and splice through a pipe.
+//   framed   the same from memory to memory, after as many octets as the head of an exchange has: what that alone costs
 //   plain    what is written first: std::vector of the declared size, recv, 64 KiB writes, a socket as it comes
 //   minimum  the fewest system calls that hand over a little, the confirmed close included; nothing bounds its waiting
 //            (only `small`)
@@ -26,6 +27,7 @@
 namespace {
 
 constexpr std::size_t mib = std::size_t{1} << 20;
+constexpr std::size_t head_size = 20;  // echo, and both lengths
 
 long checked(long result, const char* what) {
   if (result < 0) bench::broken(what);
@@ -113,6 +115,16 @@ void wait_for_close(int socket) {
   ::close(socket);
 }
 
+void send_head(int socket) {
+  const std::array<std::uint8_t, head_size> head{};
+  checked(::send(socket, head.data(), head.size(), MSG_NOSIGNAL | MSG_MORE), "send");
+}
+
+void receive_head(int socket) {
+  std::array<std::uint8_t, head_size> head{};
+  checked(::recv(socket, head.data(), head.size(), MSG_WAITALL), "recv");
+}
+
 void send_memory(int socket, std::span<const std::uint8_t> data, std::size_t piece) {
   while (!data.empty()) {
     const long count = ::send(socket, data.data(), std::min(piece, data.size()), MSG_NOSIGNAL);
@@ -168,7 +180,8 @@ void receive_file(int socket, const char* name) {
   ::close(file);
 }
 
-void send(bool is_best, bool is_file, std::string_view via, std::size_t size, const char* name) {
+void send(std::string_view way, bool is_file, std::string_view via, std::size_t size, const char* name) {
+  const bool is_best = way != "plain";
   const std::vector<std::uint8_t> data = is_file ? std::vector<std::uint8_t>{} : bench::sample(size);
   const int listener = listen_on(place_of(via, 0));
   bench::tell_port(port_of(listener));
@@ -180,18 +193,21 @@ void send(bool is_best, bool is_file, std::string_view via, std::size_t size, co
     send_file(socket, file, size);
     ::close(file);
   } else {
+    if (way == "framed") send_head(socket);
     send_memory(socket, data, is_best ? mib : std::size_t{64} << 10);
   }
   wait_for_close(socket);
   watch.print_cpu();
 }
 
-void receive(bool is_best, bool is_file, std::string_view via, int port, std::size_t size, const char* name) {
+void receive(std::string_view way, bool is_file, std::string_view via, int port, std::size_t size, const char* name) {
+  const bool is_best = way != "plain";
   std::vector<std::uint8_t> octets;
   std::span<const std::uint8_t> data;
   const bench::Stopwatch watch;
   const int socket = connect_to(place_of(via, port));
   if (is_best) tune(socket);
+  if (way == "framed") receive_head(socket);
   if (is_file) {
     receive_file(socket, name);
   } else if (is_best) {
@@ -209,7 +225,6 @@ void receive(bool is_best, bool is_file, std::string_view via, int port, std::si
 /// Hello, echo and frame of 8 + 4 + 8 + 64 octets in one write, half-close, and the client's close.
 void small(std::string_view via, std::size_t count) {
   const std::vector<std::uint8_t> data = bench::sample(64);
-  constexpr std::size_t head = 20;
   int listener = -1;
   const auto open = [&] {
     listener = listen_on(place_of(via, 0));
@@ -218,7 +233,7 @@ void small(std::string_view via, std::size_t count) {
   const auto give = [&] {
     const int socket = accept_from(listener);
     if (listener >= 0 && via.starts_with('/')) ::unlink(std::string{via}.c_str());
-    std::array<std::uint8_t, head> opening{};
+    std::array<std::uint8_t, head_size> opening{};
     checked(::recv(socket, opening.data(), 16, 0), "recv");
     opening[12] = static_cast<std::uint8_t>(data.size());
     std::array<iovec, 2> pieces{{{opening.data(), opening.size()},
@@ -233,13 +248,13 @@ void small(std::string_view via, std::size_t count) {
     checked(::send(socket, hello.data(), hello.size(), MSG_NOSIGNAL), "send");
     std::array<std::uint8_t, 4096> octets{};
     std::size_t size = 0;
-    while (size < head + data.size()) {
+    while (size < head_size + data.size()) {
       const long got = checked(::recv(socket, octets.data() + size, octets.size() - size, 0), "recv");
       if (got == 0) break;
       size += static_cast<std::size_t>(got);
     }
     ::close(socket);
-    bench::check_sample(std::span{octets}.subspan(head, data.size()), data.size());
+    bench::check_sample(std::span{octets}.subspan(head_size, data.size()), data.size());
   };
   bench::print_small(count, open, give, take);
 }
@@ -252,10 +267,10 @@ int main(int count, char** arguments) {
   if (words.size() == 4 && words[1] == "small") {
     small(words[2], bench::number(words[3]));
   } else if (words.size() == 6 && words[1] == "send") {
-    send(words[0] == "best", words[2] == "file", words[3], bench::number(words[4]), arguments[6]);
+    send(words[0], words[2] == "file", words[3], bench::number(words[4]), arguments[6]);
   } else if (words.size() == 7 && words[1] == "receive") {
-    receive(words[0] == "best", words[2] == "file", words[3], static_cast<int>(bench::number(words[4])),
-            bench::number(words[5]), arguments[7]);
+    receive(words[0], words[2] == "file", words[3], static_cast<int>(bench::number(words[4])), bench::number(words[5]),
+            arguments[7]);
   } else {
     return 2;
   }
