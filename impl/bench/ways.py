@@ -55,7 +55,7 @@ RAW, OURS, GO = (str(BUILD / name) for name in ("cmake/bench_raw", "cmake/bench_
 BEST, FRAMED, PLAIN, MINIMUM = (f"C++ raw, {way}" for way in ("best", "framed", "plain", "minimum"))
 WAYS = (
     Way(BEST, (RAW, "best"), BEST, (*MEMORY, "file")),
-    Way(FRAMED, (RAW, "framed"), BEST, MEMORY),
+    Way(FRAMED, (RAW, "framed"), BEST, ("memory",)),
     Way(MINIMUM, (RAW, "minimum"), MINIMUM, ("small", "calls")),
     Way(PLAIN, (RAW, "plain"), BEST, ("memory",)),
     Way("C++", (OURS, "ours"), BEST, (*MEMORY, "file")),

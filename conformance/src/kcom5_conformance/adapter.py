@@ -24,8 +24,6 @@ from .model import Json
 
 LONGEST_LINE = 1 << 20
 """Octets. An answer is far shorter; this is for an adapter that writes without end."""
-TAKES_WITHIN = 10.0
-"""Seconds for the adapter to read a request that is longer than a pipe."""
 WORDS = 4000
 """Octets of standard error that a report shows."""
 
@@ -98,8 +96,8 @@ class Adapter:
             words = f"{shlex.join(self.command)} cannot be started from {Path.cwd()}"
             raise AdapterError(f"{words}: {error.strerror or error}") from error
 
-    async def ask(self, request: Json, *, is_in_contract: bool = True) -> None:
-        """Sends a request."""
+    async def ask(self, request: Json, within: float, *, is_in_contract: bool = True) -> None:
+        """Sends a request. `within`: seconds for the adapter to read it, if it is longer than a pipe."""
         assert self._process is not None
         assert self._process.stdin is not None
         assert isinstance(self._process.stdout, trio.lowlevel.FdStream)
@@ -112,14 +110,14 @@ class Adapter:
             raise SuiteBroken(f"a request that the contract does not allow: {request}: {reason}")
         line = json.dumps(request, ensure_ascii=False)
         try:
-            with trio.move_on_after(TAKES_WITHIN) as scope:
+            with trio.move_on_after(within) as scope:
                 await self._process.stdin.send_all(line.encode() + b"\n")
         except trio.BrokenResourceError:
             when = "after its answer" if self.last_request else "before the first request"
             raise await self._crashed(f"ended {when}") from None
         self.last_request = line
         if scope.cancelled_caught:
-            raise await self._broken(f"did not read its request within {TAKES_WITHIN:.1f} s")
+            raise await self._broken(f"did not read its request within {within:.1f} s")
 
     async def answer(self, *definitions: str) -> Json:
         """The next answer, as one of these definitions of the schema says. The caller bounds the wait."""

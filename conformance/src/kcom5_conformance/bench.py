@@ -348,7 +348,7 @@ class Call:
     async def begin(self) -> None:
         self.start = trio.current_time()
         self.bench.log("suite", "request", text=self.request)
-        await self.bench.adapter.ask(self.request)
+        await self.bench.adapter.ask(self.request, self.bench.patience)
         self.bench.nursery.start_soon(self._read)
 
     async def _read(self) -> None:

@@ -94,7 +94,7 @@ class _Row:
 async def row(bench: Bench, request: Json) -> Json:
     """The adapter's answer to `pack` or `unpack`."""
     bench.log("suite", "request", text=_told(request))
-    await bench.adapter.ask(request)
+    await bench.adapter.ask(request, bench.patience)
     with trio.move_on_after(bench.patience):
         answer = await bench.adapter.answer(f"answer-{request['op']}", "error")
         bench.log("implementation", "answer", text=_told(answer))

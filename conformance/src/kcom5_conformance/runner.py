@@ -102,7 +102,7 @@ async def smoke(subject: Subject, patience: float) -> Smoke:
 
 
 async def _ask(adapter: Adapter, request: Json, patience: float, *definitions: str) -> Json:
-    await adapter.ask(request)
+    await adapter.ask(request, patience)
     with trio.move_on_after(patience):
         return await adapter.answer(*definitions)
     raise await adapter.hang(patience)
@@ -111,7 +111,7 @@ async def _ask(adapter: Adapter, request: Json, patience: float, *definitions: s
 async def _smoke(adapter: Adapter, patience: float) -> Smoke:
     about = await _ask(adapter, {"op": "about"}, 2 * patience, "answer-about")
     supports = set(about["supports"])
-    await adapter.ask({"op": "dance"}, is_in_contract=False)
+    await adapter.ask({"op": "dance"}, patience, is_in_contract=False)
     with trio.move_on_after(patience) as scope:
         answer = await adapter.answer("unsupported", "answer")
     if scope.cancelled_caught:
