@@ -7,6 +7,7 @@ import importlib.util
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -17,7 +18,7 @@ import process
 import pytest
 import report
 import samples
-from results import Results
+from results import Results, machine
 from ways import BEST, BUILD, FRAMED, GROUPS, INSTALL, MINIMUM, PLAIN, SMALL
 
 RUN = Path(__file__).resolve().parent / "run"
@@ -235,6 +236,42 @@ def test_what_a_killed_run_left_is_removed_and_what_a_running_one_has_is_not() -
         other.remove()
 
 
+@pytest.mark.parametrize(
+    ("lines", "processor"),
+    [
+        ("model name: AMD EPYC\ncpu family: 25\nmodel: 1\nflags: fpu fsrm\n", "AMD EPYC, family 25, model 1, fsrm"),
+        ("model name: AMD EPYC\ncpu family: 23\nmodel: 49\nflags: fpu\n\nmodel: 50\n", "AMD EPYC, family 23, model 49"),
+    ],
+)
+def test_a_machine_is_told_by_its_first_processor_and_what_matters_of_it(
+    lines: str, processor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path: lines if str(path) == "/proc/cpuinfo" else real(path))
+    assert machine()["processor"] == processor
+
+
+def test_exchanges_wait_until_few_closed_connections_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = [samples.REMEMBERED + 2, samples.REMEMBERED + 1, samples.REMEMBERED]
+    waits: list[float] = []
+    monkeypatch.setattr(samples, "closed_connections", lambda: left.pop(0))
+    monkeypatch.setattr(samples.time, "sleep", waits.append)
+    samples.few_closed_connections()
+    assert (len(waits), left) == (2, [])
+
+
+@pytest.mark.skipif(not Path("/proc/net/sockstat").exists(), reason="NOT RUN: needs Linux")
+def test_a_closed_connection_is_counted() -> None:
+    before = samples.closed_connections()
+    many = 200  # others are forgotten meanwhile
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for _ in range(many):
+            with socket.create_connection(listener.getsockname()) as client, listener.accept()[0] as server:
+                server.close()
+                assert client.recv(1) == b""
+    assert samples.closed_connections() > before + many // 2
+
+
 def folders() -> set[Path]:
     store = samples.Store()
     store.remove()
@@ -263,6 +300,19 @@ def test_a_round_of_a_mebibyte_measures_ours_and_the_raw_loops() -> None:
     for name in ("cost.svg", "ratios.svg"):
         ElementTree.parse(BUILD / name)
     assert folders() <= before
+
+
+@needs_tools
+def test_the_framed_loop_sends_as_many_octets_first_as_a_head_has() -> None:
+    size = 1 << 20
+    for words, head in ((["best"], 0), (["framed"], 8 + 4 + 8)):
+        sender = process.start([str(BUILD / "cmake/bench_raw"), *words, "send", "memory", "ipv6", str(size), "-"])
+        assert sender.stdout
+        with socket.create_connection(("::1", int(sender.stdout.readline()))) as client:
+            received = b"".join(iter(lambda: client.recv(1 << 16), b""))
+        process.finish(sender)
+        assert len(received) == head + size
+        assert received[head:] == bytes(range(256)) * (size // 256)
 
 
 @needs_tools

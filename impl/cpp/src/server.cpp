@@ -57,13 +57,13 @@ class Listener {
     for (;;) {
       // The bound is looked at before the queue: a client that came in the last moment is taken.
       const bool passed = deadline_.passed();
+      system::wait(socket_.get(), {.read = true}, deadline_.left(glance));
+      if (cancelled) check(std::make_error_code(std::errc::operation_canceled), options_);
       std::error_code ec;
       system::Descriptor socket = system::accept(socket_.get(), ec);
       if (!ec) return socket;
       if (ec != std::errc::operation_would_block && ec != std::errc::interrupted) check(ec, options_);
       if (passed) throw Failure{Error::timeout, "no client within " + seconds(options_)};
-      system::wait(socket_.get(), {.read = true}, deadline_.left(glance));
-      if (cancelled) check(std::make_error_code(std::errc::operation_canceled), options_);
     }
   }
 

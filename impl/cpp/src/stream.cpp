@@ -67,8 +67,11 @@ Event Stream::connect(const Endpoint& endpoint) {
     if (!ec || ec == std::errc::already_connected) break;
     if (ec == std::errc::connection_refused || ec == std::errc::no_such_file_or_directory) return Event::refused;
     Event event = Event::more;
-    if (ec == std::errc::operation_in_progress || ec == std::errc::connection_already_in_progress ||
-        ec == std::errc::interrupted) {
+    if (ec == std::errc::operation_in_progress) {
+      // On loopback it is done when the call returns: the next one mostly tells so, and the one after it would wait.
+      continue;
+    }
+    if (ec == std::errc::connection_already_in_progress || ec == std::errc::interrupted) {
       event = wait({.write = true});
     } else if (ec == std::errc::operation_would_block) {
       // The queue of a Unix-domain listener is full, and nothing tells when it is not.
@@ -89,6 +92,9 @@ Event Stream::connect(const Endpoint& endpoint) {
 template <class Some>
 Event Stream::wait_for(Some some, std::size_t& count) {
   for (;;) {
+    if (std::exchange(is_empty_, false)) {
+      if (const Event event = wait({.read = true}); event != Event::more) return event;
+    }
     std::error_code ec;
     count = some(ec);
     if (count > 0) return Event::more;
@@ -99,7 +105,7 @@ Event Stream::wait_for(Some some, std::size_t& count) {
       return ec ? event_of(ec) : Event::end;
     }
     if (ec != std::errc::operation_would_block && ec != std::errc::interrupted) return event_of(ec);
-    if (const Event event = wait({.read = true}); event != Event::more) return event;
+    is_empty_ = true;
   }
 }
 
@@ -130,6 +136,7 @@ Event Stream::drain() {
 void Stream::moved() noexcept {
   restart();
   unacknowledged_.reset();
+  is_empty_ = true;  // what answers it is hardly there yet
 }
 
 Event Stream::send(std::span<Octets> pieces) {

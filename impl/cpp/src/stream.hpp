@@ -103,6 +103,7 @@ class Stream {
   std::error_code failure_;
   std::optional<std::uint64_t> unacknowledged_;  // when last looked at
   bool peer_ended_ = false;
+  bool is_empty_ = true;  // as far as is known; a wait comes before the next read
 };
 
 }  // namespace kcom5

@@ -1,0 +1,26 @@
+"""What is missing is said with its package, before anything is built."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+RUN = Path(__file__).resolve().parent / "run"
+
+
+def test_a_missing_tool_of_the_compiler_is_said_with_its_package(tmp_path: Path) -> None:
+    compiler = tmp_path / "clang++-99"
+    compiler.write_text("#!/bin/sh\nexit 0\n")
+    compiler.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, str(RUN), "--part", "coverage"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"CXX": str(compiler)},
+    )
+    assert done.returncode == 4
+    assert "llvm-profdata-99 is not installed" in done.stderr
+    assert done.stderr.endswith("apt-get install llvm-99\n")
