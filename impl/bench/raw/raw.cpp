@@ -1,7 +1,8 @@
 // Loops without a protocol, to compare with. What the arguments mean: ../ends/common.hpp. The ways:
 //
-//   best     writes of 1 MiB, congestion control that does not pace; memory that grows by mremap, in huge pages, with
-//            what arrives: the best loop that trusts no declared length. Files: sendfile, and splice through a pipe.
+//   best     writes of 1 MiB, congestion control that does not pace, buffers of 1 MiB where the system grants them;
+//            memory that grows by mremap, in huge pages, with what arrives: the best loop that trusts no declared
+//            length. Files: sendfile, and splice through a pipe.
 //   framed   the same from memory to memory, after as many octets as the head of an exchange has: what that alone costs
 //   plain    what is written first: std::vector of the declared size, recv, 64 KiB writes, a socket as it comes
 //   minimum  the fewest system calls that hand over a little, the confirmed close included; nothing bounds its waiting
@@ -75,6 +76,14 @@ void tune(int socket) {
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   if (::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name.data(), name.size()) != 0)
     ::setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+  constexpr int size = mib, unlocked = 0;
+  int granted = 0;
+  socklen_t length = sizeof granted;
+  for (const int option : {SO_SNDBUF, SO_RCVBUF}) {
+    ::setsockopt(socket, SOL_SOCKET, option, &size, sizeof size);
+    ::getsockopt(socket, SOL_SOCKET, option, &granted, &length);  // twice what was asked for
+    if (granted < 2 * size) ::setsockopt(socket, SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof unlocked);
+  }
 }
 
 int listen_on(const Place& place) {

@@ -25,9 +25,6 @@ void check(const std::error_code& ec, const Options& options) {
   if (ec) throw Failure{ec, name_of(options) + ": " + ec.message()};
 }
 
-/// Data of more octets is worth some preparation.
-constexpr std::uint64_t much = std::uint64_t{64} << 10;
-
 std::string seconds(const Options& options) { return std::to_string(options.close) + " s"; }
 
 /// The listening socket, and the file that it made if it is a Unix-domain one.
@@ -175,7 +172,7 @@ class Server::Impl {
   }
 
   static Event send_frame(const Options& options, ServerExchange& exchange, Stream& stream, Source& source) {
-    if (source.size() > much) stream.prefer_speed();
+    if (source.size() > much) stream.send_much();
     const std::array<Octets, 3> head = exchange.head();
     std::array<Octets, 4> pieces{head[0], head[1], head[2], source.next()};
     std::uint64_t done = 0;

@@ -42,6 +42,9 @@ auto without_exception(std::error_code& ec, Call call) -> decltype(call()) {
   return decltype(call())();
 }
 
+/// Data of more octets is worth some preparation.
+inline constexpr std::uint64_t much = std::uint64_t{64} << 10;
+
 class Stream {
  public:
   /// `cancelled` is looked at in every wait, and outlives the stream. The bound starts now.
@@ -62,9 +65,12 @@ class Stream {
   Event splice(int pipe, std::uint64_t most, std::size_t& count);
 
   /// What is worth while for much data only. Before the first send.
-  void prefer_speed() noexcept {
+  void send_much() noexcept {
+    system::enlarge_buffer(socket_.get(), system::Way::send);
     if (is_tcp_) system::prefer_speed(socket_.get());
   }
+  /// The same before data is received.
+  void receive_much() noexcept { system::enlarge_buffer(socket_.get(), system::Way::receive); }
 
   /// Sends what the system takes of `pieces` now, and removes it from them: `sent` when nothing is left of them, or
   /// `more`, `end`, `reset`, `timeout`, `failure`. While the system takes nothing, octets of the peer are thrown away,

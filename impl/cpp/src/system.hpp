@@ -83,6 +83,11 @@ std::error_code pending_error(int socket) noexcept;
 /// How many octets were sent and not yet acknowledged by the peer's system, where the system tells: `time.stall`.
 std::optional<std::uint64_t> unacknowledged(int socket) noexcept;
 
+enum class Way { send, receive };
+/// For much data: a buffer of this way that sender and receiver rarely wait for, and that the processor's cache still
+/// holds. A system that grants less goes on as it would.
+void enlarge_buffer(int socket, Way way) noexcept;
+
 /// For much data on TCP: no waiting for more to send, and a congestion control that does not pace, which halves the
 /// speed of loopback. Failing is fine.
 void prefer_speed(int socket) noexcept;

@@ -184,6 +184,24 @@ std::optional<std::uint64_t> unacknowledged([[maybe_unused]] int socket) noexcep
   return std::nullopt;
 }
 
+void enlarge_buffer([[maybe_unused]] int socket, [[maybe_unused]] Way way) noexcept {
+#ifdef SO_BUF_LOCK                                       // Linux 5.14
+  constexpr int wanted = 1 << 20, doubled = 2 * wanted;  // the system counts twice what is asked for
+  constexpr int unlocked = 0;
+  const auto set = [&](int option, int value) {
+    return ::setsockopt(socket, SOL_SOCKET, option, &value, sizeof value) == 0;
+  };
+  // To ask for a size ends the system's own growing. Where less is granted, that must go on.
+  if (!set(SO_BUF_LOCK, unlocked)) return;
+  const int option = way == Way::send ? SO_SNDBUF : SO_RCVBUF;
+  set(option, wanted);
+  int granted = 0;
+  socklen_t size = sizeof granted;
+  ::getsockopt(socket, SOL_SOCKET, option, &granted, &size);
+  if (granted < doubled) set(SO_BUF_LOCK, unlocked);
+#endif
+}
+
 void prefer_speed(int socket) noexcept {
   const int yes = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);

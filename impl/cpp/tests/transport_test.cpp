@@ -3,12 +3,14 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #ifdef __linux__
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/socket.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #endif
@@ -230,6 +232,39 @@ TEST_P(EachTransport, SendsMuchDataFromEveryPlaceOfAPage) {
 #endif
   }
 }
+
+#ifdef SO_BUF_LOCK
+/// Which buffers of this process's sockets have a size that was asked for: SOCK_SNDBUF_LOCK, SOCK_RCVBUF_LOCK.
+int asked_buffers() {
+  int all = 0;
+  for (int descriptor = 0; descriptor < 256; ++descriptor) {
+    int locks = 0;
+    socklen_t size = sizeof locks;
+    if (::getsockopt(descriptor, SOL_SOCKET, SO_BUF_LOCK, &locks, &size) == 0) all |= locks;
+  }
+  return all;
+}
+
+bool is_granted(const char* way) {
+  std::size_t most = 0;
+  std::ifstream{std::string{"/proc/sys/net/core/"} + way + "mem_max"} >> most;
+  return most >= std::size_t{1} << 20;
+}
+
+TEST_P(EachTransport, AsksForLargeBuffersForMuchDataWhereTheyAreGranted) {
+  for (const std::size_t size : {65536U, 65537U}) {
+    const Bytes data = counter(size);
+    Sending server{place_, [&](Server& s) { s.send(data); }};
+    Client client = client_at(place_);
+    int asked = 0;
+    client.progress = [&](std::uint64_t, std::uint64_t) { asked |= asked_buffers(); };
+    EXPECT_EQ(client.receive().size(), size);
+    EXPECT_EQ(server.result(), "");
+    EXPECT_EQ((asked & SOCK_SNDBUF_LOCK) != 0, size > 65536 && is_granted("w")) << size;
+    EXPECT_EQ((asked & SOCK_RCVBUF_LOCK) != 0, size > 65536 && is_granted("r")) << size;
+  }
+}
+#endif
 
 TEST_P(EachTransport, AppendsToADescriptor) {
   const Bytes data = counter((5 << 20) + 3);

@@ -32,7 +32,7 @@ import kcom5
 from kcom5 import Client, Limits, Server, aio
 from kcom5.body import FileSink, MemorySink
 from kcom5.deadline import Deadline
-from kcom5.stream import run
+from kcom5.stream import Stream, run
 
 HELLO = b"KCOM5abc"
 MIB = 1 << 20
@@ -261,6 +261,29 @@ def test_progress_grows_to_the_whole_on_both_ends(pool: ThreadPoolExecutor) -> N
         assert [done for done, _ in calls] == sorted(done for done, _ in calls)
         assert {total for _, total in calls} == {len(DATA)}
         assert calls[-1][0] == len(DATA)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT RUN: needs Linux")
+def test_large_buffers_are_asked_for_where_data_is_much(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: set[int] = set()
+    monkeypatch.setattr(Stream, "enlarge", lambda _, option: asked.add(option))
+    assert exchange(pool, lambda server: server.send(bytes(1 << 16))) == bytes(1 << 16)
+    assert not asked
+    assert exchange(pool, lambda server: server.send(bytes((1 << 16) + 1))) == bytes((1 << 16) + 1)
+    assert asked == {socket.SO_SNDBUF, socket.SO_RCVBUF}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT RUN: needs Linux")
+@pytest.mark.parametrize("option", [socket.SO_SNDBUF, socket.SO_RCVBUF])
+def test_a_buffer_that_is_not_granted_goes_on_growing_by_itself(option: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for wanted, is_granted in ((1 << 15, True), (1 << 30, False)):
+        monkeypatch.setattr(kcom5.stream, "PIECE", wanted)
+        with socket.socket(socket.AF_INET6) as connection:
+            Stream(connection).enlarge(option)
+            assert (connection.getsockopt(socket.SOL_SOCKET, option) >= 2 * wanted) == is_granted
+            assert bool(connection.getsockopt(socket.SOL_SOCKET, 72)) == is_granted  # SO_BUF_LOCK
 
 
 class Stop(Exception):

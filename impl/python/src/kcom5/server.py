@@ -19,7 +19,7 @@ from .body import Data, File, MemorySource, Source, open_source, reason
 from .deadline import Deadline
 from .errors import InUse, Io, KcomError
 from .exchange import ServerExchange
-from .stream import READ, RESETS, WRITE, Steps, Stream, Wait, is_of_another_user, open_socket, run
+from .stream import MUCH, READ, RESETS, WRITE, Steps, Stream, Wait, is_of_another_user, open_socket, run
 from .wire import HELLO_SIZE, encode_message
 
 _DRAIN = 1 << 16
@@ -322,6 +322,8 @@ class _Sending:
     def _write(self) -> Steps[None]:
         """Send echo, head and data (`frame.order`)."""
         exchange, stream, source = self._exchange, self._stream, self._source
+        if source.size > MUCH:
+            stream.enlarge(socket.SO_SNDBUF)
         first = source.first()
         start = memoryview(exchange.output)
         size = len(start)
