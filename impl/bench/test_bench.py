@@ -255,7 +255,7 @@ def test_exchanges_wait_until_few_closed_connections_are_left(monkeypatch: pytes
     left = [samples.REMEMBERED + 2, samples.REMEMBERED + 1, samples.REMEMBERED]
     waits: list[float] = []
     monkeypatch.setattr(samples, "closed_connections", lambda: left.pop(0))
-    monkeypatch.setattr(samples.time, "sleep", waits.append)
+    monkeypatch.setattr("time.sleep", waits.append)
     samples.few_closed_connections()
     assert (len(waits), left) == (2, [])
 
