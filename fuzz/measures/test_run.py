@@ -12,7 +12,8 @@ RUN = Path(__file__).resolve().parent / "run"
 
 def test_a_missing_tool_of_the_compiler_is_said_with_its_package(tmp_path: Path) -> None:
     compiler = tmp_path / "clang++-99"
-    compiler.write_text("#!/bin/sh\nexit 0\n")
+    used = tmp_path / "used"
+    compiler.write_text(f"#!/bin/sh\ntouch '{used}'\n")
     compiler.chmod(0o755)
     done = subprocess.run(
         [sys.executable, str(RUN), "--part", "coverage"],
@@ -24,3 +25,4 @@ def test_a_missing_tool_of_the_compiler_is_said_with_its_package(tmp_path: Path)
     assert done.returncode == 4
     assert "llvm-profdata-99 is not installed" in done.stderr
     assert done.stderr.endswith("apt-get install llvm-99\n")
+    assert not used.exists()

@@ -260,16 +260,10 @@ def test_exchanges_wait_until_few_closed_connections_are_left(monkeypatch: pytes
     assert (len(waits), left) == (2, [])
 
 
-@pytest.mark.skipif(not Path("/proc/net/sockstat").exists(), reason="NOT RUN: needs Linux")
-def test_a_closed_connection_is_counted() -> None:
-    before = samples.closed_connections()
-    many = 200  # others are forgotten meanwhile
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        for _ in range(many):
-            with socket.create_connection(listener.getsockname()) as client, listener.accept()[0] as server:
-                server.close()
-                assert client.recv(1) == b""
-    assert samples.closed_connections() > before + many // 2
+def test_closed_connections_are_those_that_the_system_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "sockets: used 77\nTCP: inuse 3 orphan 0 tw 17429 alloc 5 mem 2\nUDP: inuse 0 mem 0\n"
+    monkeypatch.setattr(Path, "read_text", lambda _: said)
+    assert samples.closed_connections() == 17429
 
 
 def folders() -> set[Path]:

@@ -67,10 +67,8 @@ Event Stream::connect(const Endpoint& endpoint) {
     if (!ec || ec == std::errc::already_connected) break;
     if (ec == std::errc::connection_refused || ec == std::errc::no_such_file_or_directory) return Event::refused;
     Event event = Event::more;
-    if (ec == std::errc::operation_in_progress) {
-      // On loopback it is done when the call returns: the next one mostly tells so, and the one after it would wait.
-      continue;
-    }
+    // On loopback it is mostly done when the first call returns, and the second one tells.
+    if (ec == std::errc::operation_in_progress) continue;
     if (ec == std::errc::connection_already_in_progress || ec == std::errc::interrupted) {
       event = wait({.write = true});
     } else if (ec == std::errc::operation_would_block) {

@@ -185,20 +185,20 @@ std::optional<std::uint64_t> unacknowledged([[maybe_unused]] int socket) noexcep
 }
 
 void enlarge_buffer([[maybe_unused]] int socket, [[maybe_unused]] Way way) noexcept {
-#ifdef SO_BUF_LOCK                                       // Linux 5.14
-  constexpr int wanted = 1 << 20, doubled = 2 * wanted;  // the system counts twice what is asked for
+#ifdef SO_BUF_LOCK
+  constexpr int wanted = 1 << 20;
   constexpr int unlocked = 0;
   const auto set = [&](int option, int value) {
     return ::setsockopt(socket, SOL_SOCKET, option, &value, sizeof value) == 0;
   };
   // To ask for a size ends the system's own growing. Where less is granted, that must go on.
-  if (!set(SO_BUF_LOCK, unlocked)) return;
+  if (!set(SO_BUF_LOCK, unlocked)) return;  // before Linux 5.14
   const int option = way == Way::send ? SO_SNDBUF : SO_RCVBUF;
   set(option, wanted);
-  int granted = 0;
+  int granted = 0;  // it counts twice what is asked for
   socklen_t size = sizeof granted;
   ::getsockopt(socket, SOL_SOCKET, option, &granted, &size);
-  if (granted < doubled) set(SO_BUF_LOCK, unlocked);
+  if (granted < 2 * wanted) set(SO_BUF_LOCK, unlocked);
 #endif
 }
 

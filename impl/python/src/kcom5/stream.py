@@ -30,10 +30,10 @@ RESETS = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN, errno.ESHUTDO
 PIECE = 1 << 20
 """Octets that are moved at a time: more gains nothing, and others wait for their turn."""
 
-
 MUCH = 1 << 16
 """Data of more octets is worth some preparation."""
 
+_BUFFER = 1 << 20
 _SO_BUF_LOCK = 72  # Linux 5.14
 
 
@@ -144,8 +144,8 @@ class Stream:
         with suppress(OSError):
             # To ask for a size ends the system's own growing. Where less is granted, that must go on.
             self.socket.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
-            self.socket.setsockopt(socket.SOL_SOCKET, option, PIECE)
-            if self.socket.getsockopt(socket.SOL_SOCKET, option) < 2 * PIECE:  # it counts twice what is asked for
+            self.socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+            if self.socket.getsockopt(socket.SOL_SOCKET, option) < 2 * _BUFFER:  # it counts twice what is asked for
                 self.socket.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
 
     def wait(self, events: int, seconds: float) -> Wait:
