@@ -14,22 +14,30 @@ import (
 
 const pieceSize = 1 << 20 // fewer calls than with less, and no slower for the caches
 
-// source gives the next piece of the data, at most left octets and not empty.
-type source func(left uint64) ([]byte, error)
+type source struct {
+	// next gives a piece of the data, at most left octets and not empty.
+	next func(left uint64) ([]byte, error)
+	// file has the data that next has not given, from its position on, so that the system can send it by itself; or nil.
+	file *os.File
+}
 
 func fromMemory(data []byte) source {
-	return func(left uint64) ([]byte, error) {
+	return source{next: func(left uint64) ([]byte, error) {
 		piece := data[uint64(len(data))-left:]
 		if len(piece) > pieceSize {
 			piece = piece[:pieceSize]
 		}
 		return piece, nil
-	}
+	}}
 }
 
 func fromReader(reader io.Reader) source {
+	file, ok := reader.(*os.File)
+	if !ok || !isRegular(file) {
+		file = nil
+	}
 	var buffer []byte
-	return func(left uint64) ([]byte, error) {
+	return source{file: file, next: func(left uint64) ([]byte, error) {
 		if buffer == nil {
 			buffer = make([]byte, smaller(left, pieceSize))
 		}
@@ -38,7 +46,12 @@ func fromReader(reader io.Reader) source {
 			err = errors.New("the input became shorter than its declared size")
 		}
 		return buffer[:n], err
-	}
+	}}
+}
+
+func isRegular(file *os.File) bool {
+	info, err := file.Stat()
+	return err == nil && info.Mode().IsRegular()
 }
 
 // spool copies all of reader into a file without a name, from its start. A Read that is under way when ctx ends is not
@@ -88,6 +101,8 @@ func closeSpool(file *os.File) {
 // came; finish makes them visible; discard, after any of them, leaves nothing that is not finished.
 type sink interface {
 	room(left uint64) []byte
+	// pipe is where the system is to put them instead; or nil.
+	pipe(left uint64) *pipe
 	took(size int) error
 	finish() error
 	discard()
@@ -111,6 +126,7 @@ func (s *memorySink) room(left uint64) []byte {
 	return s.data[have:cap(s.data)]
 }
 
+func (s *memorySink) pipe(uint64) *pipe   { return nil }
 func (s *memorySink) took(size int) error { s.data = s.data[:len(s.data)+size]; return nil }
 func (s *memorySink) finish() error       { return nil }
 func (s *memorySink) discard()            {}
@@ -132,22 +148,61 @@ func (s *writerSink) took(size int) error {
 	return err
 }
 
-func (s *writerSink) finish() error { return nil }
-func (s *writerSink) discard()      {}
+func (s *writerSink) pipe(uint64) *pipe { return nil }
+func (s *writerSink) finish() error     { return nil }
+func (s *writerSink) discard()          {}
 
 // fileSink makes a file that is complete or not there.
 type fileSink struct {
 	writerSink
-	file *wholefile.File
+	file   *wholefile.File
+	filled *pipe // nil: not opened, or not to be used
+	moves  bool  // the system may move octets into the file by itself
 }
 
 func newFileSink(name string) (*fileSink, error) {
 	file, err := wholefile.Create(name)
-	return &fileSink{writerSink{writer: file}, file}, err
+	// What is no regular file may keep the very pages of the sender's file, which can change before somebody reads them.
+	return &fileSink{writerSink: writerSink{writer: file}, file: file, moves: err == nil && isRegular(file.File)}, err
+}
+
+// pipe is not worth while for what fits into one piece.
+func (s *fileSink) pipe(left uint64) *pipe {
+	if s.moves && s.filled == nil && left > pieceSize {
+		s.filled = openPipe()
+		s.moves = s.filled != nil
+	}
+	return s.filled
+}
+
+func (s *fileSink) took(size int) error {
+	if s.filled == nil {
+		return s.writerSink.took(size)
+	}
+	if size == 0 { // the system cannot fill it
+		s.readAndWrite()
+		return nil
+	}
+	moves, err := s.filled.empty(s.file.File, size)
+	if !moves {
+		s.readAndWrite()
+	}
+	return err
+}
+
+// readAndWrite is from now on the way.
+func (s *fileSink) readAndWrite() {
+	if s.filled != nil {
+		s.filled.close()
+	}
+	s.filled, s.moves = nil, false
 }
 
 func (s *fileSink) finish() error { return s.file.Commit() }
-func (s *fileSink) discard()      { s.file.Discard() }
+func (s *fileSink) discard() {
+	s.readAndWrite()
+	s.file.Discard()
+}
 
 func smaller(size uint64, most int) int {
 	if size < uint64(most) {

@@ -197,13 +197,17 @@ func (r receiving) readHead(isUnix bool, end time.Time) (rest []byte, err error)
 
 func (r receiving) readData(rest []byte, to sink, progress func(done, total uint64)) (err error) {
 	for r.exchange.State() == core.Data {
-		room := to.room(r.exchange.Needed())
-		n := copy(room, rest)
-		rest = rest[n:]
-		if n == 0 {
-			if n, err = r.read(room, deadline(r.timeout)); err != nil {
-				return failure(r.exchange, err)
-			}
+		left, n := r.exchange.Needed(), 0
+		if len(rest) > 0 {
+			n = copy(to.room(left), rest)
+			rest = rest[n:]
+		} else if pipe := to.pipe(left); pipe != nil {
+			n, err = r.fill(pipe, left, deadline(r.timeout))
+		} else {
+			n, err = r.read(to.room(left), deadline(r.timeout))
+		}
+		if err != nil {
+			return failure(r.exchange, err)
 		}
 		if err := to.took(n); err != nil {
 			r.exchange.On(core.Failure)

@@ -169,7 +169,7 @@ func (l *listener) accept(ctx context.Context) (conn net.Conn, err error) {
 	return conn, err
 }
 
-func (s *Server) send(ctx context.Context, size uint64, next source) error {
+func (s *Server) send(ctx context.Context, size uint64, from source) error {
 	if s.open == nil {
 		if _, err := s.Open(ctx); err != nil {
 			return err
@@ -187,7 +187,7 @@ func (s *Server) send(ctx context.Context, size uint64, next source) error {
 		return inSeconds(failure(exchange, err), s.Close)
 	}
 	serving := serving{newStream(ctx, conn), exchange, seconds(s.Close)}
-	if err := serving.run(size, next, s.Progress); err != nil {
+	if err := serving.run(size, from, s.Progress); err != nil {
 		serving.abort()
 		return inSeconds(err, s.Close)
 	}
@@ -202,7 +202,7 @@ type serving struct {
 	timeout  time.Duration
 }
 
-func (s serving) run(size uint64, next source, progress func(done, total uint64)) error {
+func (s serving) run(size uint64, from source, progress func(done, total uint64)) error {
 	handshakeEnd := deadline(s.timeout)
 	if s.LocalAddr().Network() == "unix" {
 		own, err := isOwn(s.Conn)
@@ -219,7 +219,7 @@ func (s serving) run(size uint64, next source, progress func(done, total uint64)
 		return err
 	}
 	s.drain()
-	if err := s.write(size, next, progress, handshakeEnd); err != nil {
+	if err := s.write(size, from, progress, handshakeEnd); err != nil {
 		return err
 	}
 	return s.confirm()
@@ -240,7 +240,7 @@ func (s serving) readHello(end time.Time) error {
 
 // write sends echo, frame and data. The bound starts again with each octet that the system takes, or that the client's
 // system acknowledges while ours takes none (`time.stall`).
-func (s serving) write(size uint64, next source, progress func(done, total uint64), end time.Time) error {
+func (s serving) write(size uint64, from source, progress func(done, total uint64), end time.Time) error {
 	if unix, ok := s.Conn.(*net.UnixConn); ok && size > 64<<10 {
 		// One that both ends rarely wait for, and that the processor's cache holds. TCP's grows by itself.
 		unix.SetWriteBuffer(1 << 20)
@@ -248,16 +248,28 @@ func (s serving) write(size uint64, next source, progress func(done, total uint6
 	pieces := net.Buffers{s.exchange.Head()}
 	headSize, sent, waiting := uint64(len(pieces[0])), uint64(0), 0
 	for given := uint64(0); sent < headSize+size; {
-		if given < size && (sent == 0 && given == 0 || len(pieces) == 0) {
-			piece, err := next(size - given)
-			if err != nil {
-				s.exchange.On(core.Failure)
-				return ioError(err)
+		var n int64
+		var err error
+		// The system may send a file's very pages: not without a confirmation that they were taken.
+		if from.file != nil && given > 0 && given < size && len(pieces) == 0 && !s.hasDrained() {
+			n, err = s.sendFile(from.file, size-given, slice(end))
+			given += uint64(n)
+			if n == 0 && (err == nil || eventOf(err) == core.Failure) {
+				from.file = nil // it cannot, or fails, which a read tells better
+				continue
 			}
-			given += uint64(len(piece))
-			pieces = append(pieces, piece)
+		} else {
+			if given < size && (sent == 0 && given == 0 || len(pieces) == 0) {
+				piece, err := from.next(size - given)
+				if err != nil {
+					s.exchange.On(core.Failure)
+					return ioError(err)
+				}
+				given += uint64(len(piece))
+				pieces = append(pieces, piece)
+			}
+			n, err = s.stream.write(&pieces, slice(end))
 		}
-		n, err := s.stream.write(&pieces, slice(end))
 		sent += uint64(n)
 		hasMoved := n > 0
 		if err != nil {

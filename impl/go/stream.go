@@ -122,6 +122,19 @@ func (s *stream) read(octets []byte, end time.Time) (n int, err error) {
 	return n, err
 }
 
+// fill waits until end for octets, at most most, and puts them into a pipe. None and no error: the system cannot, read
+// does, or tells better what is wrong.
+func (s *stream) fill(pipe *pipe, most uint64, end time.Time) (n int, err error) {
+	err = await(s.ctx, end, s.SetReadDeadline, func() error {
+		n, err = pipe.fill(s.Conn, most)
+		return err
+	})
+	if err != nil && eventOf(err) == core.Failure {
+		return 0, nil
+	}
+	return n, err
+}
+
 // write writes until end, and tells how many octets the system took.
 func (s *stream) write(octets *net.Buffers, end time.Time) (int64, error) {
 	s.SetWriteDeadline(end)
@@ -133,6 +146,19 @@ func (s *stream) write(octets *net.Buffers, end time.Time) (int64, error) {
 		err = first(s.ctx.Err(), err)
 	}
 	return n, err
+}
+
+// sendFile does the same with octets of a file from its position on, at most most. None and no error: it has none.
+func (s *stream) sendFile(file *os.File, most uint64, end time.Time) (int64, error) {
+	s.SetWriteDeadline(end)
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := sendFile(s.Conn, file, most)
+	if err != nil {
+		err = first(s.ctx.Err(), err)
+	}
+	return int64(n), err
 }
 
 // finish closes in order.

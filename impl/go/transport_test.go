@@ -193,6 +193,57 @@ func TestAReaderThatEndsEarlyIsIOAndLeavesNoFile(t *testing.T) {
 	}
 }
 
+func TestAFileThatBecomesShorterIsIOAndLeavesNoFile(t *testing.T) {
+	directory := t.TempDir()
+	source, target := filepath.Join(directory, "source"), filepath.Join(directory, "target")
+	os.WriteFile(source, make([]byte, 8<<20), 0o600)
+	sendErr, receiveErr := pair(t,
+		func(s *Server) error {
+			s.Progress = func(uint64, uint64) { os.Truncate(source, 2<<20) }
+			return s.SendFile(context.Background(), source)
+		},
+		func(c *Client) error { return c.ReceiveFile(context.Background(), target) })
+	isNamed(t, sendErr, ErrIO)
+	isNamed(t, receiveErr, ErrTruncated)
+	if names := namesIn(t, directory); names != "source" {
+		t.Error(names)
+	}
+}
+
+// (`time.stall`, `close.confirm`)
+func TestAClientThatTakesNoMoreOfAFileOrIsResetIsNamed(t *testing.T) {
+	for _, isReset := range []bool{false, true} {
+		file, err := fileOf(make([]byte, 32<<20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closeSpool(file)
+		server := serverOf(nil)
+		server.Close = 1
+		if _, err := server.Open(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		conn, err := net.Dial("tcp", server.open.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.Write([]byte(goodHello))
+		name := ErrTimeout
+		if isReset {
+			name = ErrUnconfirmed
+			server.Progress = func(done, _ uint64) {
+				if done > 1<<20 {
+					conn.(*net.TCPConn).SetLinger(0)
+					conn.Close()
+				}
+			}
+		}
+		go io.CopyN(io.Discard, conn, 2<<20)
+		isNamed(t, server.SendFrom(context.Background(), file, 32<<20), name)
+	}
+}
+
 func TestAReadersOwnResetIsNotTheClients(t *testing.T) {
 	sendErr, _ := pair(t,
 		func(s *Server) error {
@@ -341,6 +392,18 @@ var phases = map[string]func(ctx context.Context, cancel func()) error{
 			cancel()
 		})
 	},
+	"server, sending a file": func(ctx context.Context, cancel func()) error {
+		file, err := fileOf(make([]byte, 32<<20))
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		return withRawClientOf(ctx, 32<<20, fromReader(file), func(conn net.Conn) {
+			conn.Write([]byte(goodHello))
+			io.ReadFull(conn, make([]byte, 2<<20)) // more than is read and written
+			cancel()
+		})
+	},
 	"server, confirming": func(ctx context.Context, cancel func()) error {
 		return withRawClient(ctx, nil, func(conn net.Conn) {
 			conn.Write([]byte(goodHello))
@@ -365,6 +428,34 @@ var phases = map[string]func(ctx context.Context, cancel func()) error{
 			cancel()
 		})
 	},
+	"client, storing a file": func(ctx context.Context, cancel func()) error {
+		directory, err := os.MkdirTemp("", "")
+		if err != nil {
+			return err
+		}
+		defer os.Remove(directory) // fails if anything is left in it
+		sink, err := newFileSink(filepath.Join(directory, "target"))
+		if err != nil {
+			return err
+		}
+		err = withRawServerTo(ctx, sink, func(conn net.Conn) {
+			hello := make([]byte, 8)
+			io.ReadFull(conn, hello)
+			conn.Write(append(hello, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0))
+			conn.Write(make([]byte, 2<<20)) // more than is read and written
+			cancel()
+		})
+		if entries, _ := os.ReadDir(directory); len(entries) > 0 {
+			return errors.New("a file is left")
+		}
+		return err
+	},
+}
+
+// fileOf has no name, and is at its start.
+func fileOf(data []byte) (*os.File, error) {
+	file, _, err := spool(context.Background(), bytes.NewReader(data))
+	return file, err
 }
 
 type readerFunc func([]byte) (int, error)
@@ -379,6 +470,10 @@ func serverOf(listening func(int)) *Server {
 
 // withRawClient sends to a client that acts and stays; the call has to end, and the client is reset.
 func withRawClient(ctx context.Context, data []byte, act func(net.Conn)) error {
+	return withRawClientOf(ctx, uint64(len(data)), fromMemory(data), act)
+}
+
+func withRawClientOf(ctx context.Context, size uint64, from source, act func(net.Conn)) error {
 	server := serverOf(nil)
 	if _, err := server.Open(ctx); err != nil {
 		return err
@@ -390,15 +485,20 @@ func withRawClient(ctx context.Context, data []byte, act func(net.Conn)) error {
 	defer conn.Close()
 	acted := make(chan struct{})
 	go func() { defer close(acted); act(conn) }()
-	err = server.SendContext(ctx, data)
+	err = server.send(ctx, size, from)
 	<-acted
-	if _, how := io.Copy(io.Discard, conn); how == nil && len(data) > 0 {
+	if _, how := io.Copy(io.Discard, conn); how == nil && size > 0 {
 		return errors.New("the client is not reset")
 	}
 	return err
 }
 
+// withRawServer receives from a server that acts and stays; the call has to end, and the server is reset.
 func withRawServer(ctx context.Context, act func(net.Conn)) error {
+	return withRawServerTo(ctx, &memorySink{}, act)
+}
+
+func withRawServerTo(ctx context.Context, to sink, act func(net.Conn)) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -419,7 +519,7 @@ func withRawServer(ctx context.Context, act func(net.Conn)) error {
 		}
 		acted <- err
 	}()
-	_, err = client.ReceiveContext(ctx)
+	err = client.receive(ctx, to)
 	return first(<-acted, err)
 }
 

@@ -42,7 +42,7 @@ class Client::Impl {
 
     Event event = connect(exchange, stream, endpoint);
     if (exchange.state() < ClientState::data) event = receive_head(client, exchange, stream, sink);
-    if (exchange.data_size() > much) stream.receive_much();
+    if (exchange.data_size() > much && sink.pipe(exchange.data_left()) < 0) stream.receive_much();
     while (exchange.state() == ClientState::data) {
       if (client.progress) client.progress(exchange.data_size() - exchange.data_left(), exchange.data_size());
       std::size_t count = 0;

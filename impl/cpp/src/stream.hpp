@@ -69,7 +69,8 @@ class Stream {
     system::enlarge_buffer(socket_.get(), system::Way::send);
     if (is_tcp_) system::prefer_speed(socket_.get());
   }
-  /// The same before data is received.
+  /// The same before much data is received into memory. Not before splice(): asked for in the middle of a connection,
+  /// it keeps the window at its first size, which pages that are moved and not copied only wait for.
   void receive_much() noexcept { system::enlarge_buffer(socket_.get(), system::Way::receive); }
 
   /// Sends what the system takes of `pieces` now, and removes it from them: `sent` when nothing is left of them, or

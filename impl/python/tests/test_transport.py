@@ -264,15 +264,15 @@ def test_progress_grows_to_the_whole_on_both_ends(pool: ThreadPoolExecutor) -> N
         assert calls[-1][0] == len(DATA)
 
 
-def test_large_buffers_are_asked_for_where_data_is_much(
+def test_a_large_buffer_is_asked_for_where_data_is_much(
     pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: set[int] = set()
-    monkeypatch.setattr(Stream, "enlarge", lambda _, option: asked.add(option))
+    asked: list[Stream] = []
+    monkeypatch.setattr(Stream, "enlarge_send_buffer", asked.append)
     assert exchange(pool, lambda server: server.send(bytes(1 << 16))) == bytes(1 << 16)
     assert not asked
     assert exchange(pool, lambda server: server.send(bytes((1 << 16) + 1))) == bytes((1 << 16) + 1)
-    assert asked == {socket.SO_SNDBUF, socket.SO_RCVBUF}
+    assert len(asked) == 1
 
 
 def has_buffer_locks() -> bool:
@@ -285,13 +285,12 @@ def has_buffer_locks() -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not has_buffer_locks(), reason="NOT RUN: needs Linux 5.14")
-@pytest.mark.parametrize("option", [socket.SO_SNDBUF, socket.SO_RCVBUF])
-def test_a_buffer_that_is_not_granted_goes_on_growing_by_itself(option: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_buffer_that_is_not_granted_goes_on_growing_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     for wanted, is_granted in ((1 << 15, True), (1 << 30, False)):
         monkeypatch.setattr(kcom5.stream, "_BUFFER", wanted)
         with socket.socket(socket.AF_INET6) as connection:
-            Stream(connection).enlarge(option)
-            assert (connection.getsockopt(socket.SOL_SOCKET, option) >= 2 * wanted) == is_granted
+            Stream(connection).enlarge_send_buffer()
+            assert (connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) >= 2 * wanted) == is_granted
             assert bool(connection.getsockopt(socket.SOL_SOCKET, SO_BUF_LOCK)) == is_granted
 
 

@@ -20,7 +20,7 @@ from .deadline import Deadline
 from .errors import KcomError
 from .exchange import ClientExchange, Limits
 from .server import Path, name_of, place_of
-from .stream import MUCH, READ, RESETS, WRITE, Steps, Stream, Wait, is_of_another_user, open_socket, run
+from .stream import READ, RESETS, WRITE, Steps, Stream, Wait, is_of_another_user, open_socket, run
 from .wire import NONCE_SIZE
 
 _HEAD = 1 << 16
@@ -196,8 +196,6 @@ class _Receiving:
 
     def _read_data(self, rest: bytes, sink: Sink[_R]) -> Steps[None]:
         exchange = self._exchange
-        if exchange.data_length > MUCH:
-            self._stream.enlarge(socket.SO_RCVBUF)
         sink.begin(exchange.data_length)
         first = rest[: exchange.data_left]
         if first:

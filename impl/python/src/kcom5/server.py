@@ -323,7 +323,7 @@ class _Sending:
         """Send echo, head and data (`frame.order`)."""
         exchange, stream, source = self._exchange, self._stream, self._source
         if source.size > MUCH:
-            stream.enlarge(socket.SO_SNDBUF)
+            stream.enlarge_send_buffer()
         first = source.first()
         start = memoryview(exchange.output)
         size = len(start)

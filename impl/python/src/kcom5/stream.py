@@ -134,8 +134,8 @@ class Stream:
         if not self.is_local:
             _tune(connection)
 
-    def enlarge(self, option: int) -> None:
-        """Make SO_SNDBUF or SO_RCVBUF one that both ends rarely wait for, and a processor's cache holds; for much data.
+    def enlarge_send_buffer(self) -> None:
+        """Have a buffer that the sender rarely waits for, and a processor's cache holds; for much data.
 
         A system that grants less goes on as it would.
         """
@@ -144,8 +144,9 @@ class Stream:
         with suppress(OSError):
             # To ask for a size ends the system's own growing. Where less is granted, that must go on.
             self.socket.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
-            self.socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
-            if self.socket.getsockopt(socket.SOL_SOCKET, option) < 2 * _BUFFER:  # it counts twice what is asked for
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+            granted = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)  # twice what is asked for
+            if granted < 2 * _BUFFER:
                 self.socket.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
 
     def wait(self, events: int, seconds: float) -> Wait:

@@ -1,0 +1,117 @@
+package kcom5
+
+// What Linux moves between a file and a connection by itself. Whoever calls it reads and writes what it cannot.
+// Not here: when it is worth while. Spec: "Time" (the bounds are the connection's).
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+const (
+	setPipeSize    = 1031
+	spliceMove     = 1
+	spliceNonblock = 2
+	mostAtOnce     = 1 << 30 // the system takes less than 2 GiB
+)
+
+// sendFile sends of a file, from its position on, what the connection takes: at most most octets, and waits until it
+// takes some. None and no error: the file has none.
+func sendFile(conn net.Conn, file *os.File, most uint64) (n int, err error) {
+	from, err := file.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	waits := func(in uintptr) {
+		n, err = tried(conn.(syscall.Conn), (syscall.RawConn).Write, func(fd uintptr) (int, error) {
+			return syscall.Sendfile(int(fd), int(in), nil, smaller(most, mostAtOnce))
+		})
+	}
+	return n, first(from.Control(waits), err)
+}
+
+// pipe is what octets pass through from a connection to a file.
+type pipe struct{ out, in int }
+
+// openPipe gives nil where there is none to be had.
+func openPipe() *pipe {
+	var ends [2]int
+	if syscall.Pipe2(ends[:], syscall.O_CLOEXEC) != nil {
+		return nil
+	}
+	syscall.Syscall(syscall.SYS_FCNTL, uintptr(ends[1]), setPipeSize, pieceSize)
+	return &pipe{out: ends[0], in: ends[1]}
+}
+
+func (p *pipe) close() {
+	syscall.Close(p.out)
+	syscall.Close(p.in)
+}
+
+// fill waits for octets of the connection, and takes at most most. The pipe must be empty.
+func (p *pipe) fill(conn net.Conn, most uint64) (n int, err error) {
+	n, err = tried(conn.(syscall.Conn), (syscall.RawConn).Read, func(fd uintptr) (int, error) {
+		n, err := syscall.Splice(int(fd), nil, p.in, nil, smaller(most, pieceSize), spliceMove|spliceNonblock)
+		return int(n), err
+	})
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// empty moves all size octets into the file. moves is false if the system could not: they were written then.
+func (p *pipe) empty(file *os.File, size int) (moves bool, err error) {
+	to, err := file.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	err = to.Control(func(fd uintptr) {
+		for size > 0 {
+			n, err := syscall.Splice(p.out, nil, int(fd), nil, size, spliceMove)
+			if err == syscall.EINTR {
+				continue
+			}
+			if n <= 0 {
+				return
+			}
+			size -= int(n)
+		}
+	})
+	if err != nil || size == 0 {
+		return true, err
+	}
+	octets := make([]byte, size)
+	for octets := octets; len(octets) > 0; {
+		n, err := syscall.Read(p.out, octets)
+		if err == nil {
+			octets = octets[n:]
+		} else if err != syscall.EINTR {
+			return false, err
+		}
+	}
+	_, err = file.Write(octets) // which also tells best what is wrong
+	return false, err
+}
+
+// tried is what a call gives that waits, as long as the connection's deadline says, while it could do nothing.
+func tried(conn syscall.Conn, wait func(syscall.RawConn, func(fd uintptr) bool) error,
+	call func(fd uintptr) (int, error)) (n int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var failed error
+	err = wait(raw, func(fd uintptr) bool {
+		for failed = syscall.EINTR; failed == syscall.EINTR; {
+			n, failed = call(fd)
+		}
+		return failed != syscall.EAGAIN
+	})
+	if err = first(err, failed); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
