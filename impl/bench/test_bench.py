@@ -19,7 +19,7 @@ import pytest
 import report
 import samples
 from results import Results, machine
-from ways import BEST, BUILD, FRAMED, GROUPS, INSTALL, MINIMUM, PLAIN, SMALL
+from ways import BEST, BOUNDED, BUILD, FRAMED, GROUPS, INSTALL, MINIMUM, PLAIN, SMALL
 
 RUN = Path(__file__).resolve().parent / "run"
 loader = importlib.machinery.SourceFileLoader("bench_run", str(RUN))
@@ -287,7 +287,7 @@ def test_a_round_of_a_mebibyte_measures_ours_and_the_raw_loops() -> None:
     measured = {(entry["group"], entry["way"]) for entry in result["rows"]}
     for group in ("memory", "unix", "file"):
         assert {(group, way) for way in (BEST, "C++", "Go raw", "Go", "Python raw", "Python")} <= measured
-    assert {("memory", FRAMED), ("small", MINIMUM), ("small", "C++")} <= measured
+    assert {("memory", FRAMED), ("small", MINIMUM), ("small", BOUNDED), ("small", "C++")} <= measured
     assert {("program", "Go"), ("program", "pipe + cat")} <= measured
     assert all(value > 0 for entry in result["rows"] for value in [entry["samples"][0]["seconds"]])
     assert "Targets" in done.stdout

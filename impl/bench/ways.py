@@ -52,11 +52,12 @@ class Program:
 MEMORY = ("memory", "ipv4", "unix")
 ENDS = (sys.executable, str(HERE / "ends/ends.py"))
 RAW, OURS, GO = (str(BUILD / name) for name in ("cmake/bench_raw", "cmake/bench_ours", "bench_go"))
-BEST, FRAMED, PLAIN, MINIMUM = (f"C++ raw, {way}" for way in ("best", "framed", "plain", "minimum"))
+BEST, FRAMED, PLAIN, MINIMUM, BOUNDED = (f"C++ raw, {way}" for way in ("best", "framed", "plain", "minimum", "bounded"))
 WAYS = (
     Way(BEST, (RAW, "best"), BEST, (*MEMORY, "file")),
     Way(FRAMED, (RAW, "framed"), BEST, ("memory",)),
     Way(MINIMUM, (RAW, "minimum"), MINIMUM, ("small", "calls")),
+    Way(BOUNDED, (RAW, "bounded"), MINIMUM, ("small", "calls")),
     Way(PLAIN, (RAW, "plain"), BEST, ("memory",)),
     Way("C++", (OURS, "ours"), BEST, (*MEMORY, "file")),
     Way("C++", (OURS, "ours"), MINIMUM, ("small", "calls")),

@@ -7,10 +7,13 @@
 //   plain    what is written first: std::vector of the declared size, recv, 64 KiB writes, a socket as it comes
 //   minimum  the fewest system calls that hand over a little, the confirmed close included; nothing bounds its waiting
 //            (only `small`)
+//   bounded  the same, each wait with a bound: sockets that do not block, and a poll before what may have to wait (only
+//            `small`): what the bounds alone cost
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/sendfile.h>
@@ -66,8 +69,19 @@ Place place_of(std::string_view via, int port) {
   return place;
 }
 
-int open_socket(const Place& place) {
-  return static_cast<int>(checked(::socket(place.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+enum class Waiting { in_the_call, bounded };
+
+int flags_of(Waiting waiting) { return SOCK_CLOEXEC | (waiting == Waiting::bounded ? SOCK_NONBLOCK : 0); }
+
+void wait_for(int socket, short events, Waiting waiting) {
+  constexpr int bound = 250;  // after which ours looks up, too
+  pollfd entry{.fd = socket, .events = events, .revents = 0};
+  while (waiting == Waiting::bounded && checked(::poll(&entry, 1, bound), "poll") == 0) {
+  }
+}
+
+int open_socket(const Place& place, Waiting waiting) {
+  return static_cast<int>(checked(::socket(place.address.ss_family, SOCK_STREAM | flags_of(waiting), 0), "socket"));
 }
 
 void tune(int socket) {
@@ -86,8 +100,8 @@ void tune(int socket) {
   }
 }
 
-int listen_on(const Place& place) {
-  const int listener = open_socket(place);
+int listen_on(const Place& place, Waiting waiting = Waiting::in_the_call) {
+  const int listener = open_socket(place, waiting);
   const int one = 1;
   ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   checked(::bind(listener, reinterpret_cast<const sockaddr*>(&place.address), place.size), "bind");
@@ -105,21 +119,29 @@ int port_of(int listener) {
   return ntohs(port);
 }
 
-int accept_from(int listener) {
-  const int socket = static_cast<int>(checked(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC), "accept"));
+int accept_from(int listener, Waiting waiting = Waiting::in_the_call) {
+  wait_for(listener, POLLIN, waiting);
+  const int socket = static_cast<int>(checked(::accept4(listener, nullptr, nullptr, flags_of(waiting)), "accept"));
   ::close(listener);
   return socket;
 }
 
-int connect_to(const Place& place) {
-  const int socket = open_socket(place);
-  checked(::connect(socket, reinterpret_cast<const sockaddr*>(&place.address), place.size), "connect");
+int connect_to(const Place& place, Waiting waiting = Waiting::in_the_call) {
+  const int socket = open_socket(place, waiting);
+  while (::connect(socket, reinterpret_cast<const sockaddr*>(&place.address), place.size) != 0) {
+    if (errno == EALREADY) {
+      wait_for(socket, POLLOUT, waiting);
+    } else if (errno != EINPROGRESS) {
+      bench::broken("connect");
+    }
+  }
   return socket;
 }
 
-void wait_for_close(int socket) {
+void wait_for_close(int socket, Waiting waiting = Waiting::in_the_call) {
   std::array<char, 16> octets{};
   ::shutdown(socket, SHUT_WR);
+  wait_for(socket, POLLIN, waiting);
   checked(::recv(socket, octets.data(), octets.size(), 0), "recv");
   ::close(socket);
 }
@@ -232,32 +254,34 @@ void receive(std::string_view way, bool is_file, std::string_view via, int port,
 }
 
 /// Hello, echo and frame of 8 + 4 + 8 + 64 octets in one write, half-close, and the client's close.
-void small(std::string_view via, std::size_t count) {
+void small(Waiting waiting, std::string_view via, std::size_t count) {
   const std::vector<std::uint8_t> data = bench::sample(64);
   int listener = -1;
   const auto open = [&] {
-    listener = listen_on(place_of(via, 0));
+    listener = listen_on(place_of(via, 0), waiting);
     return port_of(listener);
   };
   const auto give = [&] {
-    const int socket = accept_from(listener);
+    const int socket = accept_from(listener, waiting);
     if (listener >= 0 && via.starts_with('/')) ::unlink(std::string{via}.c_str());
     std::array<std::uint8_t, head_size> opening{};
+    wait_for(socket, POLLIN, waiting);
     checked(::recv(socket, opening.data(), 16, 0), "recv");
     opening[12] = static_cast<std::uint8_t>(data.size());
     std::array<iovec, 2> pieces{{{opening.data(), opening.size()},
                                  {const_cast<std::uint8_t*>(data.data()), data.size()}}};  // it is not written to
     checked(::writev(socket, pieces.data(), pieces.size()), "writev");
-    wait_for_close(socket);
+    wait_for_close(socket, waiting);
   };
   const auto take = [&](int port) {
     std::array<std::uint8_t, 8> hello{'K', 'C', 'O', 'M', '5'};
     checked(::getrandom(hello.data() + 5, 3, 0), "getrandom");
-    const int socket = connect_to(place_of(via, port));
+    const int socket = connect_to(place_of(via, port), waiting);
     checked(::send(socket, hello.data(), hello.size(), MSG_NOSIGNAL), "send");
     std::array<std::uint8_t, 4096> octets{};
     std::size_t size = 0;
     while (size < head_size + data.size()) {
+      wait_for(socket, POLLIN, waiting);
       const long got = checked(::recv(socket, octets.data() + size, octets.size() - size, 0), "recv");
       if (got == 0) break;
       size += static_cast<std::size_t>(got);
@@ -274,7 +298,7 @@ int main(int count, char** arguments) {
   const std::vector<std::string_view> words(arguments + 1, arguments + count);
   if (words.size() == 2 && words[1] == "idle") return 0;
   if (words.size() == 4 && words[1] == "small") {
-    small(words[2], bench::number(words[3]));
+    small(words[0] == "bounded" ? Waiting::bounded : Waiting::in_the_call, words[2], bench::number(words[3]));
   } else if (words.size() == 6 && words[1] == "send") {
     send(words[0], words[2] == "file", words[3], bench::number(words[4]), arguments[6]);
   } else if (words.size() == 7 && words[1] == "receive") {
