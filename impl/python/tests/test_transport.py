@@ -268,7 +268,7 @@ def test_a_large_buffer_is_asked_for_where_data_is_much(
     pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Stream] = []
-    monkeypatch.setattr(Stream, "enlarge_send_buffer", asked.append)
+    monkeypatch.setattr(Stream, "enlarge_send_buffer", lambda stream: asked.append(stream))
     assert exchange(pool, lambda server: server.send(bytes(1 << 16))) == bytes(1 << 16)
     assert not asked
     assert exchange(pool, lambda server: server.send(bytes((1 << 16) + 1))) == bytes((1 << 16) + 1)
