@@ -180,18 +180,18 @@ func (s *fileSink) took(size int) error {
 		return s.writerSink.took(size)
 	}
 	if size == 0 { // the system cannot fill it
-		s.readAndWrite()
+		s.dropPipe()
 		return nil
 	}
 	moves, err := s.filled.empty(s.file.File, size)
 	if !moves {
-		s.readAndWrite()
+		s.dropPipe()
 	}
 	return err
 }
 
-// readAndWrite is from now on the way.
-func (s *fileSink) readAndWrite() {
+// dropPipe closes it; from now on octets are read and written.
+func (s *fileSink) dropPipe() {
 	if s.filled != nil {
 		s.filled.close()
 	}
@@ -200,7 +200,7 @@ func (s *fileSink) readAndWrite() {
 
 func (s *fileSink) finish() error { return s.file.Commit() }
 func (s *fileSink) discard() {
-	s.readAndWrite()
+	s.dropPipe()
 	s.file.Discard()
 }
 
