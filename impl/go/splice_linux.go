@@ -24,12 +24,12 @@ func sendFile(conn net.Conn, file *os.File, most uint64) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	waits := func(in uintptr) {
+	send := func(in uintptr) {
 		n, err = tried(conn.(syscall.Conn), (syscall.RawConn).Write, func(fd uintptr) (int, error) {
 			return syscall.Sendfile(int(fd), int(in), nil, smaller(most, mostAtOnce))
 		})
 	}
-	return n, first(from.Control(waits), err)
+	return n, first(from.Control(send), err)
 }
 
 // pipe is what octets pass through from a connection to a file.

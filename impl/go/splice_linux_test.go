@@ -59,15 +59,12 @@ func TestAFileIsReadWhereTheSystemCannotSendIt(t *testing.T) {
 
 // (`time.bounds`: to try it by reading then would take the time twice)
 func TestToFillAPipeEndsInTime(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	server := serverOf(nil)
+	conn, err := rawClientOf(context.Background(), server)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	conn, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	defer server.Abandon()
 	defer conn.Close()
 	pipe := openPipe()
 	defer pipe.close()
@@ -82,10 +79,7 @@ func TestAFileIsReadForAClientThatHasEnded(t *testing.T) {
 	data, isRead := counter(32<<20), make(chan bool) // more than the buffers hold
 	server := serverOf(nil)
 	server.Close = 5
-	if _, err := server.Open(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.Dial("tcp", server.open.Addr().String())
+	conn, err := rawClientOf(context.Background(), server)
 	if err != nil {
 		t.Fatal(err)
 	}

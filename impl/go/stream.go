@@ -137,28 +137,27 @@ func (s *stream) fill(pipe *pipe, most uint64, end time.Time) (n int, err error)
 
 // write writes until end, and tells how many octets the system took.
 func (s *stream) write(octets *net.Buffers, end time.Time) (int64, error) {
-	s.SetWriteDeadline(end)
-	if err := s.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := octets.WriteTo(s.Conn)
-	if err != nil {
-		err = first(s.ctx.Err(), err)
-	}
-	return n, err
+	return s.send(end, func() (int64, error) { return octets.WriteTo(s.Conn) })
 }
 
 // sendFile does the same with octets of a file from its position on, at most most. None and no error: it has none.
 func (s *stream) sendFile(file *os.File, most uint64, end time.Time) (int64, error) {
+	return s.send(end, func() (int64, error) {
+		n, err := sendFile(s.Conn, file, most)
+		return int64(n), err
+	})
+}
+
+func (s *stream) send(end time.Time, some func() (int64, error)) (int64, error) {
 	s.SetWriteDeadline(end)
 	if err := s.ctx.Err(); err != nil {
 		return 0, err
 	}
-	n, err := sendFile(s.Conn, file, most)
+	n, err := some()
 	if err != nil {
 		err = first(s.ctx.Err(), err)
 	}
-	return int64(n), err
+	return n, err
 }
 
 // finish closes in order.

@@ -220,10 +220,7 @@ func TestAClientThatTakesNoMoreOfAFileOrIsResetIsNamed(t *testing.T) {
 		defer closeSpool(file)
 		server := serverOf(nil)
 		server.Close = 1
-		if _, err := server.Open(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		conn, err := net.Dial("tcp", server.open.Addr().String())
+		conn, err := rawClientOf(context.Background(), server)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -468,6 +465,14 @@ func serverOf(listening func(int)) *Server {
 	return server
 }
 
+// rawClientOf is connected; the server has opened, and does nothing yet.
+func rawClientOf(ctx context.Context, server *Server) (net.Conn, error) {
+	if _, err := server.Open(ctx); err != nil {
+		return nil, err
+	}
+	return net.Dial("tcp", server.open.Addr().String())
+}
+
 // withRawClient sends to a client that acts and stays; the call has to end, and the client is reset.
 func withRawClient(ctx context.Context, data []byte, act func(net.Conn)) error {
 	return withRawClientOf(ctx, uint64(len(data)), fromMemory(data), act)
@@ -475,10 +480,7 @@ func withRawClient(ctx context.Context, data []byte, act func(net.Conn)) error {
 
 func withRawClientOf(ctx context.Context, size uint64, from source, act func(net.Conn)) error {
 	server := serverOf(nil)
-	if _, err := server.Open(ctx); err != nil {
-		return err
-	}
-	conn, err := net.Dial("tcp", server.open.Addr().String())
+	conn, err := rawClientOf(ctx, server)
 	if err != nil {
 		return err
 	}
