@@ -20,8 +20,8 @@ from typing import Any
 from urllib.parse import unquote
 
 SPEC = "spec/kcom5.md"
-MAX_WORDS = 4000
-AREAS = "address|listen|connect|hello|echo|frame|message|data|limit|close|time|result|unix"
+MAX_WORDS = 4300  # with a letter or a digit: the bars and dashes of tables are none
+AREAS = "address|listen|connect|hello|echo|frame|message|data|limit|close|time|result|file|unix"
 KEYWORDS = ("MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY")
 KEYWORD = re.compile(r"\b(?:(?:MUST|SHALL|SHOULD)(?:\s+NOT)?|(?:NOT\s+)?RECOMMENDED|REQUIRED|MAY|OPTIONAL)\b")
 RULE = re.compile(r'^- (?:<a id="([^"]*)"></a>)?\*\*([a-z0-9-]+\.[a-z0-9-]+)\*\* — ')
@@ -237,7 +237,7 @@ def check_states(project: Project) -> list[tuple[str, int, str, str]]:
     used: list[tuple[str, int, str, str]] = []
     text = project.files[SPEC]
     paragraph = re.search(r"^Events: (?:.+\n)+", text, re.M)
-    events = set(re.findall(r"`([a-z]+)`", paragraph[0])) if paragraph else set()
+    events = set(re.findall(r"`([a-z-]+)`", paragraph[0])) if paragraph else set()
     unmet = set(events)
     for role in ("server", "client"):
         (head, columns), *rows = table(project, f"<!-- states: {role} -->")
@@ -407,7 +407,7 @@ def main() -> int:
     check_dumps(project)
     check_address_examples(project)
     check_limits(project)
-    words = len(project.files[SPEC].split())
+    words = len(re.findall(r"\S*\w\S*", project.files[SPEC]))
     if words > MAX_WORDS:
         project.fault(SPEC, 1, f"{words} words", f"at most {MAX_WORDS}")
 

@@ -66,7 +66,7 @@ def test_an_unbroken_copy_passes_with_a_summary(root: Path) -> None:
     result = check(root)
     assert result.returncode == 0, result.stdout + result.stderr
     rules = (root / SPEC).read_text(encoding="utf-8").count('- <a id="')
-    words = len((root / SPEC).read_text(encoding="utf-8").split())
+    words = len(re.findall(r"\S*\w\S*", (root / SPEC).read_text(encoding="utf-8")))
     pattern = rf"spec: {rules} rules \(\d+ MUST, \d+ SHOULD, \d+ MAY\), \d+ citations, \d+ links, {words} words\n"
     assert re.fullmatch(pattern, result.stdout), result.stdout
 
@@ -294,7 +294,7 @@ BREAKS = {
     ),
     "too many words": (
         SPEC, "# KCOM5\n", "# KCOM5\n" + "word " * 1000 + "\n",
-        "words, expected at most 4000",
+        "words, expected at most 4300",
     ),
 }  # fmt: skip
 
