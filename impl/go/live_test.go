@@ -36,6 +36,8 @@ type result struct {
 	err     error
 	message string
 	data    []byte
+
+	confirmed bool
 }
 
 // conversation is one run of a vector over one transport.
@@ -273,7 +275,10 @@ func (c *conversation) server() (cleanup func(), err error) {
 	listening := make(chan int, 1)
 	server.Listening = func(port int) { listening <- port }
 	data := c.Data(c.nonce)
-	go func() { c.results <- result{err: server.Send(data)} }()
+	go func() {
+		err := server.Send(data)
+		c.results <- result{err: err, confirmed: server.Confirmed}
+	}()
 	select {
 	case c.port = <-listening:
 	case result := <-c.results:
@@ -310,7 +315,7 @@ func (c *conversation) client() (cleanup func(), err error) {
 	set(&client.Limits.Data, c.DataLimit)
 	receive := func() {
 		data, err := client.Receive()
-		c.results <- result{err, client.Msg, data}
+		c.results <- result{err: err, message: client.Msg, data: data}
 	}
 	if c.Setup == "self" {
 		client.Port = 40000
@@ -538,9 +543,12 @@ func (c *conversation) judge() error {
 	if name != c.Outcome.Error || c.result.err != nil && failed == nil {
 		return fmt.Errorf("got %v, expected %q", c.result.err, c.Outcome.Error)
 	}
-	if bound := fmt.Sprintf("within %d s", c.timeout()); failed != nil && failed.Name == ErrTimeout &&
-		!strings.HasSuffix(failed.Detail, bound) {
-		return fmt.Errorf("%q does not end in %q", failed.Detail, bound)
+	if bound := fmt.Sprintf(" %d s", c.timeout()); failed != nil && failed.Name == ErrTimeout &&
+		!strings.Contains(failed.Detail, bound) {
+		return fmt.Errorf("%q does not say %q", failed.Detail, bound)
+	}
+	if c.Outcome.Confirmed != nil && c.result.confirmed != *c.Outcome.Confirmed {
+		return fmt.Errorf("confirmed is %v", c.result.confirmed)
 	}
 	if c.Role == "client" {
 		if name == "" && (c.result.message != c.Outcome.Message || !bytes.Equal(c.result.data, c.Outcome.Data(c.nonce))) {

@@ -95,23 +95,3 @@ func (p *pipe) empty(file *os.File, size int) (moves bool, err error) {
 	_, err = file.Write(octets) // which also tells best what is wrong
 	return false, err
 }
-
-// tried is what a call gives that waits, as long as the connection's deadline says, while it could do nothing.
-func tried(conn syscall.Conn, wait func(syscall.RawConn, func(fd uintptr) bool) error,
-	call func(fd uintptr) (int, error)) (n int, err error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var failed error
-	err = wait(raw, func(fd uintptr) bool {
-		for failed = syscall.EINTR; failed == syscall.EINTR; {
-			n, failed = call(fd)
-		}
-		return failed != syscall.EAGAIN
-	})
-	if err = first(err, failed); err != nil {
-		return 0, err
-	}
-	return n, nil
-}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"kcom5/internal/wholefile"
 )
 
 // countedSource is a file as a source, and tells how often it is read.
@@ -21,7 +23,7 @@ func countedSource(t *testing.T, data []byte, read func(times int)) source {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { file.Close() })
-	from, times := fromReader(file), 0
+	from, times := inputOf(file, int64(len(data))).source(), 0
 	next := from.next
 	from.next = func(left uint64) ([]byte, error) { times++; read(times); return next(left) }
 	return from
@@ -114,10 +116,11 @@ func TestAPipeIsForRegularFilesAndMoreThanAPiece(t *testing.T) {
 		left uint64
 		has  bool
 	}{{file, pieceSize, false}, {file, pieceSize + 1, true}, {os.DevNull, pieceSize + 1, false}} {
-		sink, err := newFileSink(c.name)
+		opened, err := openFileSink(context.Background(), c.name, wholefile.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
+		sink := opened.(*fileSink)
 		defer sink.discard()
 		if has := sink.pipe(c.left) != nil; has != c.has {
 			t.Errorf("%s, %d octets: %v", c.name, c.left, has)
@@ -125,7 +128,7 @@ func TestAPipeIsForRegularFilesAndMoreThanAPiece(t *testing.T) {
 		if sink.filled == nil {
 			continue
 		}
-		if err := sink.took(0); err != nil || sink.pipe(c.left) != nil {
+		if err := sink.moved(0); err != nil || sink.pipe(c.left) != nil {
 			t.Error("a pipe that cannot be filled is kept", err)
 		}
 	}

@@ -1,16 +1,14 @@
 package kcom5
 
-// A connection: reads and writes within a bound, how it is ended, and what a system error is called in the spec. Not
-// here: what is said on it. Spec: "Listening and connecting", "Closing", "Time".
+// A connection: reads and writes within a bound, and how it is ended. Not here: what is said on it. Spec: "Listening and
+// connecting", "Closing", "Time".
 
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -46,13 +44,16 @@ type stream struct {
 	net.Conn
 	ctx      context.Context
 	stop     func()
+	isClosed bool
+	isUnix   bool
 	drained  chan struct{} // closed when draining has ended; nil before it starts
 	drainErr error         // then: io.EOF or what the system said
 }
 
 func newStream(ctx context.Context, conn net.Conn) *stream {
 	stop := interruptOnDone(ctx, func() { conn.SetDeadline(past) })
-	return &stream{Conn: conn, ctx: ctx, stop: stop}
+	_, isUnix := conn.(*net.UnixConn)
+	return &stream{Conn: conn, ctx: ctx, stop: stop, isUnix: isUnix}
 }
 
 // drain reads and throws away, beside everything else, until the peer's end (`close.extra`).
@@ -122,6 +123,15 @@ func (s *stream) read(octets []byte, end time.Time) (n int, err error) {
 	return n, err
 }
 
+// peek does the same, and leaves the octets unread.
+func (s *stream) peek(octets []byte, end time.Time) (n int, err error) {
+	err = await(s.ctx, end, s.SetReadDeadline, func() error {
+		n, err = peek(s.Conn, octets)
+		return err
+	})
+	return n, err
+}
+
 // fill waits until end for octets, at most most, and puts them into a pipe. None and no error: the system cannot, read
 // does, or tells better what is wrong.
 func (s *stream) fill(pipe *pipe, most uint64, end time.Time) (n int, err error) {
@@ -163,48 +173,44 @@ func (s *stream) send(end time.Time, some func() (int64, error)) (int64, error) 
 // finish closes in order.
 func (s *stream) finish() { s.end(-1) }
 
-// abort closes with a reset, where the system can (`close.abort`).
+// abort closes with a reset, where the system can (`close.abort`). After finish it does nothing.
 func (s *stream) abort() { s.end(0) }
 
 // end leaves nothing of the stream (`close.residue`).
 func (s *stream) end(linger int) {
-	s.stop()
-	if tcp, ok := s.Conn.(*net.TCPConn); ok {
-		tcp.SetLinger(linger)
+	if s.isClosed {
+		return
 	}
+	s.isClosed = true
+	s.stop()
+	s.linger(linger)
 	s.Conn.Close()
 	if s.drained != nil {
 		<-s.drained
 	}
 }
 
-// halfClose ends the sending.
+// linger is what a close is from now on: a reset (0), or in order (-1).
+func (s *stream) linger(how int) {
+	if tcp, ok := s.Conn.(*net.TCPConn); ok {
+		tcp.SetLinger(how)
+	}
+}
+
+// halfClose ends the sending. From now on nothing that the peer's system holds is destroyed by a reset (`close.keep`).
 func (s *stream) halfClose() error {
+	s.linger(-1)
 	return s.Conn.(interface{ CloseWrite() error }).CloseWrite()
 }
 
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+// unacknowledged is the number of octets that the peer's system does not have, of those sent before the half-close; known
+// is false where the system does not tell.
+func (s *stream) unacknowledged(isHalfClosed bool) (size int, known bool) {
+	size, known = queued(s.Conn)
+	if !s.isUnix && isHalfClosed && size > 0 {
+		size-- // TCP counts the FIN, too
 	}
-	return nil
-}
-
-// eventOf is the event of the spec's tables that an error of the system is.
-func eventOf(err error) core.Event {
-	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return core.Failure
-	case errors.Is(err, io.EOF):
-		return core.End
-	case isOneOf(err, resets):
-		return core.Reset
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return core.Timeout
-	}
-	return core.Failure
+	return size, known
 }
 
 // The seam: what a system has of its own is put here by its file.
@@ -215,10 +221,6 @@ var (
 	queued = func(net.Conn) (size int, known bool) { return 0, false }
 	// useHugePages asks for them, for memory that has not been used: taking small ones costs more than the octets do.
 	useHugePages = func([]byte) {}
-
-	inUse   = []syscall.Errno{syscall.EADDRINUSE}
-	refused = []syscall.Errno{syscall.ECONNREFUSED}
-	resets  = []syscall.Errno{syscall.ECONNRESET, syscall.EPIPE, syscall.ENOTCONN, syscall.ECONNABORTED}
 )
 
 func withDescriptor(conn net.Conn, use func(fd uintptr)) {
@@ -227,40 +229,4 @@ func withDescriptor(conn net.Conn, use func(fd uintptr)) {
 			raw.Control(use)
 		}
 	}
-}
-
-func isOneOf(err error, numbers []syscall.Errno) bool {
-	for _, number := range numbers {
-		if errors.Is(err, number) {
-			return true
-		}
-	}
-	return false
-}
-
-// failure tells the exchange of an error of the system, and gives the exchange's failure, with the system's own words
-// where they say more.
-func failure(exchange interface {
-	On(core.Event) core.Action
-	Err() error
-}, err error) error {
-	exchange.On(eventOf(err))
-	var failed *Error
-	if errors.As(exchange.Err(), &failed) && (failed.Name == ErrIO || failed.Name == ErrRefused) {
-		return &Error{Name: failed.Name, Detail: err.Error(), Cause: err}
-	}
-	return exchange.Err()
-}
-
-// inSeconds puts the length of T into the words of an exchange, which has no clock.
-func inSeconds(err error, close int) error {
-	var failed *Error
-	if errors.As(err, &failed) && (failed.Name == ErrTimeout || failed.Name == ErrUnconfirmed) {
-		failed.Detail = strings.Replace(failed.Detail, "within T", "within "+strconv.Itoa(close)+" s", 1)
-	}
-	return err
-}
-
-func ioError(cause error) error {
-	return &Error{Name: ErrIO, Detail: cause.Error(), Cause: cause}
 }

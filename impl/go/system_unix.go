@@ -2,112 +2,14 @@
 
 package kcom5
 
-// The Unix profile's listening and dialling, and what POSIX systems tell of a socket. Spec: "Unix profile".
+// What POSIX systems tell of a socket.
 
 import (
-	"context"
-	"errors"
-	"io/fs"
+	"io"
 	"net"
 	"os"
-	"strings"
 	"syscall"
-	"time"
 )
-
-// socketAddress is the path as the system takes it: "@" would select Linux's abstract names, and a NUL cut it.
-func socketAddress(path string) (string, error) {
-	if strings.IndexByte(path, 0) >= 0 {
-		return "", &os.PathError{Op: "socket", Path: path, Err: syscall.EINVAL}
-	}
-	if strings.HasPrefix(path, "@") {
-		return "./" + path, nil
-	}
-	return path, nil
-}
-
-// listenUnix listens at a path, with the mode 0600 before it does (`unix.mode`): a step that package net has no place
-// for. remove takes the file away if it is still the one made here (`unix.cleanup`); call it before closing, which
-// keeps the file's number from being used again.
-func listenUnix(path string) (listener net.Listener, remove func(), err error) {
-	path, err = socketAddress(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	syscall.ForkLock.RLock()
-	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err == nil {
-		syscall.CloseOnExec(fd)
-	}
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		return nil, nil, os.NewSyscallError("socket", err)
-	}
-	file := os.NewFile(uintptr(fd), path)
-	defer file.Close() // the listener has its own copy
-	err = syscall.Bind(fd, &syscall.SockaddrUnix{Name: path})
-	if err == syscall.EADDRINUSE && isStale(path) {
-		os.Remove(path)
-		err = syscall.Bind(fd, &syscall.SockaddrUnix{Name: path})
-	}
-	if err != nil {
-		return nil, nil, &os.PathError{Op: "bind", Path: path, Err: err}
-	}
-	own, err := os.Lstat(path)
-	remove = func() {
-		if now, err := os.Lstat(path); err == nil && os.SameFile(own, now) {
-			os.Remove(path)
-		}
-	}
-	err = first(err, os.Chmod(path, 0o600), os.NewSyscallError("listen", syscall.Listen(fd, 8)))
-	if err == nil {
-		listener, err = net.FileListener(file)
-	}
-	if err != nil {
-		remove()
-		return nil, nil, err
-	}
-	return listener, remove, nil
-}
-
-// isStale tells whether there is a socket file that no process has open (`unix.stale`). A datagram socket asks, which
-// a stream server does not even notice.
-func isStale(path string) bool {
-	info, err := os.Lstat(path)
-	if err != nil || info.Mode().Type() != fs.ModeSocket {
-		return false
-	}
-	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err == nil {
-		conn.Close()
-	}
-	return errors.Is(err, syscall.ECONNREFUSED)
-}
-
-// dialUnix connects to a path. A queue that is full is waited for, and no file is the same as nobody.
-func dialUnix(ctx context.Context, path string) (net.Conn, error) {
-	path, err := socketAddress(path)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
-		if errors.Is(err, syscall.ENOENT) {
-			return nil, &os.PathError{Op: "connect", Path: path, Err: syscall.ECONNREFUSED}
-		}
-		if !errors.Is(err, syscall.EAGAIN) {
-			return conn, err
-		}
-		// Nothing tells when there is room again.
-		timer := time.NewTimer(10 * time.Millisecond)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, ctx.Err()
-		}
-	}
-}
 
 // isOwn tells whether the peer is of this process's user (`unix.owner`).
 func isOwn(conn net.Conn) (bool, error) {
@@ -124,4 +26,52 @@ func pendingError(conn net.Conn) (err error) {
 		}
 	})
 	return err
+}
+
+// hasPeerEnded looks, without waiting, whether the next thing to be read is the peer's end. An error is taken from the
+// socket: nothing tells of it again.
+func hasPeerEnded(conn net.Conn) (hasEnded bool, err error) {
+	withDescriptor(conn, func(fd uintptr) {
+		for err = syscall.EINTR; err == syscall.EINTR; {
+			var octet [1]byte
+			n, _, failed := syscall.Recvfrom(int(fd), octet[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+			hasEnded, err = n == 0 && failed == nil, failed
+		}
+	})
+	if err == syscall.EAGAIN {
+		err = nil
+	}
+	return hasEnded, err
+}
+
+// peek waits for octets as long as the connection's deadline says, and leaves them unread.
+func peek(conn net.Conn, octets []byte) (n int, err error) {
+	n, err = tried(conn.(syscall.Conn), (syscall.RawConn).Read, func(fd uintptr) (int, error) {
+		n, _, err := syscall.Recvfrom(int(fd), octets, syscall.MSG_PEEK)
+		return n, err
+	})
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// tried is what a call gives that waits, as long as the connection's deadline says, while it could do nothing.
+func tried(conn syscall.Conn, wait func(syscall.RawConn, func(fd uintptr) bool) error,
+	call func(fd uintptr) (int, error)) (n int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var failed error
+	err = wait(raw, func(fd uintptr) bool {
+		for failed = syscall.EINTR; failed == syscall.EINTR; {
+			n, failed = call(fd)
+		}
+		return failed != syscall.EAGAIN
+	})
+	if err = first(err, failed); err != nil {
+		return 0, err
+	}
+	return n, nil
 }

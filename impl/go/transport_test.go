@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"kcom5/internal/wholefile"
 )
 
 const goodHello = "KCOM5\xaa\xbb\xcc"
@@ -217,7 +219,7 @@ func TestAClientThatTakesNoMoreOfAFileOrIsResetIsNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer closeSpool(file)
+		defer file.Close()
 		server := serverOf(nil)
 		server.Close = 1
 		conn, err := rawClientOf(context.Background(), server)
@@ -395,7 +397,7 @@ var phases = map[string]func(ctx context.Context, cancel func()) error{
 			return err
 		}
 		defer file.Close()
-		return withRawClientOf(ctx, 32<<20, fromReader(file), func(conn net.Conn) {
+		return withRawClientOf(ctx, 32<<20, inputOf(file, 32<<20).source(), func(conn net.Conn) {
 			conn.Write([]byte(goodHello))
 			io.ReadFull(conn, make([]byte, 2<<20)) // more than is read and written
 			cancel()
@@ -431,7 +433,7 @@ var phases = map[string]func(ctx context.Context, cancel func()) error{
 			return err
 		}
 		defer os.Remove(directory) // fails if anything is left in it
-		sink, err := newFileSink(filepath.Join(directory, "target"))
+		sink, err := openFileSink(ctx, filepath.Join(directory, "target"), wholefile.Options{})
 		if err != nil {
 			return err
 		}
@@ -451,8 +453,11 @@ var phases = map[string]func(ctx context.Context, cancel func()) error{
 
 // fileOf has no name, and is at its start.
 func fileOf(data []byte) (*os.File, error) {
-	file, _, err := spool(context.Background(), bytes.NewReader(data))
-	return file, err
+	in, err := inputOf(bytes.NewReader(data), -1).spooled(context.Background(), "")
+	if err != nil {
+		return nil, err
+	}
+	return in.reader.(*os.File), nil
 }
 
 type readerFunc func([]byte) (int, error)
@@ -497,7 +502,7 @@ func withRawClientOf(ctx context.Context, size uint64, from source, act func(net
 
 // withRawServer receives from a server that acts and stays; the call has to end, and the server is reset.
 func withRawServer(ctx context.Context, act func(net.Conn)) error {
-	return withRawServerTo(ctx, &memorySink{}, act)
+	return withRawServerTo(ctx, &memorySink{data: []byte{}}, act)
 }
 
 func withRawServerTo(ctx context.Context, to sink, act func(net.Conn)) error {
@@ -521,7 +526,7 @@ func withRawServerTo(ctx context.Context, to sink, act func(net.Conn)) error {
 		}
 		acted <- err
 	}()
-	err = client.receive(ctx, to)
+	err = client.receive(ctx, func() (sink, error) { return to, nil })
 	return first(<-acted, err)
 }
 

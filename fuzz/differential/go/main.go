@@ -90,7 +90,7 @@ func (in *input) offset(consumed uint64) uint32 {
 func feed(x *core.ClientExchange, octets []byte, data *[]byte) int {
 	taken := x.Feed(octets)
 	rest := octets[taken:]
-	if x.State() != core.Data || len(rest) == 0 {
+	if x.State() != core.Data {
 		return taken
 	}
 	if uint64(len(rest)) > x.Needed() {
@@ -98,6 +98,7 @@ func feed(x *core.ClientExchange, octets []byte, data *[]byte) int {
 	}
 	*data = append(*data, rest...)
 	x.Arrived(uint64(len(rest)))
+	x.Delivered()
 	return taken + len(rest)
 }
 

@@ -88,7 +88,7 @@ func unpack(text string) {
 
 func feedClient(octets []byte) {
 	rest := octets[client.Feed(octets):]
-	if client.State() != core.Data || len(rest) == 0 {
+	if client.State() != core.Data {
 		return
 	}
 	if uint64(len(rest)) > client.Needed() {
@@ -96,6 +96,7 @@ func feedClient(octets []byte) {
 	}
 	client.data = append(client.data, rest...)
 	client.Arrived(uint64(len(rest)))
+	client.Delivered()
 }
 
 //export goOutcome

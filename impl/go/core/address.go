@@ -6,10 +6,8 @@ package core
 import "strconv"
 
 const (
-	keySize      = 48
-	hexDigits    = "0123456789abcdef"
-	portExpected = "the port: expected a number from 1 to 65535, got "
-	keySizes     = "1, 2, 3, 4, 6, 8, 12, 16, 24 or 48"
+	keySize   = 48
+	hexDigits = "0123456789abcdef"
 )
 
 // Pack gives the address of a port from 1 to 65535 and a key of 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48 octets
@@ -19,12 +17,14 @@ func Pack(port int, key []byte) (string, error) {
 		return "", err
 	}
 	if !dividesKey(len(key)) {
-		return "", &Error{Name: ErrInvalidKey, Detail: "expected " + keySizes + " octets, got " + strconv.Itoa(len(key))}
+		return "", &Error{Name: ErrInvalidKey, Detail: "got a key of " + strconv.Itoa(len(key)) +
+			" bytes, expected 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48"}
 	}
 	address := strconv.AppendInt(make([]byte, 0, 5+3*keySize), int64(port), 10)
 	for _, octet := range key {
 		address = append(address, '.', hexDigits[octet>>4], hexDigits[octet&15])
 	}
+	defer wipe(address)
 	return string(address), nil
 }
 
@@ -37,23 +37,15 @@ func Unpack(address string) (port int, key []byte, err error) {
 		digits++
 	}
 	groups, odd := (len(address)-digits)/3, (len(address)-digits)%3
-	switch {
-	case digits == 0:
-		return 0, nil, notAnAddress(portExpected + "no digit")
-	case address[0] == '0':
-		return 0, nil, notAnAddress(portExpected + "a leading zero")
-	case port > 65535:
-		return 0, nil, notAnAddress(portExpected + "more")
-	case odd != 0 || !dividesKey(groups):
-		return 0, nil, notAnAddress("the key: expected " + keySizes + " groups of 3 characters, got " +
-			strconv.Itoa(len(address)-digits) + " characters")
+	if digits == 0 || address[0] == '0' || port > 65535 || odd != 0 || !dividesKey(groups) {
+		return 0, nil, notAnAddress(address)
 	}
 	key = make([]byte, 0, keySize)
 	for at := digits; at < len(address); at += 3 {
 		high, low := hexValue(address[at+1]), hexValue(address[at+2])
 		if address[at] != '.' || high > 15 || low > 15 {
-			return 0, nil, notAnAddress("group " + strconv.Itoa(len(key)+1) + " of " + strconv.Itoa(groups) +
-				" of the key: expected a dot and two hexadecimal digits, got something else")
+			wipe(key)
+			return 0, nil, notAnAddress(address)
 		}
 		key = append(key, high<<4|low)
 	}
@@ -63,17 +55,27 @@ func Unpack(address string) (port int, key []byte, err error) {
 	return port, key, nil
 }
 
-// CheckPort is ErrInvalidPort unless least <= port <= 65535 (`listen.port`).
+// CheckPort returns ErrInvalidPort unless least <= port <= 65535 (`listen.port`).
 func CheckPort(port, least int) error {
 	if port < least || port > 65535 {
-		return &Error{Name: ErrInvalidPort, Detail: "expected " + strconv.Itoa(least) + " to 65535, got " + strconv.Itoa(port)}
+		return &Error{Name: ErrInvalidPort, Detail: "got port " + strconv.Itoa(port) + ", expected " + strconv.Itoa(least) +
+			" to 65535"}
 	}
 	return nil
 }
 
+// wipe overwrites what was part of a key.
+func wipe(octets []byte) {
+	for i := range octets {
+		octets[i] = 0
+	}
+}
+
 func dividesKey(size int) bool { return size > 0 && keySize%size == 0 }
 
-func notAnAddress(why string) error { return &Error{Name: ErrInvalidAddress, Detail: why} }
+func notAnAddress(text string) error {
+	return &Error{Name: ErrInvalidAddress, Detail: "got a text of " + strconv.Itoa(len(text)) + " bytes that is not PORT.HH.HH…"}
+}
 
 // hexValue is over 15 for what is no digit (`address.case`).
 func hexValue(digit byte) byte {

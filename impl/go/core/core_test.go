@@ -3,6 +3,7 @@ package core
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -59,6 +60,68 @@ func TestOctetsInOtherStatesDoNothing(t *testing.T) {
 	client := NewClientExchange([3]byte{}, DefaultLimits())
 	if client.Feed([]byte("KCOM5")) != 0 || client.State() != Connecting {
 		t.Error("a client that connects has taken octets")
+	}
+}
+
+func TestSuccessIsToldOnlyWhenEverythingIsDelivered(t *testing.T) {
+	x := NewClientExchange(replayed, DefaultLimits())
+	x.Delivered()
+	x.On(Connected)
+	x.Feed(append(x.Hello(), make([]byte, 12)...))
+	if x.State() != Data || x.Needed() != 0 || x.Arrived(0) != Deliver || x.State() != Data {
+		t.Errorf("%s before it is delivered", x.State())
+	}
+	failing := *x
+	if failing.On(Failure); failing.State() != Failed || !errors.Is(failing.Err(), ErrIO) {
+		t.Errorf("storing failed: %s, %v", failing.State(), failing.Err())
+	}
+	if x.Delivered(); x.State() != Done || x.Err() != nil {
+		t.Error(x.State(), x.Err())
+	}
+}
+
+func TestOnlyAnEndAfterTheHalfCloseConfirms(t *testing.T) {
+	for _, row := range []struct {
+		events    []Event
+		state     State
+		confirmed bool
+	}{
+		{[]Event{Sent, End}, Done, true},
+		{[]Event{Sent, EarlyEnd}, Draining, false},
+		{[]Event{Sent, EarlyEnd, Acknowledged}, Done, false},
+		{[]Event{End, Sent}, Draining, false},
+		{[]Event{EarlyEnd, Sent, Acknowledged}, Done, false},
+		{[]Event{EarlyEnd, Sent, Reset}, Failed, false},
+	} {
+		x := NewServerExchange("", 0)
+		x.On(Connected)
+		x.Feed([]byte("KCOM5abc"))
+		for _, event := range row.events {
+			x.On(event)
+		}
+		if x.State() != row.state || x.Confirmed() != row.confirmed {
+			t.Errorf("%v: %s, confirmed %v", row.events, x.State(), x.Confirmed())
+		}
+	}
+}
+
+func TestAnExchangeDoesNotShowItsMessage(t *testing.T) {
+	x := NewServerExchange("secret", 0)
+	for _, shown := range []string{fmt.Sprintf("%v", x), fmt.Sprintf("%+v", *x), fmt.Sprintf("%#v", x)} {
+		if strings.Contains(shown, "secret") || !strings.Contains(shown, "listening") {
+			t.Error(shown)
+		}
+	}
+}
+
+func TestNothingHappensToAZeroExchange(t *testing.T) {
+	var server ServerExchange
+	var client ClientExchange
+	if server.On(Connected) != Nothing || server.Feed([]byte("K")) != Nothing || server.State() != "" || server.Confirmed() {
+		t.Error(server)
+	}
+	if client.On(Connected) != Nothing || client.Feed([]byte("K")) != 0 || client.State() != "" {
+		t.Error(client)
 	}
 }
 

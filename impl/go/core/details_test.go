@@ -2,7 +2,6 @@ package core
 
 import (
 	"errors"
-	"strings"
 	"testing"
 )
 
@@ -18,22 +17,16 @@ func detailOf(t *testing.T, err error) string {
 func TestAnErrorOfACallSaysWhatWasExpectedAndWhatCame(t *testing.T) {
 	pack := func(port int, key string) error { _, err := Pack(port, []byte(key)); return err }
 	unpack := func(address string) error { _, _, err := Unpack(address); return err }
-	sizes := "1, 2, 3, 4, 6, 8, 12, 16, 24 or 48"
 	for _, row := range []struct {
 		err      error
 		expected string
 	}{
-		{pack(0, "a"), "invalid-port: expected 1 to 65535, got 0"},
-		{CheckPort(-1, 0), "invalid-port: expected 0 to 65535, got -1"},
-		{pack(1, "abcde"), "invalid-key: expected " + sizes + " octets, got 5"},
-		{unpack(".0a"), "invalid-address: the port: expected a number from 1 to 65535, got no digit"},
-		{unpack("01.0a"), "invalid-address: the port: expected a number from 1 to 65535, got a leading zero"},
-		{unpack("65536.0a"), "invalid-address: the port: expected a number from 1 to 65535, got more"},
-		{unpack("1.0a.0"), "invalid-address: the key: expected " + sizes + " groups of 3 characters, got 5 characters"},
-		{unpack("1" + strings.Repeat(".0a", 5)), "invalid-address: the key: expected " + sizes + " groups of 3 characters, got 15 characters"},
-		{unpack("1.0a.0x.0a"), "invalid-address: group 2 of 3 of the key: expected a dot and two hexadecimal digits, got something else"},
-		{CheckMessage("h\u00e9\xc3h"), "message-not-utf8: expected UTF-8, got a message of 5 octets, ill-formed at offset 3"},
-		{CheckMessage("\ufffd\xff"), "message-not-utf8: expected UTF-8, got a message of 4 octets, ill-formed at offset 3"},
+		{pack(0, "a"), "invalid-port: got port 0, expected 1 to 65535"},
+		{CheckPort(-1, 0), "invalid-port: got port -1, expected 0 to 65535"},
+		{pack(1, "abcde"), "invalid-key: got a key of 5 bytes, expected 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48"},
+		{unpack(".0a"), "invalid-address: got a text of 3 bytes that is not PORT.HH.HH…"},
+		{unpack("1.0a.0x.0a"), "invalid-address: got a text of 10 bytes that is not PORT.HH.HH…"},
+		{CheckMessage("h\u00e9\xc3h"), "message-not-utf8: the message to send is not valid UTF-8"},
 	} {
 		if got := detailOf(t, row.err); got != row.expected {
 			t.Errorf("got      %s\nexpected %s", got, row.expected)
@@ -59,33 +52,52 @@ func TestAnErrorOfAnExchangeSaysWhatWasExpectedAndWhatCame(t *testing.T) {
 		x.On(event)
 		return x.Err()
 	}
-	alone := func(m machine, event Event) error { m.On(event); return m.Err() }
-	listening, connecting := NewServerExchange("", 0).machine, NewClientExchange(replayed, DefaultLimits()).machine
-	halfClosed, confirming := machine{table: serverTable, state: HalfClosed}, machine{table: serverTable, state: Confirming}
+	atServer := func(state State, event Event) error {
+		m := newMachine(serverTable, state, Magic)
+		m.isServer = true
+		m.Describe("[::1]:13600", 150)
+		m.On(event)
+		return m.Err()
+	}
+	connecting := func(event Event) error {
+		x := NewClientExchange(replayed, DefaultLimits())
+		x.Describe("/run/s", 3)
+		x.On(event)
+		return x.Err()
+	}
 	for _, row := range []struct {
 		err      error
 		expected string
 	}{
-		{alone(listening, Timeout), "timeout: expected a client, got nothing within T"},
-		{alone(listening, Wrong), "invalid-connection: expected a client, got one of another user"},
-		{alone(listening, Failure), "io: expected a client, got a system error"},
-		{server("KC\x1b", End), `invalid-connection: octet 3 of the hello: expected 8 octets that begin with "KCOM5", got "KC\x1b"`},
-		{server(echo+"d", End), `invalid-connection: octet 9 of the hello: expected 8 octets that begin with "KCOM5", got "KCOM5\xaa\xbb\xccd"`},
-		{server("KCOM5", End), `invalid-connection: expected 8 octets of the hello, got 5 ("KCOM5") and then the end`},
-		{server("", Timeout), `timeout: expected 8 octets of the hello, got 0 ("") and then nothing within T`},
-		{server(echo, Reset), "unconfirmed: expected the client to take the rest, got a reset"},
-		{alone(halfClosed, Timeout), "timeout: expected the client to take the rest, got nothing within T"},
-		{alone(confirming, Timeout), "unconfirmed: expected the client to close, got nothing within T"},
-		{alone(connecting, Refused), "refused: expected a server, got nobody"},
-		{client("KCOM5\xaa\xbc", End), `invalid-connection: octet 7 of the echo: expected 8 octets that begin with "KCOM5\xaa\xbb\xcc", got "KCOM5\xaa\xbc"`},
-		{client("KC", Reset), `invalid-connection: expected 8 octets of the echo, got 2 ("KC") and then a reset`},
-		{client(echo+"\x06", End), "truncated: expected 4 octets of the message length, got 1 and then the end"},
-		{client(echo+"\x07\x00\x00\x00", End), "over-limit: expected at most 6 octets of the message, got a length of 7"},
-		{client(echo+"\x06\x00\x00\x00sec", Reset), "truncated: expected 6 octets of the message, got 3 and then a reset"},
-		{client(echo+"\x06\x00\x00\x00secr\xe2\x82", End), "malformed-message: expected UTF-8, got a message of 6 octets, ill-formed at offset 4"},
-		{client(echo+"\x00\x00\x00\x00", Timeout), "timeout: expected 8 octets of the data length, got 0 and then nothing within T"},
-		{client(echo+"\x00\x00\x00\x00\x0a\x00\x00\x00\x00\x00\x00\x00", End), "over-limit: expected at most 9 octets of the data, got a length of 10"},
-		{client(echo+"\x00\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00secret", End), "truncated: expected 9 octets of the data, got 6 and then the end"},
+		{atServer(Listening, Timeout), "timeout: no client connected to [::1]:13600 within 150 s"},
+		{atServer(Listening, Wrong), "invalid-connection: the client runs as another user"},
+		{atServer(Listening, Failure), "io: [::1]:13600: a system error"},
+		{atServer(Sending, Cancel), "io: cancelled by the caller"},
+		{server("KC\x1b", End), "invalid-connection: byte 3 of the hello is wrong, expected KCOM5 and three bytes"},
+		{server(echo+"d", End), "invalid-connection: got more than the 8 bytes of a hello"},
+		{server("KCOM5", End), "invalid-connection: the client left after 5 of 8 bytes of the hello"},
+		{server("", Reset), "invalid-connection: a client connected and left without sending anything; was it a port check?"},
+		{server("KCOM", Timeout), "timeout: got 4 of 8 bytes of the hello within T s"},
+		{server(echo, Reset), "unconfirmed: the client left before it had taken everything"},
+		{server(echo, Timeout), "timeout: the client took nothing for T s"},
+		{atServer(HalfClosed, Timeout), "timeout: the client took nothing for 150 s"},
+		{atServer(Confirming, Timeout), "unconfirmed: the client did not close within 150 s; it may have everything"},
+		{atServer(Draining, Timeout), "unconfirmed: the client did not close within 150 s; it may have everything"},
+		{atServer(Draining, Reset), "unconfirmed: the client left before it had taken everything"},
+		{connecting(Refused), "refused: nobody listens on /run/s"},
+		{connecting(Timeout), "timeout: not connected to /run/s within 3 s"},
+		{connecting(Reset), "invalid-connection: the server left after 0 of 8 bytes of the echo"},
+		{connecting(Wrong), "invalid-connection: the server runs as another user"},
+		{client("KCOM5\xaa\xbc", End), "invalid-connection: byte 7 of the echo differs from the hello"},
+		{client("KC", Reset), "invalid-connection: the server left after 2 of 8 bytes of the echo"},
+		{client("KC", Timeout), "timeout: got 2 of 8 bytes of the echo within T s"},
+		{client(echo+"\x06", End), "truncated: the server left after 1 of 4 bytes of the message length"},
+		{client(echo+"\x07\x00\x00\x00", End), "over-limit: got a message length of 7, expected at most 6"},
+		{client(echo+"\x06\x00\x00\x00sec", Reset), "truncated: the server left after 3 of 6 bytes of the message"},
+		{client(echo+"\x06\x00\x00\x00secr\xe2\x82", End), "malformed-message: the message received is not valid UTF-8"},
+		{client(echo+"\x00\x00\x00\x00", Timeout), "timeout: got nothing for T s, after 0 of 8 bytes of the data length"},
+		{client(echo+"\x00\x00\x00\x00\x0a\x00\x00\x00\x00\x00\x00\x00", End), "over-limit: got a data length of 10, expected at most 9"},
+		{client(echo+"\x00\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00secret", End), "truncated: the server left after 6 of 9 bytes of the data"},
 	} {
 		if got := detailOf(t, row.err); got != row.expected {
 			t.Errorf("got      %s\nexpected %s", got, row.expected)

@@ -25,10 +25,10 @@ const (
 	ErrUnconfirmed       Name = "unconfirmed"        // server: no orderly end of the client was seen (`close.confirm`)
 )
 
-// Error is the name itself.
+// Error returns the name itself.
 func (n Name) Error() string { return string(n) }
 
-// Family is "usage", "transport" or "protocol".
+// Family returns "usage", "transport" or "protocol".
 func (n Name) Family() string {
 	switch n {
 	case ErrInvalidAddress, ErrInvalidKey, ErrInvalidPort, ErrMessageNotUTF8, ErrMessageTooLong:
@@ -42,15 +42,16 @@ func (n Name) Family() string {
 // Error is every failure of this library.
 type Error struct {
 	Name   Name
-	Detail string // for people: what was expected, what came; nothing of a key, a message or data; no part of the interface
+	Detail string // for people: what happened, what was expected; nothing of a key, a message or data; no part of the interface
+	State  State  // the state of the exchange that failed; empty outside of one
 	Cause  error  // what the system said, or nil
 }
 
-// Error is the name and the detail.
+// Error returns the name and the detail.
 func (e *Error) Error() string { return string(e.Name) + ": " + e.Detail }
 
 // Is reports whether target is the error's name.
 func (e *Error) Is(target error) bool { return target == e.Name }
 
-// Unwrap is what the system said.
+// Unwrap returns what the system said.
 func (e *Error) Unwrap() error { return e.Cause }

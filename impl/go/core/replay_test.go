@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -40,6 +41,8 @@ func acts(v vectors.Vector) (all []act) {
 		case "expect":
 			all = append(all, act{do: step.Do, octets: step.Octets(replayed)})
 			isOpen = false
+		case "connect":
+			all = append(all, act{do: step.Do})
 		default:
 			all = append(all, act{do: step.Do})
 			isOpen = false
@@ -53,6 +56,7 @@ type end struct {
 	name          string
 	at            uint64
 	message, data string
+	confirmed     bool
 }
 
 // replay goes through the acts, the runs cut by pieces.
@@ -77,7 +81,24 @@ func replayServer(v vectors.Vector, all []act, pieces func(run [][]byte) [][]byt
 		x.On(Connected)
 	}
 	var sent []byte
+	isWriting := false
+	allSent := func() error {
+		if !isWriting {
+			return nil
+		}
+		isWriting = false
+		if action := x.On(Sent); action != HalfClose && x.Err() == nil {
+			return errors.New("no half-close when all is sent")
+		}
+		x.On(Acknowledged)
+		return nil
+	}
 	for _, act := range all {
+		if strings.HasPrefix(act.do, "expect") {
+			if err := allSent(); err != nil {
+				return end{}, err
+			}
+		}
 		switch act.do {
 		case "connect":
 			x.On(Connected)
@@ -85,9 +106,7 @@ func replayServer(v vectors.Vector, all []act, pieces func(run [][]byte) [][]byt
 			for _, piece := range pieces(act.run) {
 				if x.Feed(piece) == SendEchoAndFrame {
 					sent = append(x.Head(), data...)
-					if x.On(Sent) != HalfClose {
-						return end{}, errors.New("no half-close when all is sent")
-					}
+					isWriting = true
 				}
 			}
 		case "expect":
@@ -108,7 +127,12 @@ func replayServer(v vectors.Vector, all []act, pieces func(run [][]byte) [][]byt
 			}
 		}
 	}
-	return ended(&x.machine)
+	if err := allSent(); err != nil {
+		return end{}, err
+	}
+	result, err := ended(&x.machine)
+	result.confirmed = x.Confirmed()
+	return result, err
 }
 
 func replayClient(v vectors.Vector, all []act, pieces func(run [][]byte) [][]byte) (end, error) {
@@ -132,15 +156,17 @@ func replayClient(v vectors.Vector, all []act, pieces func(run [][]byte) [][]byt
 		case "run":
 			for _, piece := range pieces(act.run) {
 				rest := piece[x.Feed(piece):]
-				if x.State() == Data && len(rest) > 0 {
-					if uint64(len(rest)) > x.Needed() {
-						rest = rest[:x.Needed()]
-					}
-					data = append(data, rest...)
-					if action := x.Arrived(uint64(len(rest))); (action == Deliver) != (x.State() == Done) {
-						return end{}, fmt.Errorf("action %q in the state %s", action, x.State())
-					}
+				if x.State() != Data {
+					continue
 				}
+				if uint64(len(rest)) > x.Needed() {
+					rest = rest[:x.Needed()]
+				}
+				data = append(data, rest...)
+				if action := x.Arrived(uint64(len(rest))); (action == Deliver) != (x.Needed() == 0) || x.State() != Data {
+					return end{}, fmt.Errorf("action %q in the state %s", action, x.State())
+				}
+				x.Delivered()
 			}
 		case "expect":
 			if !bytes.HasPrefix(sent, act.octets) {
@@ -209,6 +235,9 @@ func check(t *testing.T, v vectors.Vector, way string, all []act, pieces func(ru
 	if got.name != v.Outcome.Error || v.Outcome.At != nil && got.at != *v.Outcome.At {
 		t.Errorf("%s, %s: got %q at %d, expected %q", v.ID, way, got.name, got.at, v.Outcome.Error)
 	}
+	if v.Outcome.Confirmed != nil && got.confirmed != *v.Outcome.Confirmed {
+		t.Errorf("%s, %s: confirmed is %v", v.ID, way, got.confirmed)
+	}
 	if v.Role == "client" && got.name == "" && (got.message != v.Outcome.Message || got.data != string(v.Outcome.Data(replayed))) {
 		t.Errorf("%s, %s: another message or other data", v.ID, way)
 	}
@@ -262,13 +291,27 @@ func checkConversation(t *testing.T, v vectors.Vector) {
 	for size := 1; size <= 64 && size < longest; size++ {
 		check(t, v, fmt.Sprintf("cut after %d", size), all, cutAfter(size))
 	}
-	isFollowed := last+1 < len(all) && (all[last+1].do == "close" || all[last+1].do == "half-close" ||
-		all[last+1].do == "reset" || all[last+1].do == "stall")
-	if v.Role == "client" && last >= 0 && !isFollowed {
+	if v.Role == "client" && last >= 0 && mayTrail(all[last+1:]) {
 		trailing := append([]act(nil), all...)
 		trailing[last].run = append(append([][]byte(nil), all[last].run...), []byte{0x00, 0xff, 0x4b})
 		check(t, v, "trailing", trailing, whole)
 	}
+}
+
+// mayTrail tells whether octets after the last run change nothing, by the acts that follow it.
+func mayTrail(following []act) bool {
+	hasEnded := false
+	for _, act := range following {
+		switch act.do {
+		case "half-close", "reset", "stall":
+			return false
+		case "close":
+			return hasEnded
+		case "expect-end":
+			hasEnded = true
+		}
+	}
+	return true
 }
 
 // absent is a string whose octets are not there: its length may be looked at, and nothing else.

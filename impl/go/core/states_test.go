@@ -52,7 +52,7 @@ func (c cell) String() string {
 func TestTheTablesOfStatesAreThoseOfTheSpec(t *testing.T) {
 	for role, table := range map[string]table{"server": serverTable, "client": clientTable} {
 		states, events, cells := specTable(t, role)
-		if len(states) != len(table) || len(cells) != len(states)*len(events) {
+		if len(states) != len(table)+2 || len(cells) != len(states)*len(events) { // done and failed have no cells
 			t.Errorf("%s: %d states and %d cells in the spec, %d states here", role, len(states), len(cells), len(table))
 		}
 		count := 0
@@ -82,7 +82,11 @@ func TestAnErrorOfTheTableIsReachedFromEachOfItsStates(t *testing.T) {
 			for event, cell := range row {
 				m := machine{table: table, state: state}
 				action := m.On(event)
-				if action != cell.do || m.State() != cell.next || (m.Err() != nil) != (cell.fail != "") {
+				next := cell.next
+				if cell.do == Deliver {
+					next = state // until Delivered
+				}
+				if action != cell.do || m.State() != next || (m.Err() != nil) != (cell.fail != "") {
 					t.Errorf("%s: %s, %s: %q, %s, %v", role, state, event, action, m.State(), m.Err())
 				}
 			}

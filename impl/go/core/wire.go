@@ -30,29 +30,17 @@ type Limits struct {
 // DefaultLimits are 16 MiB of message, and any length of data.
 func DefaultLimits() Limits { return Limits{Message: 16 << 20, Data: 1<<64 - 1} }
 
-// CheckMessage is ErrMessageTooLong over MaxMessage octets, and then ErrMessageNotUTF8 for text that is not
+// CheckMessage returns ErrMessageTooLong over MaxMessage bytes, and then ErrMessageNotUTF8 for text that is not
 // well-formed (`message.too-long`, `message.utf8`).
 func CheckMessage(message string) error {
 	if uint64(len(message)) > MaxMessage {
-		return &Error{Name: ErrMessageTooLong, Detail: "expected at most 4294967295 octets, got " + strconv.Itoa(len(message))}
+		return &Error{Name: ErrMessageTooLong, Detail: "got a message of " + strconv.Itoa(len(message)) +
+			" bytes, expected at most 4294967295"}
 	}
-	if why := notUTF8(message); why != "" {
-		return &Error{Name: ErrMessageNotUTF8, Detail: why}
+	if !utf8.ValidString(message) {
+		return &Error{Name: ErrMessageNotUTF8, Detail: "the message to send is not valid UTF-8"}
 	}
 	return nil
-}
-
-// notUTF8 says where a message is ill-formed; empty if it is not. It does not show it.
-func notUTF8(message string) string {
-	if utf8.ValidString(message) {
-		return ""
-	}
-	at, r, size := 0, rune(0), 0
-	for ; r != utf8.RuneError || size != 1; at += size {
-		r, size = utf8.DecodeRuneInString(message[at:])
-	}
-	return "expected UTF-8, got a message of " + strconv.Itoa(len(message)) + " octets, ill-formed at offset " +
-		strconv.Itoa(at-1)
 }
 
 // appendHead appends all of the frame that stands before the data (`frame.order`).

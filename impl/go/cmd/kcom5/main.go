@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"kcom5"
-	"kcom5/internal/wholefile"
 )
 
 func main() {
@@ -143,15 +142,6 @@ func send(ctx context.Context, speaker *speaker, a arguments) error {
 }
 
 func sendStandardInput(ctx context.Context, server *kcom5.Server) error {
-	info, err := os.Stdin.Stat()
-	if err != nil {
-		return systemError(err)
-	}
-	if info.Mode().IsRegular() && info.Size() > 0 {
-		if at, err := os.Stdin.Seek(0, io.SeekCurrent); err == nil && at < info.Size() {
-			return server.SendFrom(ctx, os.Stdin, info.Size()-at)
-		}
-	}
 	return server.SendFrom(ctx, os.Stdin, -1)
 }
 
@@ -165,52 +155,19 @@ func receive(ctx context.Context, speaker *speaker, a arguments) error {
 	if err != nil {
 		return err
 	}
-	if wait > 1<<30 {
-		wait = 1 << 30 // seconds, in a time.Duration
-	}
-	var message *wholefile.File
-	if a.has("--message-file") { // made first: if it cannot be, no sender has spent its data on us
-		if message, err = wholefile.Create(a.values["--message-file"]); err != nil {
-			return systemError(err)
-		}
-		defer message.Discard()
-		go func() { // main may have to end while we wait for a reader of standard output
-			<-ctx.Done()
-			message.Discard()
-		}()
-	}
+	client.MessageFile, client.Wait = a.get("--message-file", ""), wait
 	received := uint64(0)
 	client.Progress = func(done, total uint64) {
 		received = done
 		speaker.progress(done, total)
 	}
-	receiveOnce := func() error { return client.ReceiveTo(ctx, os.Stdout) }
-	if output := a.get("--output", "-"); output != "-" {
-		receiveOnce = func() error { return client.ReceiveFile(ctx, output) }
-	}
-	end := time.Now().Add(time.Duration(wait) * time.Second)
-	for {
-		err = receiveOnce()
-		if !errors.Is(err, kcom5.ErrRefused) || !time.Now().Before(end) {
-			break
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if output := a.get("--output", "-"); output == "-" {
+		err = client.ReceiveTo(ctx, os.Stdout)
+	} else {
+		err = client.ReceiveFile(ctx, output)
 	}
 	if err != nil {
 		return err
-	}
-	if message != nil {
-		_, err := message.WriteString(client.Msg)
-		if err == nil {
-			err = message.Commit()
-		}
-		if err != nil {
-			return systemError(err)
-		}
 	}
 	words := "received " + grouped(received) + " octets"
 	if client.Msg != "" {

@@ -32,6 +32,7 @@ type Outcome struct {
 	At            *uint64
 	After, Within int
 	Path, Nonce   string
+	Confirmed     *bool
 }
 
 // Vector is a conversation, or a row if Op is not empty.
@@ -78,6 +79,7 @@ type entry struct {
 		Message, Data      json.RawMessage
 		At                 *uint64
 		After, Within      int
+		Confirmed          *bool
 	}
 	Via    []string
 	Live   bool
@@ -133,7 +135,7 @@ func single(e entry) Vector {
 	v := Vector{ID: e.ID, Rule: e.Rule, Op: e.Op, Role: e.Role, Close: e.Give.Close, Via: e.Via, Setup: e.Setup,
 		IsFixed: e.Pieces == "fixed", Live: e.Live, Times: e.Times}
 	v.Outcome = Outcome{Error: e.Outcome.Error, At: e.Outcome.At, After: e.Outcome.After, Within: e.Outcome.Within,
-		Path: e.Outcome.Path, Nonce: e.Outcome.Nonce}
+		Path: e.Outcome.Path, Nonce: e.Outcome.Nonce, Confirmed: e.Outcome.Confirmed}
 	switch e.Op {
 	case "pack":
 		var in struct {

@@ -1,0 +1,118 @@
+package kcom5
+
+// What a failure is called: by the spec's names and events, and in words for people. Not here: the words of an exchange
+// without sockets (core). Spec: "Results and errors".
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"syscall"
+
+	"kcom5/core"
+)
+
+// The numbers of the system that have a name in the spec; a system adds its own.
+var (
+	inUse   = []syscall.Errno{syscall.EADDRINUSE}
+	refused = []syscall.Errno{syscall.ECONNREFUSED}
+	resets  = []syscall.Errno{syscall.ECONNRESET, syscall.EPIPE, syscall.ENOTCONN, syscall.ECONNABORTED}
+)
+
+func isOneOf(err error, numbers []syscall.Errno) bool {
+	for _, number := range numbers {
+		if errors.Is(err, number) {
+			return true
+		}
+	}
+	return false
+}
+
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exchange is either end's state machine.
+type exchange interface {
+	On(core.Event) core.Action
+	State() core.State
+	Err() error
+}
+
+// eventOf is the event of the spec's tables that an error of the system is.
+func eventOf(err error) core.Event {
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return core.Cancel
+	case errors.Is(err, io.EOF):
+		return core.End
+	case isOneOf(err, resets):
+		return core.Reset
+	case isOneOf(err, refused):
+		return core.Refused
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return core.Timeout
+	}
+	return core.Failure
+}
+
+// failure tells the exchange of an error, and returns its outcome. place is named where only the system knows more.
+func failure(x exchange, place string, err error) error {
+	event := eventOf(err)
+	x.On(event)
+	var failed *Error
+	if !errors.As(x.Err(), &failed) {
+		return outcome(x)
+	}
+	if failed.Name == ErrIO && event == core.Failure {
+		failed.Detail = place + ": " + systemText(err)
+	}
+	failed.Cause = err
+	return failed
+}
+
+// outcome is nil exactly if the exchange is done (`result.success`).
+func outcome(x exchange) error {
+	switch {
+	case x.State() == core.Done:
+		return nil
+	case x.Err() != nil:
+		return x.Err()
+	}
+	return &Error{Name: ErrIO, Detail: "internal error: the exchange ended in the state " + string(x.State()), State: x.State()}
+}
+
+// systemText is what the system says, without what package os or net puts around it.
+func systemText(err error) string {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number.Error()
+	}
+	return err.Error()
+}
+
+// ioError names the place or file that an error of the system is about. One that is named already stays.
+func ioError(place string, cause error) error {
+	var failed *Error
+	switch {
+	case errors.As(cause, &failed):
+		return failed
+	case eventOf(cause) == core.Cancel:
+		return &Error{Name: ErrIO, Detail: "cancelled by the caller", Cause: cause}
+	}
+	return &Error{Name: ErrIO, Detail: place + ": " + systemText(cause), Cause: cause}
+}
+
+// timeoutError is of a wait outside of an exchange.
+func timeoutError(detail string) error {
+	return &Error{Name: ErrTimeout, Detail: detail, Cause: os.ErrDeadlineExceeded}
+}
+
+func inSeconds(close int) string { return strconv.Itoa(close) + " s" }

@@ -1,0 +1,82 @@
+package kcom5
+
+// A file without a name, for what has to be read to its end before its size is known. Spec: "Files".
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"kcom5/internal/wholefile"
+)
+
+// spooled copies all of the input into a file without a name, from its start. A Read that is under way when ctx ends is
+// not waited for: nothing can interrupt it. What its goroutine then still has is the reader and the closed file.
+func (in input) spooled(ctx context.Context, folder string) (input, error) {
+	if folder == "" {
+		folder = os.TempDir()
+	}
+	file, err := wholefile.Unnamed(folder)
+	if err != nil {
+		return input{}, spoolError(folder, err)
+	}
+	size, err := copied(ctx, spoolWriter{file, folder}, in)
+	if err == nil {
+		if _, err = file.Seek(0, io.SeekStart); err != nil {
+			err = spoolError(folder, err)
+		}
+	}
+	if err != nil {
+		file.Close()
+		return input{}, err
+	}
+	return input{file, in.name, size, file}, nil
+}
+
+func spoolError(folder string, err error) error {
+	return &Error{Name: ErrIO, Detail: folder + ": " + systemText(err), Cause: &wholefile.SpoolError{Err: err}}
+}
+
+// spoolWriter names the folder in its errors.
+type spoolWriter struct {
+	*os.File
+	folder string
+}
+
+func (w spoolWriter) Write(octets []byte) (int, error) {
+	n, err := w.File.Write(octets)
+	if err != nil {
+		err = spoolError(w.folder, err)
+	}
+	return n, err
+}
+
+// copied copies all, and tells how much. If reading panics, so does it.
+func copied(ctx context.Context, to io.Writer, in input) (int64, error) {
+	type result struct {
+		size  int64
+		err   error
+		panic any
+	}
+	ended := make(chan result, 1) // room for the one that nobody waits for
+	go func() {
+		var all result
+		defer func() {
+			all.panic = recover()
+			ended <- all
+		}()
+		all.size, all.err = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{in.reader}, make([]byte, 64<<10))
+	}()
+	select {
+	case all := <-ended:
+		if all.panic != nil {
+			panic(all.panic)
+		}
+		if all.err != nil {
+			return 0, readError(in.name, all.err)
+		}
+		return all.size, nil
+	case <-ctx.Done():
+		return 0, ioError(in.name, ctx.Err())
+	}
+}
