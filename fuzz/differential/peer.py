@@ -85,7 +85,10 @@ def feed(exchange: ClientExchange, octets: bytes) -> tuple[int, bytes]:
     data = b""
     if taken < len(octets) and exchange.state == "data":
         data = octets[taken : taken + exchange.data_left]
-        exchange.arrived(len(data))
+        if data:
+            exchange.arrived(len(data))
+    if exchange.state == "data" and exchange.needed == 0:
+        exchange.delivered()
     return taken + len(data), data
 
 
@@ -98,7 +101,7 @@ def feed_as_asked(exchange: ClientExchange, octets: bytes) -> tuple[bytes, bool]
     found = b""
     while octets and exchange.state not in ("done", "failed"):
         before = exchange.state
-        needed = exchange.data_left if before == "data" else exchange.needed
+        needed = exchange.needed
         piece = octets[: 1 if is_first else max(needed, 0)]
         taken, data = feed(exchange, piece)
         found += data
@@ -139,8 +142,7 @@ def receive(has_offset: bool, limits: tuple[int | None, int | None], start: str,
         lengths = len(message).to_bytes(4, "little"), exchange.data_length.to_bytes(8, "little")
         return record + lengths[0] + message + lengths[1] + data
     if outcome == NOT_ENDED:
-        needed = exchange.data_left if state == "data" else exchange.needed
-        return record + needed.to_bytes(8, "little")
+        return record + exchange.needed.to_bytes(8, "little")
     return record
 
 

@@ -110,6 +110,7 @@ class Call:
     message: str = "unchanged"
     data: bytes = b""
     error: BaseException | None = None
+    confirmed: bool | None = None
     start: float = 0
     seconds: float = 0
     end: float = 0
@@ -153,10 +154,12 @@ def start_server(api: str, vector: Vector, settings: dict[str, Any]) -> Call:
 
     def act() -> None:
         kwargs = {**settings, "msg": vector.message, "listening": call.listening.put}
-        if module:
-            asyncio.run(module.Server(**kwargs).send(vector.data))
-        else:
-            Server(**kwargs).send(vector.data)
+        server: Any = module.Server(**kwargs) if module else Server(**kwargs)
+        server.confirmed = True
+        try:
+            asyncio.run(server.send(vector.data)) if module else server.send(vector.data)
+        finally:
+            call.confirmed = server.confirmed
 
     call.run(act)
     return call
@@ -362,6 +365,7 @@ class Conversation:
         outcome = self.vector.outcome
         if "error" in outcome:
             assert isinstance(call.error, KcomError), repr(call.error)
+            assert not call.confirmed
             assert call.error.name == outcome["error"]
             assert (call.message, call.data) == ("unchanged", b"")
         else:
@@ -370,6 +374,8 @@ class Conversation:
             if self.vector.role == "client":
                 assert call.message.encode() == vectors.text_octets(outcome.get("message", ""))
                 assert call.data == vectors.octets(outcome.get("data", ""))
+            if "confirmed" in outcome:
+                assert call.confirmed == outcome["confirmed"]
         last = self.vector.steps[-1][0] if self.vector.steps else ""
         # The wait for the frame begins with an octet; that for the handshake began with the connection.
         is_frame = last == "stall" and self.vector.setup != "nobody" and self.vector.rule != "time.handshake"

@@ -62,7 +62,10 @@ def receive(client: ClientExchange, octets: bytes) -> bytes:
     if client.state != "data":
         return b""
     taken = rest[: client.data_left]
-    client.arrived(len(taken))
+    action = client.arrived(len(taken))
+    assert (action == "deliver") == (client.needed == 0)
+    if action:
+        client.delivered()
     return taken
 
 
@@ -177,10 +180,20 @@ class Exchange(RuleBasedStateMachine):
     @precondition(lambda self: self.client.state == "done")
     @rule()
     def client_closes(self) -> None:
+        was = self.server.state
         self.tell(self.server, "end")
+        assert not self.server.confirmed or was in ("confirming", "done")
+
+    @precondition(lambda self: self.server.state == "draining")
+    @rule()
+    def everything_is_acknowledged(self) -> None:
+        self.tell(self.server, "acknowledged")
+        assert self.server.state == "done"
+        assert not self.server.confirmed
 
     @rule(
-        event=st.sampled_from(sorted(EVENTS.keys() - {"connected", "sent", "whole", "more"})), at_server=st.booleans()
+        event=st.sampled_from(sorted(EVENTS.keys() - {"connected", "sent", "acknowledged", "whole", "more"})),
+        at_server=st.booleans(),
     )
     def something_happens(self, event: str, at_server: bool) -> None:
         self.tell(self.server if at_server else self.client, event)

@@ -9,7 +9,6 @@ import hashlib
 import io
 import mmap
 import os
-import re
 import select
 import signal
 import socket
@@ -30,9 +29,9 @@ import vectors
 
 import kcom5
 from kcom5 import Client, Limits, Server, aio
-from kcom5.body import FileSink, MemorySink
 from kcom5.deadline import Deadline
-from kcom5.stream import Stream, run
+from kcom5.sink import MemorySink
+from kcom5.stream import Stream
 
 HELLO = b"KCOM5abc"
 MIB = 1 << 20
@@ -234,7 +233,7 @@ def test_what_has_served_its_client_serves_no_other() -> None:
 def test_a_full_queue_of_a_path_is_waited_for(pool: ThreadPoolExecutor, directory: Path) -> None:
     path = directory / "socket"
     with live.listen("unix", str(path), 0) as server, live.connect("unix", str(path)) as first:
-        with pytest.raises(kcom5.Timeout, match="queue is full"):
+        with pytest.raises(kcom5.Timeout, match=r"not connected to .* within 1 s"):
             Client(path=path, close=1).receive()
         received = pool.submit(Client(path=path, close=T).receive)
         taken, _ = server.accept()
@@ -536,7 +535,8 @@ def test_the_file_is_opened_before_the_server_is_asked(pool: ThreadPoolExecutor,
     with live.listen("tcp6") as server:
         received = pool.submit(Client(port=server.getsockname()[1], close=T).receive_file, directory / "target")
         with server.accept()[0] as connection:
-            assert [name.startswith(".kcom5-") for name in files_in(directory)] == [True]
+            # Of no name on this system, or of one of its own.
+            assert all(name.startswith(".kcom5-") for name in files_in(directory))
             connection.sendall(live.read(connection, 8) + frame(b"", b"abc"))
             assert received.result(T) == 3
     assert files_in(directory) == ["target"]
@@ -552,15 +552,15 @@ def test_a_refused_or_silent_server_leaves_no_file(directory: Path) -> None:
     assert files_in(directory) == []
 
 
-def test_what_was_opened_may_be_used_again_after_a_refusal(pool: ThreadPoolExecutor, directory: Path) -> None:
-    client = Client(path=directory / "socket", close=T)
-    with FileSink(directory / "target") as sink:
-        with pytest.raises(kcom5.Refused):
-            run(client.receive_into(sink))
-        with Server(path=directory / "socket", close=T).open() as listening:
-            sent = pool.submit(listening.send, b"abc")
-            assert run(client.receive_into(sink)) == 3
-            sent.result(T)
+def test_a_client_dials_until_somebody_listens(pool: ThreadPoolExecutor, directory: Path) -> None:
+    client = Client(path=directory / "socket", close=T, wait=T)
+    received = pool.submit(client.receive_file, directory / "target")
+    while files_in(directory) != [] or received.done():
+        select.select([], [], [], 0.01)
+    select.select([], [], [], 0.1)
+    with Server(path=directory / "socket", close=T).open() as listening:
+        listening.send(b"abc")
+    assert received.result(T) == 3
     assert (directory / "target").read_bytes() == b"abc"
     assert files_in(directory) == ["target"]
 
@@ -583,7 +583,7 @@ def test_memory_is_bounded_by_what_has_arrived() -> None:
         for size, most in ((1024, MIB), (5 * MIB, 10 * MIB)):
             sink.begin((1 << 64) - 1)
             sink.put(bytes(size))
-            assert size <= len(sink.finish()) <= most
+            assert size <= len(sink.result()) <= most
         small = MemorySink()
         small.begin(1000)
         small.put(b"abc")
@@ -911,8 +911,10 @@ def _has_come(connection: socket.socket) -> bool:
 def test_a_cancelled_receiver_resets_and_leaves_no_file(pool: ThreadPoolExecutor, directory: Path) -> None:
     async def main() -> None:
         port, end = raw_server(pool, frame(b"", DATA)[:MIB], then=end_of)
-        task = asyncio.create_task(aio.Client(port=port, close=T).receive_file(directory / "target"))
-        await until(lambda: any(path.stat().st_size for path in directory.iterdir()))
+        come: list[int] = []
+        client = aio.Client(port=port, close=T, progress=lambda done, _: come.append(done))
+        task = asyncio.create_task(client.receive_file(directory / "target"))
+        await until(lambda: bool(come))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -954,14 +956,10 @@ def test_a_reader_that_drains_the_queue_slowly_is_waited_for(pool: ThreadPoolExe
 
 
 CLIENTS: dict[str, tuple[bytes, int, str]] = {
-    "none": (b"", -1, "no client came within 1 s (listening, after 0 octets)"),
-    "silent": (b"KC", 0, "no whole hello within 1 s, got 2 of 8 octets (hello, after 2 octets)"),
-    "stalled": (HELLO, 8, r"the client took nothing for 1 s, sent \d+ of 67108884 octets (sending, after 8 octets)"),
-    "open": (
-        HELLO,
-        64 * MIB + 20,
-        "the client did not close within 1 s, sent 67108884 of 67108884 octets (confirming, after 8 octets)",
-    ),
+    "none": (b"", -1, "no client connected to [::1]:{port} within 1 s"),
+    "silent": (b"KC", 0, "got 2 of 8 bytes of the hello within 1 s"),
+    "stalled": (HELLO, 8, "the client took nothing for 1 s"),
+    "open": (HELLO, 64 * MIB + 20, "the client did not close within 1 s; it may have everything"),
 }
 """What a client sends, how much it reads (-1: it does not come), and what the server says of it."""
 
@@ -977,26 +975,25 @@ def test_a_server_says_what_it_waited_for_and_how_long(pool: ThreadPoolExecutor,
             live.read(client, reads)
         with pytest.raises(kcom5.Unconfirmed if name == "open" else kcom5.Timeout) as caught:
             sent.result(T)
-    pattern = re.escape(detail).replace(re.escape(r"\d+"), r"\d+")
-    assert re.fullmatch(pattern, caught.value.detail)
+    assert caught.value.detail == detail.replace("{port}", str(listening.port))
 
 
-def test_a_server_says_how_much_was_sent_before_a_reset(pool: ThreadPoolExecutor) -> None:
+def test_a_server_says_that_the_client_left(pool: ThreadPoolExecutor) -> None:
     with Server(port=0, close=T).open() as listening:
         sent = pool.submit(listening.send, bytes(64 * MIB))
         with live.connect("tcp6", listening.port) as client:
             client.sendall(HELLO)
             live.read(client, 9)
             live.reset(client)
-        with pytest.raises(kcom5.Unconfirmed, match=r", sent \d+ of 67108884 octets \(sending, after 8 octets\)"):
+        with pytest.raises(kcom5.Unconfirmed, match="the client left before it had taken everything"):
             sent.result(T)
 
 
 @pytest.mark.parametrize(
     ("octets", "detail"),
     [
-        (b"", "the server sent nothing for 1 s, got 0 of 4 octets (message-length, after 8 octets)"),
-        (frame(b"hi", b"abc")[:-1], "the server sent nothing for 1 s, got 2 of 3 octets (data, after 24 octets)"),
+        (b"", "got nothing for 1 s, after 0 of 4 bytes of the message length"),
+        (frame(b"hi", b"abc")[:-1], "got nothing for 1 s, after 2 of 3 bytes of the data"),
     ],
 )
 def test_a_client_says_what_it_waited_for_and_how_long(pool: ThreadPoolExecutor, octets: bytes, detail: str) -> None:
@@ -1015,7 +1012,7 @@ def test_a_client_says_where_nobody_listens(directory: Path) -> None:
     ):
         with pytest.raises(kcom5.Refused) as caught:
             client.receive()
-        assert caught.value.detail == f"nobody listens on {name} (connecting, after 0 octets)"
+        assert caught.value.detail == f"nobody listens on {name}"
 
 
 @pytest.mark.parametrize("seconds", [0, -1, -1e300, 1e300, 1 << 70])

@@ -184,12 +184,12 @@ _FAMILIES = {"cut": _cut, "truncate": _truncate, "flip": _flip, "length": _lengt
 
 
 def cut_runs(vector: Vector) -> list[int]:
-    """The sizes of the runs: consecutive sends with no expect between them."""
+    """The sizes of the runs: consecutive sends with nothing but pauses between them."""
     sizes = [0]
     for step in vector.steps:
         if step[0] == "send":
             sizes[-1] += len(joined(step[1:]))
-        elif step[0].startswith("expect") and sizes[-1]:
+        elif step[0] not in ("pause", "connect") and sizes[-1]:
             sizes.append(0)
     return [size for size in sizes if size]
 

@@ -8,12 +8,13 @@ mebibyte at a time.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 from typing import TypeVar
 
-from .body import Data, File
 from .client import ClientSettings, as_view
 from .server import Listener, ServerSettings
 from .stream import READ, WRITE, Steps, Wait
+from .system import Data, File
 
 __all__ = ["Client", "Listening", "Server"]
 
@@ -38,7 +39,7 @@ async def _drive(steps: Steps[_T]) -> _T:
 
 async def _wait(wait: Wait) -> None:
     if wait.descriptor is None:
-        await asyncio.sleep(wait.seconds)
+        await asyncio.sleep(min(wait.seconds, 1e6))
         return
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
@@ -89,9 +90,28 @@ class Server(ServerSettings):
         """As `kcom5.Server.send_file`."""
         return await _drive(self.send_file_steps(file))
 
-    def open(self) -> Listening:
-        """As `kcom5.Server.open`."""
-        return self.listen(Listening)
+    def open(self) -> _Opening:
+        """As `kcom5.Server.open`: await it, or use it in an `async with` statement."""
+        return _Opening(self.listen(Listening))
+
+
+class _Opening:
+    """A server that is about to listen."""
+
+    def __init__(self, steps: Steps[Listening]) -> None:
+        self._steps = steps
+        self._listening: Listening | None = None
+
+    def __await__(self) -> Generator[object, None, Listening]:
+        return _drive(self._steps).__await__()
+
+    async def __aenter__(self) -> Listening:
+        self._listening = await self
+        return self._listening
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._listening is not None:
+            self._listening.close()
 
 
 class Client(ClientSettings):

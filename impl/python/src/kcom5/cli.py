@@ -13,13 +13,11 @@ import re
 import signal
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from types import FrameType
 from typing import Any, NoReturn
 
-from . import Client, InvalidAddress, InvalidKey, Io, KcomError, Refused, Server, __version__, pack, unpack
-from .body import FileSink, reason
-from .stream import run
+from . import Client, InvalidAddress, InvalidKey, Io, KcomError, Server, __version__, pack, unpack
+from .system import reason
 from .wire import MAX_MESSAGE
 
 HINTS = {
@@ -41,8 +39,6 @@ HINTS = {
 }
 CODES = {"usage": 2, "transport": 3, "protocol": 4}
 
-_RETRY = 0.02
-"""Seconds between tries of a receiver that waits for a sender."""
 _SHOWN = 200
 """Characters of a message that are shown."""
 
@@ -223,25 +219,10 @@ def _receive(words: Words, options: argparse.Namespace) -> None:
     client = Client(**_settings(words, options))
     client.check()
     # Opened before anybody is asked to send, and once: what cannot be written is found out in time.
-    with ExitStack() as sinks:
-        data = sinks.enter_context(FileSink(1 if options.output == "-" else options.output))
-        message = None
-        if options.message_file is not None:
-            message = sinks.enter_context(FileSink(options.message_file))
-        received = _try_until(time.monotonic() + options.wait, client, data, message)
+    client.wait, client.message_file = options.wait, options.message_file
+    received = client.receive_file(1 if options.output == "-" else options.output)
     words.say(f"received {received:,} octets" + (f", message {_quoted(client.msg)}" if client.msg else ""))
     words.tell(ok=True, received=received, message=client.msg)
-
-
-def _try_until(end: float, client: Client, data: FileSink, message: FileSink | None) -> int:
-    """Receive as soon as somebody listens."""
-    while True:
-        try:
-            return run(client.receive_into(data, message))
-        except Refused:
-            if time.monotonic() >= end:
-                raise
-        time.sleep(_RETRY)
 
 
 def _pack(words: Words, options: argparse.Namespace) -> None:

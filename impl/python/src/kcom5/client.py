@@ -1,6 +1,6 @@
 """The client: it connects, and receives the message and the data.
 
-Does: the connection, and the transport of a ClientExchange. Does not: decide what an octet means.
+Does: the connection, and what is opened before it. Does not: decide what a byte means.
 Spec: "Listening and connecting", "Time", "Unix profile".
 """
 
@@ -11,23 +11,23 @@ import mmap
 import os
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TypeVar
 
 from .address import check_port
-from .body import File, FileSink, MemorySink, Sink, reason
 from .deadline import Deadline
-from .errors import KcomError
+from .errors import Refused
 from .exchange import ClientExchange, Limits
-from .server import Path, name_of, place_of
-from .stream import READ, RESETS, WRITE, Steps, Stream, Wait, is_of_another_user, open_socket, run
+from .receiving import Receiving
+from .sink import FileSink, MemorySink, Sink
+from .stream import RESETS, WRITE, Steps, Stream, Wait, is_of_another_user, open_socket, run, told_to
+from .system import File, Path, Place, name_of, place_of, reason
 from .wire import NONCE_SIZE
 
-_HEAD = 1 << 16
 _AGAIN = 0.02
-"""Seconds between tries while the listener's queue is full."""
+"""Seconds between tries while the listener's queue is full, or nobody listens."""
 
-_PENDING = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
+_PENDING = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK, errno.EINTR})
 _R = TypeVar("_R")
 
 
@@ -35,9 +35,13 @@ class ClientSettings:
     """What a client is told: the fields, and no connection.
 
     `ipv6` selects ::1, else 127.0.0.1. `port` is 1 to 65535. `path`, if not None, is the path of a Unix-domain
-    socket and replaces both. `close` is T in seconds, zero or negative for no limit. `limits` are the most octets
-    that are taken. `progress` is called with the octets of data that have arrived, and all. `msg` is the message
+    socket and replaces both. `close` is T in seconds, zero or negative for no limit. `limits` are the most bytes
+    that are taken. `progress` is called with the bytes of data that have arrived, and all. `msg` is the message
     that was received last: it changes on success only (`result.message`).
+
+    `message_file`, if not None, is a file that the message is stored in, before the server hears of success. With
+    `no_clobber` an existing file is not replaced: Io, before it connects or when the file gets its name. `wait` is
+    how many seconds it keeps dialling while nobody listens; files are opened once, before.
     """
 
     def __init__(
@@ -49,6 +53,9 @@ class ClientSettings:
         close: float = 150,
         limits: Limits | None = None,
         progress: Callable[[int, int], object] | None = None,
+        message_file: File | None = None,
+        no_clobber: bool = False,
+        wait: float = 0,
     ) -> None:
         self.msg = ""
         self.ipv6 = ipv6
@@ -57,6 +64,9 @@ class ClientSettings:
         self.close = close
         self.limits = limits or Limits()
         self.progress = progress
+        self.message_file = message_file
+        self.no_clobber = no_clobber
+        self.wait = wait
 
     def check(self) -> None:
         """Raise InvalidPort if the port is none."""
@@ -65,169 +75,117 @@ class ClientSettings:
 
     def receive_steps(self) -> Steps[bytearray | mmap.mmap]:
         """Receive into memory."""
-        with MemorySink() as sink:
-            return (yield from self.receive_into(sink))
+        return self.receive_into(MemorySink())
 
     def receive_file_steps(self, file: File) -> Steps[int]:
         """Receive into a file, which is opened before anybody is asked to send."""
-        self.check()
-        with FileSink(file) as sink:
-            return (yield from self.receive_into(sink))
+        return self.receive_into(FileSink(file, self.close, no_clobber=self.no_clobber))
 
-    def receive_into(self, sink: Sink[_R], message: Sink[int] | None = None) -> Steps[_R]:
-        """Receive into what the caller has opened, and discards; the message too, if there is a sink for it.
-
-        Both are delivered before the connection is closed. After Refused it may be called again.
-        """
+    def receive_into(self, sink: Sink[_R], message: FileSink | None = None) -> Steps[_R]:
+        """Receive into a sink, which is opened and discarded here; the message too, if there is a sink for it."""
         self.check()
+        if message is None and self.message_file is not None:
+            message = FileSink(self.message_file, self.close, no_clobber=self.no_clobber)
+        with ExitStack() as sinks:
+            for each in (sink, message):
+                if each is not None:
+                    sinks.enter_context(each)
+                    yield from each.open()
+            bound = Deadline(self.wait)
+            while True:
+                is_over = self.wait <= 0 or bound.has_passed()
+                try:
+                    self.msg = yield from self._receive_once(sink, message)
+                    return sink.result()
+                except Refused:
+                    if is_over:
+                        raise
+                yield Wait(None, 0, bound.left(_AGAIN))
+
+    def _receive_once(self, sink: Sink[_R], message: FileSink | None) -> Steps[str]:
+        place = place_of(self.path, self.ipv6, self.port)
         exchange = ClientExchange(os.urandom(NONCE_SIZE), self.limits)
-        stream = yield from _connect(exchange, self)
-        try:
-            result = yield from _Receiving(exchange, stream, self).steps(sink, message)
-        except BaseException:
-            stream.abort()
-            raise
-        stream.close()
-        self.msg = exchange.message
-        return result
+        with told_to(exchange, name_of(place)):
+            stream = yield from _connect(exchange, place, Deadline(self.close))
+            try:
+                yield from Receiving(exchange, stream, sink, message, self.close, self.progress).steps()
+                exchange.check_done()
+            except BaseException:
+                stream.abort()
+                raise
+            if stream.is_local:
+                with suppress(OSError):
+                    # Everything is stored: the byte that was left, whose going tells the server so.
+                    stream.receive(1)
+            stream.close()
+        return exchange.message
 
 
-def _connect(exchange: ClientExchange, settings: ClientSettings) -> Steps[Stream]:
+def _connect(exchange: ClientExchange, place: Place, deadline: Deadline) -> Steps[Stream]:
     """Return a connection to the server, and to nobody else."""
-    place = place_of(settings.path, settings.ipv6, settings.port)
     name = name_of(place)
-    family = socket.AF_INET6 if settings.ipv6 else socket.AF_INET
-    if settings.path is not None:
-        family = socket.AF_UNIX
-    deadline = Deadline(settings.close)
     while True:
-        connection = open_socket(family)
+        is_over = deadline.has_passed()
+        connection = _open(place)
         try:
             code = connection.connect_ex(place)
-            while code in _PENDING and settings.path is None:
-                if deadline.has_passed():
-                    exchange.on("timeout", f"not connected to {name} within {deadline}")
-                yield Wait(connection.fileno(), WRITE, deadline.left())
+            while code in _PENDING and not isinstance(place, str):
+                is_over = deadline.has_passed()
                 code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or connection.connect_ex(place)
-            # One that was reset since was connected: the first read says so.
-            if code in (0, errno.EISCONN, *RESETS):
+                if code in _PENDING:
+                    if is_over:
+                        break
+                    yield Wait(connection.fileno(), WRITE, deadline.left())
+            if code in (0, errno.EISCONN):
                 stream = Stream(connection)
-                _check_peer(exchange, stream)
+                stream.reset_when_closed(True)
+                _check_peer(exchange, stream, name)
                 return stream
-            if code in (errno.ECONNREFUSED, errno.ENOENT):
+            if code in RESETS:
+                exchange.on("reset")
+            if code == errno.ECONNREFUSED or (code == errno.ENOENT and _has_folder(place)):
                 exchange.on("refused", f"nobody listens on {name}")
-            # A full queue: the system gives up at once (AF_UNIX), or long after, but T is what counts.
-            if code not in (errno.EAGAIN, errno.ETIMEDOUT):
-                exchange.on("failure", f"cannot connect to {name}: {os.strerror(code)}")
-            if deadline.has_passed():
-                exchange.on("timeout", f"the listener's queue is full for {deadline} on {name}")
+            # A full queue, or the kernel gave up: T is what counts.
+            if code not in (errno.EAGAIN, errno.ETIMEDOUT, *_PENDING):
+                exchange.on("failure", f"{name}: {os.strerror(code)}")
+            if is_over:
+                exchange.on("timeout", f"not connected to {name} within {deadline}")
         except BaseException as error:
             connection.close()
-            if isinstance(error, (OSError, ValueError)) and not isinstance(error, KcomError):
-                exchange.on("failure", f"cannot connect to {name}: {reason(error)}")
+            if isinstance(error, ValueError):
+                exchange.on("failure", f"{name}: {reason(error)}")
             raise
         connection.close()
         yield Wait(None, 0, deadline.left(_AGAIN))
 
 
-def _check_peer(exchange: ClientExchange, stream: Stream) -> None:
+def _open(place: Place) -> socket.socket:
+    if isinstance(place, str):
+        return open_socket(socket.AF_UNIX)
+    return open_socket(socket.AF_INET6 if ":" in place[0] else socket.AF_INET)
+
+
+def _has_folder(place: Place) -> bool:
+    """Whether a path names a file that may be made in a folder that there is."""
+    return isinstance(place, str) and (os.path.lexists(place) or os.path.isdir(os.path.dirname(place) or "."))  # noqa: PTH112, PTH120
+
+
+def _check_peer(exchange: ClientExchange, stream: Stream, name: str) -> None:
     connection = stream.socket
     if stream.is_local:
         if is_of_another_user(connection):
-            exchange.on("wrong", "the server is another user's")
+            exchange.on("wrong")
         return
     is_self = False
     # getpeername fails if the connection has been reset meanwhile: it is not our own.
     with suppress(OSError):
         is_self = connection.getsockname() == connection.getpeername()
     if is_self:
-        exchange.on("refused", "the connection is to itself: nobody listens there")
-
-
-class _Receiving:
-    """The exchange on a connection: hello, echo, frame."""
-
-    def __init__(self, exchange: ClientExchange, stream: Stream, settings: ClientSettings) -> None:
-        self._exchange = exchange
-        self._stream = stream
-        self._progress = settings.progress
-        self._deadline = Deadline(settings.close)
-
-    def steps(self, sink: Sink[_R], message: Sink[int] | None) -> Steps[_R]:
-        try:
-            self._exchange.on("connected")
-            yield from self._write_hello()
-            rest = yield from self._read_head()
-            yield from self._read_data(rest, sink)
-            if message is not None:
-                message.put(self._exchange.message.encode())
-                message.finish()
-            return sink.finish()
-        except KcomError:
-            raise
-        except OSError as error:
-            self._exchange.on("reset" if error.errno in RESETS else "failure", reason(error))
-            raise
-
-    def _write_hello(self) -> Steps[None]:
-        left = memoryview(self._exchange.hello)
-        while left:
-            try:
-                left = left[self._stream.socket.send(left) :]
-            except BlockingIOError:
-                yield from self._wait(WRITE)
-
-    def _read_head(self) -> Steps[bytes]:
-        """Read up to the data; return what has come of the data and past it."""
-        exchange, stream = self._exchange, self._stream
-        while True:
-            # A close with unread octets is a reset on a Unix-domain socket: it must be possible to leave some.
-            octets = stream.receive(exchange.needed if stream.is_local else _HEAD)
-            if octets is None:
-                yield from self._wait(READ)
-                continue
-            if not octets:
-                exchange.on("end", "the server closed")
-            used = exchange.feed(octets)
-            if exchange.state != "echo":
-                self._deadline.restart()
-            if exchange.state in ("data", "done"):
-                return octets[used:]
-
-    def _read_data(self, rest: bytes, sink: Sink[_R]) -> Steps[None]:
-        exchange = self._exchange
-        sink.begin(exchange.data_length)
-        first = rest[: exchange.data_left]
-        if first:
-            sink.put(first)
-            self._arrived(len(first))
-        while exchange.state == "data":
-            try:
-                count = sink.take(self._stream.socket, exchange.data_left)
-            except BlockingIOError:
-                yield from self._wait(READ)
-                continue
-            if count == 0:
-                exchange.on("end", "the server closed")
-            self._arrived(count)
-            yield None
-
-    def _arrived(self, count: int) -> None:
-        exchange = self._exchange
-        exchange.arrived(count)
-        self._deadline.restart()
-        if self._progress is not None:
-            self._progress(exchange.data_length - exchange.data_left, exchange.data_length)
-
-    def _wait(self, events: int) -> Steps[None]:
-        if self._deadline.has_passed():
-            what = "no whole echo within" if self._exchange.state == "echo" else "the server sent nothing for"
-            self._exchange.on("timeout", f"{what} {self._deadline}")
-        yield self._stream.wait(events, self._deadline.left())
+        exchange.on("refused", f"nobody listens on {name}")
 
 
 def as_view(buffer: bytearray | mmap.mmap) -> memoryview:
-    """Return the read-only octets of a buffer, which live as long as the view."""
+    """Return the read-only bytes of a buffer, which live as long as the view."""
     return memoryview(buffer).toreadonly()
 
 
@@ -250,10 +208,10 @@ class Client(ClientSettings):
         return as_view(run(self.receive_steps()))
 
     def receive_file(self, file: File) -> int:
-        """Receive the data into a file, and return the number of octets. Memory does not depend on it.
+        """Receive the data into a file, and return the number of bytes. Memory does not depend on it.
 
         The file of this path is there, of mode 0600, when all has come, or is as it was before. Pipes, devices and
-        open files are written to as octets come. Raises as `receive` does; Io if it cannot be written, and before it
+        open files are written to as bytes come. Raises as `receive` does; Io if it cannot be written, and before it
         connects if it cannot be opened.
         """
         return run(self.receive_file_steps(file))

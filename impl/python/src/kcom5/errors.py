@@ -13,15 +13,17 @@ class KcomError(Exception):
     """Every failure of KCOM5 (`result.class`): the base of one class for each name.
 
     `name` is the spec's name, the same in every language; `family` is `usage`, `transport` or `protocol`;
-    `detail` says what was seen. An error of the system is found in `__context__`.
+    `detail` says what was seen. An error of the system is found in `__context__`. `about` tells where advice
+    depends on it: `spool` (the folder for temporary files), `exists` (a file that was not to be replaced), or "".
     """
 
     name: ClassVar[str]
     family: ClassVar[str]
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, about: str = "") -> None:
         super().__init__(detail)
         self.detail = detail
+        self.about = about
 
     def __str__(self) -> str:
         return f"{self.name}: {self.detail}"
@@ -56,7 +58,7 @@ class MessageNotUtf8(KcomError, ValueError):
 
 
 class MessageTooLong(KcomError, ValueError):
-    """The message to send is over 2**32 - 1 octets (`message.too-long`)."""
+    """The message to send is over 2**32 - 1 bytes (`message.too-long`)."""
 
     name = "message-too-long"
     family = "usage"
@@ -84,7 +86,7 @@ class Timeout(KcomError, TimeoutError):
 
 
 class Io(KcomError, OSError):
-    """Any other system error, with the system's own text."""
+    """Any other system error, with the system's own text; the caller cancelled."""
 
     name = "io"
     family = "transport"

@@ -1,62 +1,33 @@
 """The server: it listens, and sends the message and the data to its one client.
 
-Does: the listening socket, the socket file, and the transport of a ServerExchange. Does not: decide what an octet
-means. Spec: "Listening and connecting", "Closing", "Time", "Unix profile".
+Does: the listening socket, and the transport of a ServerExchange. Does not: decide what a byte means.
+Spec: "Listening and connecting", "Closing", "Time", "Unix profile".
 """
 
 from __future__ import annotations
 
 import errno
-import os
 import socket
-import stat
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar
 
 from .address import check_port
-from .body import Data, File, MemorySource, Source, open_source, reason
 from .deadline import Deadline
-from .errors import InUse, Io, KcomError
+from .errors import InUse, Io
 from .exchange import ServerExchange
-from .stream import MUCH, READ, RESETS, WRITE, Steps, Stream, Wait, is_of_another_user, open_socket, run
-from .wire import HELLO_SIZE, encode_message
+from .sending import Sending
+from .socket_file import SocketFile
+from .source import MemorySource, Source, open_source
+from .stream import READ, Steps, Stream, Wait, is_of_another_user, open_socket, run, told_to
+from .system import Data, File, Path, as_io, name_of, place_of, reason
+from .wire import encode_message
 
-_DRAIN = 1 << 16
-_LOOK = 0.25
-"""Seconds after which a blocked sender looks whether octets move: a socket is ready only when much is free."""
+# What accept() reports of a connection that is gone, or of the network below: not of the listening socket.
+_ABORTED = frozenset({errno.ECONNABORTED, errno.EINTR, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}) | {
+    getattr(errno, name) for name in ("EPROTO", "ENOPROTOOPT", "EHOSTDOWN", "ENONET", "EPERM") if hasattr(errno, name)
+}
 
 _L = TypeVar("_L", bound="Listener")
-Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-
-
-def check_path(path: Path) -> str:
-    """Return the path of a socket file. Raises Io for what would name no file but an abstract address."""
-    if not hasattr(socket, "AF_UNIX"):
-        raise Io("this system's Python has no Unix-domain sockets")
-    text = os.fsdecode(path)
-    if not text or "\0" in text:
-        raise Io("the path of a socket file is not empty and holds no NUL")
-    return text
-
-
-Place = str | tuple[str, int]
-"""Where a server listens, as the system takes it: a path, or a host and a port."""
-
-
-def place_of(path: Path | None, ipv6: bool, port: int) -> Place:
-    """Return what these fields select. Raises Io as `check_path` does."""
-    if path is not None:
-        return check_path(path)
-    return "::1" if ipv6 else "127.0.0.1", port
-
-
-def name_of(place: Place) -> str:
-    """Return a place as people write it."""
-    if isinstance(place, str):
-        return place
-    host, port = place
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class ServerSettings:
@@ -64,8 +35,12 @@ class ServerSettings:
 
     `ipv6` selects ::1, else 127.0.0.1. `port` is 1 to 65535, or 0: the system chooses (`listen.port-zero`).
     `path`, if not None, is the path of a Unix-domain socket and replaces both. `close` is T in seconds, zero or
-    negative for no limit. `msg` is the message: text, or octets of UTF-8. `listening` is called with the port or
-    path as soon as a client can come; `progress` with the octets of data that the system took, and all.
+    negative for no limit. `msg` is the message: text, or bytes of UTF-8. `listening` is called with the port or
+    path as soon as a client can come; `progress` with the bytes of data that the system took, and all.
+    `spool_dir` is the folder for a temporary file that holds input without a size; if empty, TMPDIR, else /tmp.
+
+    `confirmed` tells of the last successful send that the client's end came after everything was sent; it is False
+    from the start of each send (`close.confirm`). `stage` tells how far a send came: "listening", "sending", "sent".
     """
 
     def __init__(
@@ -78,6 +53,7 @@ class ServerSettings:
         close: float = 150,
         listening: Callable[[int | str], object] | None = None,
         progress: Callable[[int, int], object] | None = None,
+        spool_dir: Path = "",
     ) -> None:
         self.msg = msg
         self.ipv6 = ipv6
@@ -86,18 +62,25 @@ class ServerSettings:
         self.close = close
         self.listening = listening
         self.progress = progress
+        self.spool_dir = spool_dir
+        self.confirmed = False
+        self.stage = "listening"
 
     def check(self) -> bytes:
-        """Return the message's octets. Raises InvalidPort, MessageTooLong, MessageNotUtf8, in this order."""
+        """Return the message's bytes. Raises InvalidPort, MessageTooLong, MessageNotUtf8, in this order."""
         if self.path is None:
             check_port(self.port, 0)
         return encode_message(self.msg)
 
-    def listen(self, kind: type[_L]) -> _L:
-        """Listen. Raises as `check` does, InUse and Io."""
+    def open_source(self, file: File) -> Steps[Source]:
+        """Open a file to send. Raises Io, and Timeout for a named pipe that nobody writes to."""
+        return open_source(file, self.close, self.spool_dir)
+
+    def listen(self, kind: type[_L]) -> Steps[_L]:
+        """Listen. Raises as `check` does, InUse, Timeout and Io."""
         listener = kind(self, self.check())
         try:
-            listener.start()
+            yield from listener.start()
         except BaseException:
             listener.close()
             raise
@@ -105,22 +88,18 @@ class ServerSettings:
 
     def send_steps(self, data: Data) -> Steps[int]:
         """Listen and send data from memory."""
-        listener = self.listen(Listener)
-        try:
-            return (yield from listener.send_steps(data))
-        finally:
-            listener.close()
+        self.confirmed = False
+        listener = yield from self.listen(Listener)
+        return (yield from listener.send_steps(data))
 
     def send_file_steps(self, file: File) -> Steps[int]:
         """Listen and send a file."""
+        self.confirmed = False
         self.check()
-        source = yield from open_source(file)
+        source = yield from self.open_source(file)
         try:
-            listener = self.listen(Listener)
-            try:
-                return (yield from listener.serve(source))
-            finally:
-                listener.close()
+            listener = yield from self.listen(Listener)
+            return (yield from listener.serve(source))
         finally:
             source.close()
 
@@ -135,8 +114,8 @@ class Listener:
         self._settings = settings
         self._message = message
         self.place: int | str = settings.port
-        self._path = ""
-        self._file: tuple[int, int] | None = None
+        self._name = ""
+        self._file: SocketFile | None = None
         self._socket: socket.socket | None = None
         self._deadline = Deadline(settings.close)
 
@@ -145,33 +124,53 @@ class Listener:
         """The port that it listens on, 0 for a Unix-domain socket."""
         return self.place if isinstance(self.place, int) else 0
 
-    def start(self) -> None:
-        """Bind, listen and tell so. Raises InUse and Io."""
+    @property
+    def confirmed(self) -> bool:
+        """Whether what was sent was confirmed, as `Server.confirmed`."""
+        return self._settings.confirmed
+
+    def start(self) -> Steps[None]:
+        """Bind, listen and tell so. Raises InUse, Timeout and Io."""
         settings = self._settings
         place = place_of(settings.path, settings.ipv6, settings.port)
-        try:
+        settings.stage = "listening"
+        with as_io(name_of(place)):
             if isinstance(place, str):
-                self._bind_path(place)
+                self.place = place
+                self._file = SocketFile(place)
+                self._socket = yield from self._file.bind(self._deadline, 1)
             else:
                 self._bind_port(place)
-        except KcomError:
-            raise
-        except (OSError, ValueError) as error:
-            raise Io(f"cannot listen on {name_of(place)}: {reason(error)}") from error
+                place = place[0], self.port
+        self._name = name_of(place)
         self._deadline = Deadline(settings.close)
         if settings.listening is not None:
             settings.listening(self.place)
 
     def serve(self, source: Source) -> Steps[int]:
-        """Send to the first client; return the number of octets of data."""
-        exchange = ServerExchange(self._message, source.size)
-        stream = yield from self._accept(exchange)
+        """Send to the first client; return the number of bytes of data. It listens no more then."""
+        settings, exchange = self._settings, ServerExchange(self._message, source.size)
+        settings.confirmed = False
         try:
-            yield from _Sending(exchange, stream, source, self._settings).steps()
+            with told_to(exchange, self._name):
+                stream = yield from self._accept(exchange)
+        finally:
+            self.close()
+        sending = Sending(exchange, stream, source, settings)
+        try:
+            with told_to(exchange, self._name):
+                yield from sending.steps()
+                exchange.check_done()
         except BaseException:
-            stream.abort()
+            if settings.stage == "sent":
+                # What the client's system holds stays readable there.
+                stream.read_away()
+                stream.close()
+            else:
+                stream.abort()
             raise
         stream.close()
+        settings.confirmed = exchange.confirmed
         return source.size
 
     def send_steps(self, data: Data) -> Steps[int]:
@@ -180,24 +179,26 @@ class Listener:
         try:
             return (yield from self.serve(source))
         finally:
+            self.close()
             source.close()
 
     def send_file_steps(self, file: File) -> Steps[int]:
         """Send a file."""
-        source = yield from open_source(file)
         try:
-            return (yield from self.serve(source))
+            source = yield from self._settings.open_source(file)
+            try:
+                return (yield from self.serve(source))
+            finally:
+                source.close()
         finally:
-            source.close()
+            self.close()
 
     def close(self) -> None:
         """Stop listening, and remove the socket file if it is still ours (`unix.cleanup`)."""
+        # The file first: no server that starts now takes the socket for a stale one.
         if self._file is not None:
-            file, self._file = self._file, None
-            with suppress(OSError):
-                status = os.lstat(self._path)
-                if (status.st_dev, status.st_ino) == file:
-                    os.unlink(self._path)  # noqa: PTH108 (a str)
+            self._file.remove()
+            self._file = None
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -215,170 +216,34 @@ class Listener:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-            raise InUse(f"{name_of(address)} is taken") from error
+            raise InUse(f"{name_of(address)} is in use by another program") from error
         self.place = self._socket.getsockname()[1]
-
-    def _bind_path(self, path: str) -> None:
-        self.place = self._path = path
-        self._socket = open_socket(socket.AF_UNIX)
-        try:
-            self._socket.bind(path)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            _remove_stale(path)
-            try:
-                self._socket.bind(path)
-            except OSError as again:
-                if again.errno != errno.EADDRINUSE:
-                    raise
-                raise InUse(f"{path} is taken") from again
-        status = os.lstat(path)
-        self._file = status.st_dev, status.st_ino
-        os.chmod(path, 0o600)  # noqa: PTH101 (a str)
-        self._socket.listen(1)
 
     def _accept(self, exchange: ServerExchange) -> Steps[Stream]:
         """Return the connection of the first client; nobody listens any more then (`listen.refuse-others`)."""
         if self._socket is None:
             raise ValueError("it listens no more: it serves one client")
         while True:
+            is_over = self._deadline.has_passed()
             try:
                 connection, _ = self._socket.accept()
                 break
-            except (BlockingIOError, ConnectionAbortedError):
-                if self._deadline.has_passed():
-                    exchange.on("timeout", f"no client came within {self._deadline}")
-                yield Wait(self._socket.fileno(), READ, self._deadline.left())
             except OSError as error:
-                exchange.on("failure", reason(error))
-                raise
+                if not isinstance(error, BlockingIOError) and error.errno not in _ABORTED:
+                    raise Io(f"{self._name}: {reason(error)}") from error
+            if is_over:
+                exchange.on("timeout", f"no client connected to {self._name} within {self._deadline}")
+            yield Wait(self._socket.fileno(), READ, self._deadline.left())
         try:
             self.close()
             stream = Stream(connection)
             if stream.is_local and is_of_another_user(connection):
-                exchange.on("wrong", "the client is another user's")
+                exchange.on("wrong")
         except BaseException:
             connection.close()
             raise
+        self._settings.stage = "sending"
         return stream
-
-
-def _remove_stale(path: str) -> None:
-    """Remove the socket file that nobody has open; raise InUse for any other (`unix.stale`)."""
-    before = os.lstat(path)
-    if not stat.S_ISSOCK(before.st_mode):
-        raise InUse(f"{path}: there is a file that is no socket")
-    # A datagram socket cannot reach a stream server, so it takes no client's place; the system says who is there.
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-        code = probe.connect_ex(path)
-    after = os.lstat(path)
-    if code != errno.ECONNREFUSED or (after.st_dev, after.st_ino) != (before.st_dev, before.st_ino):
-        raise InUse(f"{path} is taken")
-    os.unlink(path)  # noqa: PTH108 (a str)
-
-
-class _Sending:
-    """The exchange on a connection: hello, frame, close."""
-
-    def __init__(self, exchange: ServerExchange, stream: Stream, source: Source, settings: ServerSettings) -> None:
-        self._exchange = exchange
-        self._stream = stream
-        self._source = source
-        self._settings = settings
-        self._deadline = Deadline(settings.close)
-        # Octets of echo and frame: all of them, and those that the system took.
-        self._size = self._sent = 0
-
-    def steps(self) -> Steps[None]:
-        try:
-            self._exchange.on("connected")
-            yield from self._read_hello()
-            yield from self._write()
-            yield from self._confirm()
-        except KcomError:
-            raise
-        except OSError as error:
-            self._exchange.on("reset" if error.errno in RESETS else "failure", self._with_count(reason(error)))
-            raise
-
-    def _with_count(self, what: str) -> str:
-        """Say how much the system had taken of what is to be sent, once that has begun."""
-        return f"{what}, sent {self._sent} of {self._size} octets" if self._size else what
-
-    def _read_hello(self) -> Steps[None]:
-        exchange = self._exchange
-        while exchange.state == "hello":
-            octets = self._stream.receive(64)
-            if octets:
-                exchange.feed(octets)
-            elif octets is not None:
-                exchange.on("end", "the client closed")
-            elif self._deadline.has_passed():
-                exchange.on("timeout", f"no whole hello within {self._deadline}")
-            else:
-                yield self._stream.wait(READ, self._deadline.left())
-
-    def _write(self) -> Steps[None]:
-        """Send echo, head and data (`frame.order`)."""
-        exchange, stream, source = self._exchange, self._stream, self._source
-        if source.size > MUCH:
-            stream.enlarge_send_buffer()
-        first = source.first()
-        start = memoryview(exchange.output)
-        size = len(start)
-        self._size = size + source.size
-        while self._sent < self._size:
-            sent = self._sent
-            try:
-                count = stream.send(start[sent:], first) if sent < size else source.send(stream.socket, sent - size)
-            except BlockingIOError:
-                yield from self._wait_to_write()
-                continue
-            self._sent = sent = sent + count
-            if sent >= HELLO_SIZE:
-                self._deadline.restart()
-            if sent > size and self._settings.progress is not None:
-                self._settings.progress(sent - size, source.size)
-            yield None
-
-    def _wait_to_write(self) -> Steps[None]:
-        exchange, stream = self._exchange, self._stream
-        self._look_at_client()
-        if stream.has_drained():
-            self._deadline.restart()
-        if self._deadline.has_passed():
-            exchange.on("timeout", self._with_count(f"the client took nothing for {self._deadline}"))
-        # An end that was seen would be there at once, again and again.
-        events = WRITE | (READ if exchange.state == "sending" else 0)
-        yield stream.wait(events, self._deadline.left(_LOOK))
-
-    def _look_at_client(self) -> bool:
-        """Read octets of the client and throw them away (`close.extra`); tell whether there were any, or an end."""
-        if self._exchange.state == "half-closed":
-            self._stream.check()
-            return False
-        octets = self._stream.receive(_DRAIN)
-        if octets is None:
-            return False
-        self._exchange.on("more" if octets else "end")
-        return True
-
-    def _confirm(self) -> Steps[None]:
-        """Half-close and wait for the client's end (`close.confirm`)."""
-        exchange, stream = self._exchange, self._stream
-        # First, because the system may only now tell of a reset.
-        stream.check()
-        stream.half_close()
-        exchange.on("sent")
-        self._deadline.restart()
-        while exchange.state == "confirming":
-            came = self._look_at_client()
-            if stream.has_drained():
-                self._deadline.restart()
-            if exchange.state == "confirming" and self._deadline.has_passed():
-                exchange.on("timeout", self._with_count(f"the client did not close within {self._deadline}"))
-            yield None if came else stream.wait(READ, self._deadline.left(_LOOK))
 
 
 class Listening(Listener):
@@ -405,18 +270,20 @@ class Server(ServerSettings):
     def send(self, data: Data) -> None:
         """Listen, and send the message `msg` and the data to the first client.
 
-        Returns when the client has taken all of it and closed (`close.confirm`). Raises InvalidPort,
-        MessageTooLong and MessageNotUtf8 before it listens; then InUse, Timeout, InvalidConnection, Unconfirmed, Io.
+        Returns when the client has closed in order, or, if it had ended its sending side before, when its system has
+        everything; `confirmed` tells which (`close.confirm`). Raises InvalidPort, MessageTooLong and MessageNotUtf8
+        before it listens; then InUse, Timeout, InvalidConnection, Unconfirmed, Io.
         """
         run(self.send_steps(data))
 
     def send_file(self, file: File) -> int:
-        """Send the data of a file from its position, and return the number of octets. Memory does not depend on it.
+        """Send the data of a file from its position, and return the number of bytes. Memory does not depend on it.
 
-        Raises as `send` does; Io if the file cannot be read, or becomes shorter.
+        The file is opened before it listens. A file without a size, such as a pipe, is first read to its end into a
+        temporary file in `spool_dir`. Raises as `send` does; Io if the file cannot be read, or becomes shorter.
         """
         return run(self.send_file_steps(file))
 
     def open(self) -> Listening:
         """Listen, and return what sends then: T of the wait for a client begins here. Raises as `send` does."""
-        return self.listen(Listening)
+        return run(self.listen(Listening))

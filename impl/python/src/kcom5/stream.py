@@ -14,9 +14,13 @@ import select
 import socket
 import struct
 import sys
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, TypeVar
+
+from .errors import Io, KcomError
+from .exchange import ClientExchange, ServerExchange
+from .system import reason
 
 if sys.platform == "linux":
     import fcntl
@@ -28,12 +32,14 @@ RESETS = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN, errno.ESHUTDO
 """What a system says when the connection is gone."""
 
 PIECE = 1 << 20
-"""Octets that are moved at a time: more gains nothing, and others wait for their turn."""
+"""Bytes that are moved at a time: more gains nothing, and others wait for their turn."""
 
 MUCH = 1 << 16
-"""Data of more octets is worth some preparation."""
+"""Data of more bytes is worth some preparation."""
 
 _BUFFER = 1 << 20
+_ENOUGH = 64
+"""Pieces of unread bytes that are thrown away before a close: a peer that sends without end is not waited for."""
 _SO_BUF_LOCK = 72  # Linux 5.14
 
 
@@ -55,13 +61,24 @@ wait, it leaves nothing behind (`close.residue`).
 """
 
 
-def run(steps: Steps[_T]) -> _T:
+class Wake(NamedTuple):
+    """How a caller ends waits early: a descriptor that becomes readable, and what raises then."""
+
+    descriptor: int
+    check: Callable[[], None]
+
+
+def run(steps: Steps[_T], wake: Wake | None = None) -> _T:
     """Run the steps to their end in this thread."""
     try:
         while True:
             wait = next(steps)
+            if wake is not None:
+                wake.check()
             if wait is not None:
-                _wait(wait)
+                _wait(wait, wake)
+                if wake is not None:
+                    wake.check()
     except StopIteration as end:
         result: _T = end.value
         return result
@@ -72,18 +89,20 @@ def run(steps: Steps[_T]) -> _T:
 
 if hasattr(select, "poll"):
 
-    def _wait(wait: Wait) -> None:
+    def _wait(wait: Wait, wake: Wake | None) -> None:
         poll = select.poll()
         if wait.descriptor is not None:
             events = (select.POLLIN if wait.events & READ else 0) | (select.POLLOUT if wait.events & WRITE else 0)
             poll.register(wait.descriptor, events)
-        # Rounded up (`time.bounds`), and no more than a C integer holds.
+        if wake is not None:
+            poll.register(wake.descriptor, select.POLLIN)
+        # Rounded up (`time.bounds`). Where it is less than the wait, the steps look and wait again.
         poll.poll(min(math.ceil(wait.seconds * 1000), 1 << 30))
 
 else:
     import time
 
-    def _wait(wait: Wait) -> None:
+    def _wait(wait: Wait, wake: Wake | None) -> None:
         seconds = min(wait.seconds, 1e6)
         if wait.descriptor is None:
             time.sleep(seconds)
@@ -92,6 +111,27 @@ else:
         writers = descriptors if wait.events & WRITE else []
         # A connection that fails is told in the third list on Windows.
         select.select(descriptors if wait.events & READ else [], writers, writers, seconds)
+
+
+@contextmanager
+def told_to(exchange: ClientExchange | ServerExchange, place: str) -> Iterator[None]:
+    """Give the exchange what ends its transport, so that it never stays in a state that is not final."""
+    try:
+        yield
+    except KcomError as error:
+        with suppress(KcomError):
+            exchange.on("failure", error.detail)
+        raise
+    except OSError as error:
+        detail = f"{place}: {reason(error)}"
+        if error.errno in RESETS:
+            exchange.on("reset")
+        exchange.on("failure", detail)
+        raise Io(detail) from error
+    except BaseException:
+        with suppress(KcomError):
+            exchange.on("cancel")
+        raise
 
 
 def open_socket(family: int) -> socket.socket:
@@ -153,15 +193,12 @@ class Stream:
         """Return the wait for this connection."""
         return Wait(self.socket.fileno(), events, seconds)
 
-    def receive(self, size: int) -> bytes | None:
-        """Return up to `size` octets that have arrived, none at the end, or None if there are none yet.
+    def receive(self, size: int, flags: int = 0) -> bytes:
+        """Return up to `size` bytes that have arrived, none at the end. Raises BlockingIOError if there are none yet.
 
         Raises an OSError of RESETS if the peer reset, also if its end came first.
         """
-        try:
-            octets = self.socket.recv(size)
-        except BlockingIOError:
-            return None
+        octets = self.socket.recv(size, flags)
         if not octets:
             self.check()
         return octets
@@ -176,7 +213,7 @@ class Stream:
             raise OSError(code, os.strerror(code))
 
     def send(self, head: memoryview, data: bytes | bytearray | memoryview | mmap.mmap) -> int:
-        """Send the head, and in the same write the data where the system can; return how many octets it took."""
+        """Send the head, and in the same write the data where the system can; return how many bytes it took."""
         if hasattr(self.socket, "sendmsg"):
             return self.socket.sendmsg([head, data])
         return self.socket.send(head)
@@ -185,20 +222,38 @@ class Stream:
         """End the sending. Raises an OSError of RESETS if the connection is gone."""
         self.socket.shutdown(socket.SHUT_WR)
 
-    def has_drained(self) -> bool:
-        """Tell whether the peer's system has acknowledged octets since the last call, where the system knows."""
+    def unacknowledged(self) -> int:
+        """Return how many bytes the peer's system has not acknowledged; 0 where the system does not tell."""
         if sys.platform != "linux":
-            return False
-        before, self._queue = self._queue, struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0]
+            return 0
+        count: int = struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0]
+        return count
+
+    def has_drained(self) -> bool:
+        """Tell whether the peer's system has acknowledged bytes since the last call, where the system knows."""
+        before, self._queue = self._queue, self.unacknowledged()
         return self._queue < before
+
+    def reset_when_closed(self, is_on: bool) -> None:
+        """Choose how a TCP connection is closed, also by the kernel when the process is killed (`close.abort`)."""
+        if not self.is_local:
+            linger = struct.pack("hh" if sys.platform == "win32" else "ii", is_on, 0)
+            with suppress(OSError):
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    def read_away(self) -> None:
+        """Throw away what has arrived: TCP resets a connection that is closed with unread bytes."""
+        with suppress(OSError):
+            for _ in range(_ENOUGH):
+                if not self.socket.recv(PIECE):
+                    break
 
     def close(self) -> None:
         """Close in order."""
+        self.reset_when_closed(False)
         self.socket.close()
 
     def abort(self) -> None:
         """Close by a reset (`close.abort`)."""
-        linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-        with suppress(OSError):
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.reset_when_closed(True)
         self.socket.close()

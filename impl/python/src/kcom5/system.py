@@ -1,0 +1,86 @@
+"""What the system says, as the words and errors of KCOM5; places and files by their names.
+
+Does: paths and names for people, system errors as Io. Does not: open anything.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from .errors import Io, KcomError
+
+Data = bytes | bytearray | memoryview | mmap.mmap
+"""Bytes to send: anything of these, or else that has the buffer protocol."""
+
+Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+File = Path | int | BinaryIO
+"""A file: its path, a descriptor, or an open file with one."""
+
+Place = str | tuple[str, int]
+"""Where a server listens, as the system takes it: a path, or a host and a port."""
+
+MAX_PATH = 107 if sys.platform == "linux" else 103
+"""Bytes of the path of a socket file: what the kernel's address holds beside the final NUL."""
+
+
+def reason(error: Exception) -> str:
+    """Return the system's own text for what it reported."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+@contextmanager
+def as_io(what: str, about: str = "") -> Iterator[None]:
+    """Turn what the system says of a file into Io."""
+    try:
+        yield
+    except KcomError:
+        raise
+    except (OSError, ValueError, MemoryError) as error:
+        raise Io(f"{what}: {reason(error)}", about) from error
+
+
+def name_of_file(file: File) -> str:
+    """Return a file's name as the caller gave it."""
+    if isinstance(file, (str, bytes, os.PathLike)):
+        return os.fsdecode(file)
+    if isinstance(file, int):
+        return {0: "standard input", 1: "standard output", 2: "standard error"}.get(file, f"descriptor {file}")
+    return "the open file"
+
+
+def place_of(path: Path | None, ipv6: bool, port: int) -> Place:
+    """Return what these fields select. Raises Io for a path that cannot be the name of a socket file."""
+    if path is None:
+        return "::1" if ipv6 else "127.0.0.1", port
+    if not hasattr(socket, "AF_UNIX"):
+        raise Io("this system's Python has no Unix-domain sockets")
+    text = os.fsdecode(path)
+    size = len(os.fsencode(text))
+    if not text:
+        raise Io("the path is empty")
+    if "\0" in text:
+        raise Io(f"{text}: the path has a NUL byte")
+    if size > MAX_PATH:
+        raise Io(f"{text}: the path has {size} bytes, expected at most {MAX_PATH}")
+    return text
+
+
+def name_of(place: Place) -> str:
+    """Return a place as people write it."""
+    if isinstance(place, str):
+        return place
+    host, port = place
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def write_all(descriptor: int, octets: Data) -> None:
+    """Write all of it to a descriptor that blocks."""
+    view = memoryview(octets)
+    while view:
+        view = view[os.write(descriptor, view) :]
