@@ -29,7 +29,7 @@ missing_packages() {
   command -v ninja > /dev/null || printf 'ninja-build '
   command -v g++ > /dev/null || printf 'g++ '
   command -v go > /dev/null || printf 'golang-go '
-  missing_headers asio.hpp:libasio-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev \
+  missing_headers CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev \
     openssl/evp.h:libssl-dev
   [ "$PURPOSE" = build ] && return
 
@@ -71,8 +71,8 @@ install_packages() {
   say "error: missing: $packages"
   say "hint: one of these installs them; then run this again:"
   say "  sudo apt-get install -y $packages"
-  say "  sudo dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git golang python3 chromium chromedriver asio-devel cli11-devel json-devel gtest-devel openssl-devel"
-  say "  brew install cmake ninja llvm git go python asio cli11 nlohmann-json googletest openssl chromedriver"
+  say "  sudo dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git golang python3 chromium chromedriver cli11-devel json-devel gtest-devel openssl-devel"
+  say "  brew install cmake ninja llvm git go python cli11 nlohmann-json googletest openssl chromedriver"
   say "(RapidCheck and what your system does not have is fetched by CMake.)"
   exit 1
 }

@@ -17,10 +17,17 @@ constexpr kcom5::Nonce nonce{0xaa, 0xbb, 0xcc};
 constexpr std::uint8_t not_ended = 15;
 enum Flag : std::uint8_t { hello_sent = 1, half_closed = 2, asked_wrongly = 4 };
 
-const std::map<std::string, kcom5::Event> events = {
-    {"connected", kcom5::Event::connected}, {"refused", kcom5::Event::refused}, {"wrong", kcom5::Event::wrong},
-    {"sent", kcom5::Event::sent},           {"end", kcom5::Event::end},         {"reset", kcom5::Event::reset},
-    {"timeout", kcom5::Event::timeout},     {"failure", kcom5::Event::failure}};
+const std::map<std::string, kcom5::Event> events = {{"connected", kcom5::Event::connected},
+                                                    {"refused", kcom5::Event::refused},
+                                                    {"wrong", kcom5::Event::wrong},
+                                                    {"sent", kcom5::Event::sent},
+                                                    {"end", kcom5::Event::end},
+                                                    {"reset", kcom5::Event::reset},
+                                                    {"timeout", kcom5::Event::timeout},
+                                                    {"failure", kcom5::Event::failure},
+                                                    {"cancel", kcom5::Event::cancel},
+                                                    {"acknowledged", kcom5::Event::acknowledged},
+                                                    {"early-end", kcom5::Event::early_end}};
 
 /// The place of the error in the spec's table, which is by families: of its name, if its family is right, too. The code
 /// made of it has to be one for people.
@@ -76,11 +83,12 @@ std::uint8_t check(kcom5::Octets message) {
 /// Gives octets, and keeps those of the data. How many were taken.
 std::size_t feed(kcom5::ClientExchange& exchange, kcom5::Octets octets, Bytes& data) {
   const std::size_t taken = exchange.feed(octets);
-  if (exchange.state() != kcom5::ClientState::data || taken == octets.size()) return taken;
+  if (exchange.state() != kcom5::ClientState::data) return taken;
   const kcom5::Octets rest =
       octets.subspan(taken).first(std::min<std::uint64_t>(octets.size() - taken, exchange.data_left()));
   add(data, rest);
-  exchange.arrived(rest.size());
+  if (!rest.empty()) exchange.arrived(rest.size());
+  exchange.delivered();
   return taken + rest.size();
 }
 

@@ -14,8 +14,17 @@ extern "C" {
 enum kcom5_role { KCOM5_ADDRESS, KCOM5_CLIENT, KCOM5_SERVER };
 
 /* What happens to it: octets of the peer came (for an address: its text, once) · the system took everything there was
- * to send · the peer closed or half-closed · it reset · the time has passed. */
-enum kcom5_event { KCOM5_OCTETS, KCOM5_SENT, KCOM5_END, KCOM5_RESET, KCOM5_TIMEOUT };
+ * to send · the peer closed or half-closed · it reset · the time has passed · to a server only: everything that was
+ * sent is acknowledged · the peer closed or half-closed before it was. A client stores what has arrived at once. */
+enum kcom5_event {
+  KCOM5_OCTETS,
+  KCOM5_SENT,
+  KCOM5_END,
+  KCOM5_RESET,
+  KCOM5_TIMEOUT,
+  KCOM5_ACKNOWLEDGED,
+  KCOM5_EARLY_END
+};
 
 struct kcom5_octets {
   const uint8_t *at; /* may be null if there are none */

@@ -20,7 +20,7 @@ struct Model {
   const std::uint8_t* octets;
   std::size_t at = 0;
   const char* error = nullptr;
-  enum { hello, sending, half_closed, confirming, done, failed } state = hello;
+  enum { hello, sending, half_closed, confirming, draining, done, failed } state = hello;
 
   void fail(const char* name) {
     error = name;
@@ -39,14 +39,18 @@ struct Model {
   void on(kcom5_event event) {
     if (state == done || state == failed) return;
     if (event == KCOM5_SENT) {
-      state = state == sending ? confirming : state == half_closed ? done : state;
+      state = state == sending ? confirming : state == half_closed ? draining : state;
+    } else if (event == KCOM5_ACKNOWLEDGED) {
+      state = state == draining ? done : state;
     } else if (event == KCOM5_END) {
       if (state == hello) fail(invalid_connection);
       state = state == sending ? half_closed : state == confirming ? done : state;
+    } else if (event == KCOM5_EARLY_END) {
+      state = state == sending ? half_closed : state == confirming ? draining : state;
     } else if (event == KCOM5_RESET) {
       fail(state == hello ? invalid_connection : "unconfirmed");
     } else {
-      fail(state == confirming ? "unconfirmed" : timeout);
+      fail(state == confirming || state == draining ? "unconfirmed" : timeout);
     }
   }
 
@@ -65,7 +69,7 @@ struct Model {
   }
 };
 
-/// One run: the octets in three pieces, then three events.
+/// One run: the octets in three pieces, then four events.
 void run(const std::uint8_t* octets, std::size_t size, std::size_t first, std::size_t second, Choices& choices) {
   Model model{octets};
   kcom5_reset(KCOM5_SERVER, &setting);
@@ -76,9 +80,10 @@ void run(const std::uint8_t* octets, std::size_t size, std::size_t first, std::s
     model.check();
   }
   progress(outcome(KCOM5_SERVER));
-  constexpr kcom5_event events[] = {KCOM5_SENT, KCOM5_END, KCOM5_RESET, KCOM5_TIMEOUT};
-  for (int i = 0; i < 3; ++i) {
-    const kcom5_event event = events[choices.up_to(3)];
+  constexpr kcom5_event events[] = {KCOM5_SENT,    KCOM5_END,          KCOM5_RESET,
+                                    KCOM5_TIMEOUT, KCOM5_ACKNOWLEDGED, KCOM5_EARLY_END};
+  for (int i = 0; i < 4; ++i) {
+    const kcom5_event event = events[choices.up_to(5)];
     kcom5_feed(KCOM5_SERVER, event, nullptr, 0);
     model.on(event);
     model.check();

@@ -44,6 +44,10 @@ kcom5::Event event_of(kcom5_event event) {
       return kcom5::Event::end;
     case KCOM5_RESET:
       return kcom5::Event::reset;
+    case KCOM5_ACKNOWLEDGED:
+      return kcom5::Event::acknowledged;
+    case KCOM5_EARLY_END:
+      return kcom5::Event::early_end;
     default:
       return kcom5::Event::timeout;
   }
@@ -59,10 +63,11 @@ void unpack(std::string_view text) {
 
 void feed_client(Octets octets) {
   octets = octets.subspan(client.exchange->feed(octets));
-  if (client.exchange->state() != kcom5::ClientState::data || octets.empty()) return;
+  if (client.exchange->state() != kcom5::ClientState::data) return;
   octets = octets.first(std::min<std::uint64_t>(octets.size(), client.exchange->data_left()));
   client.data.insert(client.data.end(), octets.begin(), octets.end());
-  client.exchange->arrived(octets.size());
+  if (!octets.empty()) client.exchange->arrived(octets.size());
+  client.exchange->delivered();
 }
 
 void feed_server(Octets octets) {

@@ -12,15 +12,6 @@ macro(kcom5_require NAME TARGET REPOSITORY TAG)
   endif()
 endmacro()
 
-# Asio is headers alone, and no system gives it a find_package.
-find_path(KCOM5_ASIO_INCLUDE_DIR asio.hpp)
-if(NOT KCOM5_ASIO_INCLUDE_DIR)
-  message(STATUS "Asio is not installed: fetching it")
-  FetchContent_Declare(asio GIT_REPOSITORY https://github.com/chriskohlhoff/asio.git GIT_TAG asio-1-30-2 GIT_SHALLOW ON)
-  FetchContent_MakeAvailable(asio)
-  set(KCOM5_ASIO_INCLUDE_DIR ${asio_SOURCE_DIR}/asio/include)
-endif()
-
 if(KCOM5_BUILD_PROGRAMS OR KCOM5_BUILD_TESTS)
   kcom5_require(nlohmann_json nlohmann_json::nlohmann_json https://github.com/nlohmann/json.git v3.11.3)
 endif()

@@ -121,11 +121,9 @@ int DescriptorSink::pipe(std::uint64_t most) noexcept {
   return pipe_.in.get();
 }
 
-void DescriptorSink::filled(std::size_t count) {
-  if (pipe_.in.get() < 0) {
-    write_all(descriptor_, block_.first(count), name_, cancelled_);
-    return;
-  }
+void DescriptorSink::filled(std::size_t count) { write_all(descriptor_, block_.first(count), name_, cancelled_); }
+
+void DescriptorSink::piped(std::size_t count) {
   std::size_t moved = count;
   while (count > 0 && moved > 0) {
     check_cancelled(cancelled_);

@@ -96,8 +96,10 @@ class Sink {
   virtual std::span<std::uint8_t> room(std::uint64_t most) = 0;
   /// A pipe for the next octets, of which `most` are to come; none: call room().
   virtual int pipe(std::uint64_t /*most*/) noexcept { return system::none; }
-  /// The first `count` octets of room() have arrived, or as many in pipe(); none: the system cannot fill a pipe.
+  /// The first `count` octets of room() have arrived.
   virtual void filled(std::size_t count) = 0;
+  /// So many octets have arrived in pipe(); none: the system cannot fill a pipe.
+  virtual void piped(std::size_t /*count*/) {}
   /// All has arrived.
   virtual void finish() {}
 };
@@ -118,6 +120,7 @@ class DescriptorSink : public Sink {
   std::span<std::uint8_t> room(std::uint64_t most) override;
   int pipe(std::uint64_t most) noexcept override;
   void filled(std::size_t count) override;
+  void piped(std::size_t count) override;
 
  private:
   int descriptor_;
@@ -135,6 +138,7 @@ class FileSink final : public Sink {
   std::span<std::uint8_t> room(std::uint64_t most) override { return to_.room(most); }
   int pipe(std::uint64_t most) noexcept override { return to_.pipe(most); }
   void filled(std::size_t count) override { to_.filled(count); }
+  void piped(std::size_t count) override { to_.piped(count); }
   void finish() override;
 
  private:

@@ -11,19 +11,232 @@
 #include "kcom5/address.hpp"
 #include "stream.hpp"
 #include "system.hpp"
+#include "unix_path.hpp"
+#include "words.hpp"
 
 namespace kcom5 {
 namespace {
-
-std::string seconds(const Options& options) { return std::to_string(options.close) + " s"; }
 
 Nonce random_nonce() {
   Nonce nonce;
   std::error_code ec;
   system::random(nonce, ec);
-  if (ec) throw Failure{ec, "the system's random source: " + ec.message()};
+  if (ec) throw failure_of(ec, "the system's random source");
   return nonce;
 }
+
+/// What is wrong with the call is said before a file or a socket is opened.
+void check(const Options& options) {
+  if (!options.path.empty()) {
+    check_unix_path(options.path);
+  } else if (options.port < 1 || options.port > max_port) {
+    throw Failure{Error::invalid_port, "got port " + std::to_string(options.port) + ", expected 1 to 65535"};
+  }
+}
+
+system::Endpoint endpoint_of(const Options& options) {
+  return options.path.empty() ? system::loopback(options.ipv6, options.port)
+                              : system::endpoint_of_path(options.path.native());
+}
+
+/// One exchange with a server.
+class Conversation {
+ public:
+  Conversation(const Client& client, const std::atomic<bool>& cancelled, Sink& sink)
+      : client_{client}, sink_{sink}, exchange_{random_nonce(), client.limits}, stream_{client, cancelled} {}
+
+  /// Returns with everything stored and the connection closed in order. Throws Failure.
+  void run() {
+    connect();
+    while (exchange_.state() < ClientState::data) receive_head();
+    if (exchange_.data_size() > much && sink_.pipe(exchange_.data_left()) < 0) stream_.receive_much();
+    while (exchange_.state() == ClientState::data && exchange_.needed() > 0) receive_data();
+    if (exchange_.error()) fail();
+    tell_progress();
+    sink_.finish();  // what throws here resets the connection: the server must not take it for a success
+    exchange_.delivered();
+    if (exchange_.state() != ClientState::done) fail();
+    if (is_held_back_) take_held_back();
+    stream_.close();
+  }
+
+  [[nodiscard]] const std::string& message() const noexcept { return exchange_.message(); }
+  [[nodiscard]] std::uint64_t data_size() const noexcept { return exchange_.data_size(); }
+
+ private:
+  [[nodiscard]] bool is_unix() const noexcept { return !client_.path.empty(); }
+
+  Action on(Event event) {
+    if (exchange_.state() < ClientState::failed) {
+      last_state_ = exchange_.state();
+      last_needed_ = exchange_.needed();
+    }
+    event_ = event;
+    return exchange_.on(event);
+  }
+
+  std::size_t feed(Octets octets) {
+    last_state_ = exchange_.state();
+    event_ = Event::more;
+    return exchange_.feed(octets);
+  }
+
+  void connect() {
+    const Event event = stream_.connect(endpoint_of(client_));
+    if (event == Event::connected && stream_.is_other_user()) {
+      on(Event::wrong);
+      throw Failure{Error::invalid_connection, "the server runs as another user"};
+    }
+    if (on(event) != Action::send_hello) return;
+    stream_.restart();
+    std::array<Octets, 1> hello{exchange_.hello()};
+    Event sent = Event::more;
+    while (sent == Event::more) sent = stream_.send(hello);
+    // A server that has closed already is seen by the first read, with what it sent before.
+    if (sent == Event::timeout || sent == Event::failure || sent == Event::cancel) on(sent);
+  }
+
+  /// Up to the data, of which some may come with it.
+  void receive_head() {
+    std::array<std::uint8_t, 4096> octets;
+    std::size_t count = 0;
+    const Event event = receive(octets, count);
+    if (event != Event::more) {
+      on(event);
+      return;
+    }
+    Octets data = Octets{octets}.first(count);
+    data = data.subspan(feed(data));
+    if (exchange_.state() > ClientState::echo) stream_.restart();
+    // The octet that was the last of the data's length and not of the frame is not held back any more.
+    if (is_held_back_ && exchange_.needed() > 0) take_held_back();
+    // Anything past the declared octets is nobody's: `data.end`.
+    data = data.first(std::min<std::uint64_t>(data.size(), exchange_.data_left()));
+    if (exchange_.state() == ClientState::data) store(data);
+  }
+
+  /// On TCP: what is there. On a Unix-domain socket: no more than the field needs, and the last octet of the frame is
+  /// left unread until everything is stored. A close with an octet unread is the only reset that such a socket has.
+  Event receive(std::span<std::uint8_t> room, std::size_t& count) {
+    if (!is_unix()) return stream_.receive(room, count);
+    const std::uint64_t needed = exchange_.needed();
+    const bool may_be_last = exchange_.state() >= ClientState::data_length;
+    if (may_be_last && needed == 1) {
+      const Event event = stream_.peek(room.first(1), count);
+      is_held_back_ = event == Event::more;
+      return event;
+    }
+    return stream_.receive(room.first(std::min<std::uint64_t>(room.size(), needed - (may_be_last ? 1 : 0))), count);
+  }
+
+  void take_held_back() {
+    std::array<std::uint8_t, 1> octet;
+    std::size_t count = 0;
+    is_held_back_ = false;
+    (void)stream_.receive(octet, count);
+  }
+
+  void receive_data() {
+    tell_progress();
+    const std::uint64_t left = exchange_.data_left();
+    const std::uint64_t most = is_unix() ? left - 1 : left;
+    const int pipe = most > 0 ? sink_.pipe(left) : system::none;
+    std::size_t count = 0;
+    const Event event = pipe >= 0 ? stream_.splice(pipe, most, count) : receive(sink_.room(left), count);
+    if (event != Event::more) {
+      on(event);
+      return;
+    }
+    if (pipe >= 0) {
+      sink_.piped(count);
+    } else {
+      sink_.filled(count);
+    }
+    exchange_.arrived(count);
+    stream_.restart();
+  }
+
+  void store(Octets data) {
+    while (!data.empty()) {
+      const std::span<std::uint8_t> room = sink_.room(exchange_.data_left());
+      const std::size_t count = std::min(room.size(), data.size());
+      std::ranges::copy(data.first(count), room.begin());
+      sink_.filled(count);
+      exchange_.arrived(count);
+      data = data.subspan(count);
+    }
+  }
+
+  void tell_progress() const {
+    if (client_.progress) client_.progress(exchange_.data_size() - exchange_.data_left(), exchange_.data_size());
+  }
+
+  /// Of the field in which the exchange failed: "N of M bytes of the FIELD".
+  [[nodiscard]] std::string how_far() const {
+    const auto say = [&](std::uint64_t size, const char* field) {
+      return std::to_string(size - last_needed_) + " of " + std::to_string(size) + " bytes of the " + field;
+    };
+    switch (last_state_) {
+      case ClientState::message_length:
+        return say(message_length_size, "message length");
+      case ClientState::message:
+        return say(exchange_.message_size(), "message");
+      case ClientState::data_length:
+        return say(data_length_size, "data length");
+      case ClientState::data:
+        return say(exchange_.data_size(), "data");
+      default:
+        return say(hello_size, "echo");
+    }
+  }
+
+  [[noreturn]] void fail() const {
+    const Error error = exchange_.error().value_or(Error::io);
+    const std::string place = place_of(client_);
+    const std::string period = seconds_of(client_);
+    switch (error) {
+      case Error::refused:
+        throw Failure{error, "nobody listens on " + place};
+      case Error::timeout:
+        if (last_state_ == ClientState::connecting) {
+          throw Failure{error, "not connected to " + place + " within " + period};
+        }
+        if (last_state_ == ClientState::echo) throw Failure{error, "got " + how_far() + " within " + period};
+        throw Failure{error, "got nothing for " + period + ", after " + how_far()};
+      case Error::invalid_connection:
+        if (event_ == Event::more) {
+          throw Failure{error, "byte " + std::to_string(exchange_.offset()) + " of the echo differs from the hello"};
+        }
+        throw Failure{error, "the server left after " + std::to_string(exchange_.offset()) + " of 8 bytes of the echo"};
+      case Error::truncated:
+        throw Failure{error, "the server left after " + how_far()};
+      case Error::malformed_message:
+        throw Failure{error, "the message received is not valid UTF-8"};
+      case Error::over_limit:
+        throw over_limit();
+      default:
+        if (event_ == Event::cancel) throw cancelled_failure();
+        throw failure_of(stream_.failure() ? stream_.failure() : std::make_error_code(std::errc::io_error), place);
+    }
+  }
+
+  [[nodiscard]] Failure over_limit() const {
+    const bool is_message = exchange_.message_size() > client_.limits.message;
+    const std::uint64_t got = is_message ? exchange_.message_size() : exchange_.data_size();
+    const std::uint64_t most = is_message ? client_.limits.message : client_.limits.data;
+    return Failure{Error::over_limit, std::string{"got a "} + (is_message ? "message" : "data") + " length of " +
+                                          std::to_string(got) + ", expected at most " + std::to_string(most)};
+  }
+
+  const Client& client_;
+  Sink& sink_;
+  ClientExchange exchange_;
+  Stream stream_;
+  bool is_held_back_ = false;                         // the octet that was given to the exchange last is still unread
+  ClientState last_state_ = ClientState::connecting;  // before the last event
+  std::uint64_t last_needed_ = 0;
+  Event event_ = Event::more;  // the last one
+};
 
 }  // namespace
 
@@ -31,129 +244,17 @@ class Client::Impl {
  public:
   /// Leaves the data with `sink` and the message with `client`; returns the data's size.
   std::uint64_t receive(Client& client, Sink& sink) {
-    if (client.path.empty() && (client.port < 1 || client.port > max_port)) {
-      throw Failure{Error::invalid_port, "got port " + std::to_string(client.port) + ", expected 1 to 65535"};
-    }
-    const Endpoint endpoint = endpoint_of(client);
-    ClientExchange exchange{random_nonce(), client.limits};
-    std::error_code ec;
-    Stream stream{system::open_socket(endpoint, ec), client, cancelled_};
-    if (ec) throw Failure{ec, name_of(client) + ": " + ec.message()};
-
-    Event event = connect(exchange, stream, endpoint);
-    if (exchange.state() < ClientState::data) event = receive_head(client, exchange, stream, sink);
-    if (exchange.data_size() > much && sink.pipe(exchange.data_left()) < 0) stream.receive_much();
-    while (exchange.state() == ClientState::data) {
-      if (client.progress) client.progress(exchange.data_size() - exchange.data_left(), exchange.data_size());
-      std::size_t count = 0;
-      const std::uint64_t left = exchange.data_left();
-      const int pipe = sink.pipe(left);
-      event = pipe >= 0 ? stream.splice(pipe, left, count) : stream.receive(sink.room(left), count);
-      if (event == Event::more) {
-        sink.filled(count);
-        exchange.arrived(count);
-        stream.restart();
-      } else {
-        exchange.on(event);
-      }
-    }
-    if (exchange.error()) fail(client, exchange, stream, event);
-    sink.finish();
-    stream.close();
-    if (client.progress) client.progress(exchange.data_size(), exchange.data_size());
-    client.msg = exchange.message();
-    return exchange.data_size();
+    check(client);
+    Conversation conversation{client, cancelled_, sink};
+    conversation.run();
+    client.msg = conversation.message();
+    return conversation.data_size();
   }
 
   void cancel() noexcept { cancelled_ = true; }
   [[nodiscard]] const std::atomic<bool>& cancelled() const noexcept { return cancelled_; }
 
  private:
-  static Event connect(ClientExchange& exchange, Stream& stream, const Endpoint& endpoint) {
-    Event event = stream.connect(endpoint);
-    if (event == Event::connected && stream.is_other_user()) {
-      exchange.on(Event::wrong);
-      throw Failure{*exchange.error(), "the server belongs to another user"};
-    }
-    if (exchange.on(event) != Action::send_hello) return event;
-    stream.restart();
-    std::array<Octets, 1> hello{exchange.hello()};
-    do {
-      event = stream.send(hello);
-    } while (event == Event::more);
-    // A server that has closed already is seen by the first read, with what it sent before.
-    if (event == Event::timeout || event == Event::failure) exchange.on(event);
-    return event;
-  }
-
-  /// Up to the data, of which some may come with it.
-  static Event receive_head(const Client& client, ClientExchange& exchange, Stream& stream, Sink& sink) {
-    std::array<std::uint8_t, 4096> octets;
-    Event event = Event::more;
-    while (exchange.state() < ClientState::data) {
-      std::size_t count = 0;
-      // A Unix-domain socket is reset by a close with unread octets, and by nothing else.
-      const std::uint64_t most = client.path.empty() ? octets.size() : exchange.needed();
-      event = stream.receive(std::span{octets}.first(std::min<std::uint64_t>(octets.size(), most)), count);
-      if (event != Event::more) {
-        exchange.on(event);
-        continue;
-      }
-      Octets data = Octets{octets}.first(count);
-      data = data.subspan(exchange.feed(data));
-      if (exchange.state() > ClientState::echo) stream.restart();
-      // Anything past the declared octets is nobody's: `data.end`.
-      data = data.first(std::min<std::uint64_t>(data.size(), exchange.data_left()));
-      if (exchange.state() != ClientState::data || data.empty()) continue;
-      store(exchange, sink, data);
-    }
-    return event;
-  }
-
-  static void store(ClientExchange& exchange, Sink& sink, Octets data) {
-    while (!data.empty()) {
-      const std::span<std::uint8_t> room = sink.room(exchange.data_left());
-      const std::size_t count = std::min(room.size(), data.size());
-      std::ranges::copy(data.first(count), room.begin());
-      sink.filled(count);
-      exchange.arrived(count);
-      data = data.subspan(count);
-    }
-  }
-
-  [[noreturn]] static void fail(const Client& client, const ClientExchange& exchange, const Stream& stream,
-                                Event event) {
-    const Error error = *exchange.error();
-    const std::uint64_t offset = exchange.offset();
-    const std::string got = std::to_string(offset);
-    switch (error) {
-      case Error::refused:
-        throw Failure{error, "nobody listens on " + name_of(client)};
-      case Error::timeout:
-        if (offset >= hello_size) throw Failure{error, "no octet for " + seconds(client) + ", after " + got};
-        throw Failure{error, "no connection and echo within " + seconds(client) + ", got " + got + " of 8 octets"};
-      case Error::invalid_connection:
-        if (event != Event::more) throw Failure{error, "the server left after " + got + " of 8 octets of the echo"};
-        throw Failure{error, "octet " + got + " of the echo is not that of the hello"};
-      case Error::truncated:
-        if (exchange.data_size() == 0)
-          throw Failure{error, "the server left after " + got + " octets, before the data"};
-        throw Failure{error, "the server left after " + std::to_string(exchange.data_size() - exchange.data_left()) +
-                                 " of " + std::to_string(exchange.data_size()) + " octets of the data"};
-      case Error::malformed_message:
-        throw Failure{error, "the message of " + std::to_string(exchange.message_size()) + " octets is not UTF-8"};
-      case Error::over_limit:
-        if (exchange.message_size() > client.limits.message) {
-          throw Failure{error, "a message of " + std::to_string(exchange.message_size()) +
-                                   " octets was declared, the limit is " + std::to_string(client.limits.message)};
-        }
-        throw Failure{error, "data of " + std::to_string(exchange.data_size()) + " octets was declared, the limit is " +
-                                 std::to_string(client.limits.data)};
-      default:
-        throw Failure{stream.failure(), name_of(client) + ": " + stream.failure().message()};
-    }
-  }
-
   std::atomic<bool> cancelled_{false};
 };
 

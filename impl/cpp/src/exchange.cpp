@@ -27,62 +27,82 @@ constexpr Transition<S> server_rows[] = {
     {S::listening, wrong, none, S::failed, Error::invalid_connection},
     {S::listening, timeout, none, S::failed, Error::timeout},
     {S::listening, failure, none, S::failed, Error::io},
+    {S::listening, cancel, none, S::failed, Error::io},
     {S::hello, whole, send_frame, S::sending},
     {S::hello, wrong, none, S::failed, Error::invalid_connection},
     {S::hello, end, none, S::failed, Error::invalid_connection},
     {S::hello, reset, none, S::failed, Error::invalid_connection},
     {S::hello, timeout, none, S::failed, Error::timeout},
     {S::hello, failure, none, S::failed, Error::io},
+    {S::hello, cancel, none, S::failed, Error::io},
     {S::sending, sent, half_close, S::confirming},
     {S::sending, end, none, S::half_closed},
+    {S::sending, early_end, none, S::half_closed},
     {S::sending, reset, none, S::failed, Error::unconfirmed},
     {S::sending, timeout, none, S::failed, Error::timeout},
     {S::sending, failure, none, S::failed, Error::io},
-    {S::half_closed, sent, half_close, S::done},
+    {S::sending, cancel, none, S::failed, Error::io},
+    {S::half_closed, sent, half_close, S::draining},
     {S::half_closed, reset, none, S::failed, Error::unconfirmed},
     {S::half_closed, timeout, none, S::failed, Error::timeout},
     {S::half_closed, failure, none, S::failed, Error::io},
-    {S::confirming, end, none, S::done},
+    {S::half_closed, cancel, none, S::failed, Error::io},
+    {S::confirming, end, confirm, S::done},
+    {S::confirming, early_end, none, S::draining},
     {S::confirming, reset, none, S::failed, Error::unconfirmed},
     {S::confirming, timeout, none, S::failed, Error::unconfirmed},
     {S::confirming, failure, none, S::failed, Error::io},
+    {S::confirming, cancel, none, S::failed, Error::io},
+    {S::draining, acknowledged, none, S::done},
+    {S::draining, reset, none, S::failed, Error::unconfirmed},
+    {S::draining, timeout, none, S::failed, Error::unconfirmed},
+    {S::draining, failure, none, S::failed, Error::io},
+    {S::draining, cancel, none, S::failed, Error::io},
 };
 
 constexpr Transition<C> client_rows[] = {
     {C::connecting, connected, send_hello, C::echo},
     {C::connecting, refused, none, C::failed, Error::refused},
     {C::connecting, wrong, none, C::failed, Error::invalid_connection},
+    {C::connecting, end, none, C::failed, Error::invalid_connection},
+    {C::connecting, reset, none, C::failed, Error::invalid_connection},
     {C::connecting, timeout, none, C::failed, Error::timeout},
     {C::connecting, failure, none, C::failed, Error::io},
+    {C::connecting, cancel, none, C::failed, Error::io},
     {C::echo, whole, none, C::message_length},
     {C::echo, wrong, none, C::failed, Error::invalid_connection},
     {C::echo, end, none, C::failed, Error::invalid_connection},
     {C::echo, reset, none, C::failed, Error::invalid_connection},
     {C::echo, timeout, none, C::failed, Error::timeout},
     {C::echo, failure, none, C::failed, Error::io},
+    {C::echo, cancel, none, C::failed, Error::io},
     {C::message_length, whole, none, C::message},
     {C::message_length, over, none, C::failed, Error::over_limit},
     {C::message_length, end, none, C::failed, Error::truncated},
     {C::message_length, reset, none, C::failed, Error::truncated},
     {C::message_length, timeout, none, C::failed, Error::timeout},
     {C::message_length, failure, none, C::failed, Error::io},
+    {C::message_length, cancel, none, C::failed, Error::io},
     {C::message, whole, none, C::data_length},
     {C::message, wrong, none, C::failed, Error::malformed_message},
     {C::message, end, none, C::failed, Error::truncated},
     {C::message, reset, none, C::failed, Error::truncated},
     {C::message, timeout, none, C::failed, Error::timeout},
     {C::message, failure, none, C::failed, Error::io},
+    {C::message, cancel, none, C::failed, Error::io},
     {C::data_length, whole, none, C::data},
     {C::data_length, over, none, C::failed, Error::over_limit},
     {C::data_length, end, none, C::failed, Error::truncated},
     {C::data_length, reset, none, C::failed, Error::truncated},
     {C::data_length, timeout, none, C::failed, Error::timeout},
     {C::data_length, failure, none, C::failed, Error::io},
-    {C::data, whole, deliver, C::done},
+    {C::data_length, cancel, none, C::failed, Error::io},
+    {C::data, whole, deliver, C::data},  // and delivered() goes to `done`
     {C::data, end, none, C::failed, Error::truncated},
     {C::data, reset, none, C::failed, Error::truncated},
     {C::data, timeout, none, C::failed, Error::timeout},
     {C::data, failure, none, C::failed, Error::io},
+    {C::data, cancel, none, C::failed, Error::io},
 };
 
 template <class State>
@@ -132,7 +152,11 @@ ServerExchange::ServerExchange(std::string_view message, std::uint64_t data_size
   std::ranges::copy(encode_length<message_length_size>(message.size()), opening_.begin() + hello_size);
 }
 
-Action ServerExchange::on(Event event) noexcept { return step(server_table, state_, error_, event); }
+Action ServerExchange::on(Event event) noexcept {
+  const Action action = step(server_table, state_, error_, event);
+  if (action == confirm) confirmed_ = true;
+  return action;
+}
 
 Action ServerExchange::feed(Octets octets) noexcept {
   if (state_ != S::hello) return on(more);
@@ -194,6 +218,10 @@ Action ClientExchange::arrived(std::uint64_t count) noexcept {
   return on(data_left() == 0 ? whole : more);
 }
 
+void ClientExchange::delivered() noexcept {
+  if (state_ == C::data && data_left() == 0) state_ = C::done;
+}
+
 void ClientExchange::take_echo(Octets& octets) noexcept {
   while (!octets.empty() && have_ < hello_size) {
     const bool same = octets[0] == hello_[have_++];
@@ -250,7 +278,6 @@ void ClientExchange::take_data_length(Octets& octets) noexcept {
   }
   data_size_ = decode_length(field_);
   on(data_size_ > limits_.data ? over : whole);
-  if (data_size_ == 0) on(whole);
 }
 
 }  // namespace kcom5

@@ -3,149 +3,192 @@
 
 #include <algorithm>
 #include <array>
-#include <asio/ip/tcp.hpp>
 #include <atomic>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "body.hpp"
-#include "deadline.hpp"
 #include "kcom5/address.hpp"
 #include "kcom5/exchange.hpp"
+#include "listener.hpp"
 #include "stream.hpp"
 #include "system.hpp"
+#include "words.hpp"
 
 namespace kcom5 {
 namespace {
 
-void check(const std::error_code& ec, const Options& options) {
-  if (ec == std::errc::address_in_use) throw Failure{Error::in_use, name_of(options) + " is taken"};
-  if (ec) throw Failure{ec, name_of(options) + ": " + ec.message()};
+/// What is wrong with the call is said before a file or a socket is opened.
+void check(const Options& options) {
+  if (options.path.empty() && (options.port < 0 || options.port > max_port)) {
+    throw Failure{Error::invalid_port, "got port " + std::to_string(options.port) + ", expected 0 to 65535"};
+  }
+  const std::optional<Error> error = check_message(octets_of(options.msg));
+  if (error == Error::message_too_long) {
+    throw Failure{*error,
+                  "got a message of " + std::to_string(options.msg.size()) + " bytes, expected at most 4294967295"};
+  }
+  if (error) throw Failure{*error, "the message to send is not valid UTF-8"};
 }
 
-std::string seconds(const Options& options) { return std::to_string(options.close) + " s"; }
-
-/// The listening socket, and the file that it made if it is a Unix-domain one.
-class Listener {
+/// One exchange with the client that came.
+class Conversation {
  public:
-  explicit Listener(const Options& options) : options_{options}, deadline_{options.close} {
-    if (options.path.empty()) {
-      listen_on_loopback();
-    } else {
-      listen_on_path();
-    }
-    deadline_.restart();
-  }
-  /// Stops listening: any other client is refused (`listen.refuse-others`). `unix.cleanup`: its own file, and no other.
-  ~Listener() {
-    std::error_code ignored;
-    if (made_ && system::file_id(options_.path) == made_) std::filesystem::remove(options_.path, ignored);
-  }
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
+  Conversation(const Options& options, const std::atomic<bool>& cancelled, Source& source, Listener& listener)
+      : options_{options},
+        source_{source},
+        exchange_{options.msg, source.size()},
+        stream_{options, cancelled, listener.accept()} {}
 
-  /// 0 for a path.
-  [[nodiscard]] int port() const noexcept { return options_.path.empty() ? options_.port : 0; }
-
-  /// Waits for the first client.
-  system::Descriptor accept(const std::atomic<bool>& cancelled) {
-    for (;;) {
-      // The bound is looked at before the queue: a client that came in the last moment is taken.
-      const bool passed = deadline_.passed();
-      system::wait(socket_.get(), {.read = true}, deadline_.left(glance));
-      if (cancelled) check(std::make_error_code(std::errc::operation_canceled), options_);
-      std::error_code ec;
-      system::Descriptor socket = system::accept(socket_.get(), ec);
-      if (!ec) return socket;
-      if (ec != std::errc::operation_would_block && ec != std::errc::interrupted) check(ec, options_);
-      if (passed) throw Failure{Error::timeout, "no client within " + seconds(options_)};
-    }
+  /// Whether the success was confirmed. Throws Failure.
+  bool run() {
+    on(stream_.is_other_user() ? Event::wrong : Event::connected);
+    if (exchange_.error()) throw Failure{*exchange_.error(), "the client runs as another user"};
+    while (exchange_.state() == ServerState::hello) receive();
+    if (exchange_.state() == ServerState::sending) send_frame();
+    while (exchange_.state() == ServerState::confirming) receive();
+    while (exchange_.state() == ServerState::draining) on(stream_.wait_for_acknowledgement());
+    if (exchange_.state() != ServerState::done) fail();
+    stream_.close();
+    return exchange_.confirmed();
   }
 
  private:
-  void bind(const Endpoint& endpoint) {
-    std::error_code ec;
-    socket_ = system::open_socket(endpoint, ec);
-    check(ec, options_);
-    check(system::bind(socket_.get(), endpoint), options_);
+  Action on(Event event) {
+    event_ = event;
+    return exchange_.on(event);
   }
 
-  void listen_on_loopback() {
-    bind(endpoint_of(options_));
-    check(system::listen(socket_.get()), options_);
-    if (options_.port != 0) return;
-    std::error_code ec;
-    const Endpoint endpoint = system::local_endpoint(socket_.get(), ec);
-    check(ec, options_);
-    asio::ip::tcp::endpoint bound;
-    bound.resize(endpoint.size());
-    std::memcpy(bound.data(), endpoint.data(), endpoint.size());
-    options_.port = bound.port();
-  }
-
-  void listen_on_path() {
-    const Endpoint endpoint = endpoint_of(options_);
-    std::error_code ec;
-    const system::PathState found = system::probe(options_.path, endpoint, ec);
-    check(ec, options_);
-    if (found == system::PathState::live) throw Failure{Error::in_use, name_of(options_) + ": another server listens"};
-    if (found == system::PathState::other) {
-      throw Failure{Error::in_use, name_of(options_) + ": there is a file that is no socket"};
+  /// The larger the room, the surer `hello.alone` sees what came with the hello.
+  void receive() {
+    std::array<std::uint8_t, 4096> octets;
+    std::size_t count = 0;
+    const ServerState before = exchange_.state();
+    const bool has_passed = stream_.has_passed();
+    const Event event = stream_.receive(octets, count);
+    if (event == Event::more) {
+      event_ = event;
+      exchange_.feed(Octets{octets}.first(count));
+      // The look after the bound has found nothing that ends the state.
+      if (exchange_.state() == before && has_passed && stream_.has_passed()) on(Event::timeout);
+    } else {
+      on(event == Event::end && !stream_.is_acknowledged() && before != ServerState::hello ? Event::early_end : event);
     }
-    if (found == system::PathState::stale) std::filesystem::remove(options_.path, ec);
-    check(ec, options_);
-    bind(endpoint);
-    made_ = system::file_id(options_.path);
-    // Nobody can connect before listen(), so the mode is in time: `unix.mode`.
-    std::filesystem::permissions(options_.path, std::filesystem::perms{0600}, ec);
-    check(ec, options_);
-    check(system::listen(socket_.get()), options_);
   }
 
-  Options options_;
-  system::Descriptor socket_;
-  Deadline deadline_;
-  std::optional<system::FileId> made_;
+  void send_frame() {
+    if (source_.size() > much) stream_.send_much();
+    const std::array<Octets, 3> head = exchange_.head();
+    std::array<Octets, 4> pieces{head[0], head[1], head[2], source_.next()};
+    std::uint64_t done = 0;
+    while (exchange_.state() == ServerState::sending || exchange_.state() == ServerState::half_closed) {
+      // A client that has half-closed before it could have everything confirms nothing: `close.confirm`.
+      if (exchange_.state() == ServerState::sending) {
+        if (const Event event = stream_.skip(); event != Event::more) {
+          on(event);
+          continue;
+        }
+      }
+      const Event event = send_some(pieces, done);
+      if (options_.progress) options_.progress(done, source_.size());
+      if (event != Event::sent) {
+        on(event);
+        continue;
+      }
+      if (pieces.back().empty()) pieces.back() = source_.next();
+      if (!pieces.back().empty()) continue;
+      const Event closed = stream_.half_close();
+      on(closed == Event::more ? Event::sent : closed);
+    }
+  }
+
+  /// Sends some of the pieces, or of the source's file behind them: `sent` when they are all gone.
+  Event send_some(std::array<Octets, 4>& pieces, std::uint64_t& done) {
+    // The system may send a file's very pages: not without a confirmation that they were taken.
+    const bool is_file = exchange_.state() == ServerState::sending && source_.file() >= 0;
+    std::size_t count = pieces.back().size();
+    if (is_file && std::ranges::all_of(pieces, &Octets::empty)) {
+      Event event = stream_.send_file(source_.file(), source_.size() - done, count);
+      source_.skip(count);
+      done += count;
+      if (count > 0 && done == source_.size()) event = Event::sent;
+      return event;
+    }
+    const Event event = stream_.send(pieces);
+    done += count - pieces.back().size();
+    // The file's next octets are the system's to send.
+    return event == Event::sent && is_file ? Event::more : event;
+  }
+
+  [[noreturn]] void fail() const {
+    const Error error = exchange_.error().value_or(Error::io);
+    const std::uint64_t offset = exchange_.offset();
+    const std::string got = std::to_string(offset);
+    switch (error) {
+      case Error::invalid_connection:
+        if (event_ == Event::more && offset > hello_size) {
+          throw Failure{error, "got more than the 8 bytes of a hello"};
+        }
+        if (event_ == Event::more) {
+          throw Failure{error, "byte " + got + " of the hello is wrong, expected KCOM5 and three bytes"};
+        }
+        if (offset == 0) {
+          throw Failure{error, "a client connected and left without sending anything; was it a port check?"};
+        }
+        throw Failure{error, "the client left after " + got + " of 8 bytes of the hello"};
+      case Error::timeout:
+        if (offset >= hello_size) throw Failure{error, "the client took nothing for " + seconds_of(options_)};
+        throw Failure{error, "got " + got + " of 8 bytes of the hello within " + seconds_of(options_)};
+      case Error::unconfirmed:
+        if (event_ == Event::timeout) {
+          throw Failure{error, "the client did not close within " + seconds_of(options_) + "; it may have everything"};
+        }
+        throw Failure{error, "the client left before it had taken everything"};
+      default:
+        if (event_ == Event::cancel) throw cancelled_failure();
+        throw failure_of(stream_.failure() ? stream_.failure() : std::make_error_code(std::errc::io_error),
+                         place_of(options_));
+    }
+  }
+
+  const Options& options_;
+  Source& source_;
+  ServerExchange exchange_;
+  Stream stream_;
+  Event event_ = Event::more;  // the last one
 };
 
 }  // namespace
 
 class Server::Impl {
  public:
-  int open(const Server& options) {
-    // What is wrong with the call is said before a socket is opened.
-    if (options.path.empty() && (options.port < 0 || options.port > max_port)) {
-      throw Failure{Error::invalid_port, "got port " + std::to_string(options.port) + ", expected 0 to 65535"};
+  int open(const Server& server) {
+    check(server);
+    if (listener_) return listener_->port();
+    listener_.emplace(server, cancelled_);
+    const int port = listener_->port();
+    try {
+      if (server.listening) server.listening(port);
+    } catch (...) {
+      listener_.reset();
+      throw;
     }
-    if (const std::optional<Error> error = check_message(octets_of(options.msg))) {
-      const bool is_long = *error == Error::message_too_long;
-      throw Failure{*error, "got a message of " + std::to_string(options.msg.size()) + " octets" +
-                                (is_long ? ", expected at most 4294967295" : " that is not UTF-8")};
-    }
-    if (!listener_) {
-      listener_.emplace(options);
-      if (options.listening) options.listening(listener_->port());
-    }
-    return listener_->port();
+    return port;
   }
 
-  void send(const Server& options, Source& source) {
+  /// `make` gives the source of the data, which is opened before the server listens.
+  template <class Make>
+  void send(Server& server, Make make) {
     const AtEnd forget{listener_};
-    open(options);
-    ServerExchange exchange{options.msg, source.size()};
-    Stream stream{listener_->accept(cancelled_), options, cancelled_};
+    server.confirmed = false;
+    check(server);
+    auto source = make();
+    open(server);
+    // The listener goes as soon as it has its client: `listen.refuse-others`.
+    Conversation conversation{server, cancelled_, source, *listener_};
     listener_.reset();
-    exchange.on(stream.is_other_user() ? Event::wrong : Event::connected);
-    if (exchange.error()) throw Failure{*exchange.error(), "the client belongs to another user"};
-
-    Event event = Event::more;
-    while (exchange.state() == ServerState::hello) event = receive(exchange, stream);
-    if (exchange.state() == ServerState::sending) event = send_frame(options, exchange, stream, source);
-    while (exchange.state() == ServerState::confirming) event = receive(exchange, stream);
-    if (exchange.error()) fail(options, exchange, stream, event);
-    stream.close();
+    server.confirmed = conversation.run();
   }
 
   void cancel() noexcept { cancelled_ = true; }
@@ -157,71 +200,6 @@ class Server::Impl {
     std::optional<Listener>& listener;
     ~AtEnd() { listener.reset(); }
   };
-
-  /// The larger the room, the surer `hello.alone` sees what came with the hello.
-  static Event receive(ServerExchange& exchange, Stream& stream) {
-    std::array<std::uint8_t, 4096> octets;
-    std::size_t count = 0;
-    const Event event = stream.receive(octets, count);
-    if (event == Event::more) {
-      exchange.feed(Octets{octets}.first(count));
-    } else {
-      exchange.on(event);
-    }
-    return event;
-  }
-
-  static Event send_frame(const Options& options, ServerExchange& exchange, Stream& stream, Source& source) {
-    if (source.size() > much) stream.send_much();
-    const std::array<Octets, 3> head = exchange.head();
-    std::array<Octets, 4> pieces{head[0], head[1], head[2], source.next()};
-    std::uint64_t done = 0;
-    Event event = Event::more;
-    while (exchange.state() == ServerState::sending || exchange.state() == ServerState::half_closed) {
-      // The system may send a file's very pages: not without a confirmation that they were taken.
-      const bool is_confirmed = exchange.state() == ServerState::sending;
-      const bool by_system = is_confirmed && source.file() >= 0 && std::ranges::all_of(pieces, &Octets::empty);
-      std::size_t count = pieces.back().size();
-      if (by_system) {
-        event = stream.send_file(source.file(), source.size() - done, count);
-        source.skip(count);
-        if (count > 0 && done + count == source.size()) event = Event::sent;
-      } else {
-        event = stream.send(pieces);
-        count -= pieces.back().size();
-      }
-      done += count;
-      if (options.progress) options.progress(done, source.size());
-      if (event == Event::sent) {
-        if (!by_system && is_confirmed && source.file() >= 0) continue;
-        pieces.back() = source.next();
-        if (!pieces.back().empty()) continue;
-        if (const Event closed = stream.half_close(); closed != Event::more) event = closed;
-      }
-      exchange.on(event);
-    }
-    return event;
-  }
-
-  [[noreturn]] static void fail(const Options& options, const ServerExchange& exchange, const Stream& stream,
-                                Event event) {
-    const Error error = *exchange.error();
-    const std::string offset = std::to_string(exchange.offset());
-    switch (error) {
-      case Error::invalid_connection:
-        if (event != Event::more) throw Failure{error, "the client left after " + offset + " of 8 octets of the hello"};
-        if (exchange.offset() > hello_size) throw Failure{error, "got more than the eight octets of a hello"};
-        throw Failure{error, "octet " + offset + " of the hello is wrong, expected 4b 43 4f 4d 35 and three octets"};
-      case Error::timeout:
-        if (exchange.offset() >= hello_size) throw Failure{error, "the client took no octet for " + seconds(options)};
-        throw Failure{error, "got " + offset + " of 8 octets of the hello within " + seconds(options)};
-      case Error::unconfirmed:
-        if (event == Event::timeout) throw Failure{error, "the client did not close within " + seconds(options)};
-        throw Failure{error, "the client left before it had taken everything"};
-      default:
-        throw Failure{stream.failure(), name_of(options) + ": " + stream.failure().message()};
-    }
-  }
 
   std::optional<Listener> listener_;
   std::atomic<bool> cancelled_{false};
@@ -241,8 +219,8 @@ int Server::open(std::error_code& ec) {
 void Server::send(Octets data) {
   const std::size_t head = hello_size + message_length_size + msg.size() + data_length_size;
   const bool is_much_on_tcp = data.size() > much && path.empty();
-  MemorySource source{data, is_much_on_tcp ? system::first_piece(head, data) : data.size()};
-  impl_->send(*this, source);
+  impl_->send(*this,
+              [&] { return MemorySource{data, is_much_on_tcp ? system::first_piece(head, data) : data.size()}; });
 }
 
 void Server::send(Octets data, std::error_code& ec) {
@@ -250,11 +228,13 @@ void Server::send(Octets data, std::error_code& ec) {
 }
 
 void Server::send_file(const std::filesystem::path& file) {
-  std::error_code ec;
-  const system::Descriptor opened = system::open_read(file, ec);
-  if (ec) throw Failure{ec, file.string() + ": " + ec.message()};
-  DescriptorSource source{opened.get(), file.string(), impl_->cancelled()};
-  impl_->send(*this, source);
+  system::Descriptor opened;
+  impl_->send(*this, [&] {
+    std::error_code ec;
+    opened = system::open_read(file, ec);
+    if (ec) throw failure_of(ec, file.string());
+    return DescriptorSource{opened.get(), file.string(), impl_->cancelled()};
+  });
 }
 
 void Server::send_file(const std::filesystem::path& file, std::error_code& ec) {
@@ -262,8 +242,9 @@ void Server::send_file(const std::filesystem::path& file, std::error_code& ec) {
 }
 
 void Server::send_descriptor(int descriptor) {
-  DescriptorSource source{descriptor, "descriptor " + std::to_string(descriptor), impl_->cancelled()};
-  impl_->send(*this, source);
+  impl_->send(*this, [&] {
+    return DescriptorSource{descriptor, "descriptor " + std::to_string(descriptor), impl_->cancelled()};
+  });
 }
 
 void Server::send_descriptor(int descriptor, std::error_code& ec) {

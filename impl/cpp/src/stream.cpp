@@ -3,35 +3,31 @@
 
 #include <algorithm>
 #include <array>
-#include <asio/ip/tcp.hpp>
-#include <asio/local/stream_protocol.hpp>
 #include <string>
 #include <utility>
 
 namespace kcom5 {
+namespace {
 
-Endpoint endpoint_of(const Options& options) {
-  if (!options.path.empty()) {
-    try {
-      return asio::local::stream_protocol::endpoint{options.path.string()};
-    } catch (const std::system_error& error) {
-      // Asio's own category says it in the same words.
-      throw Failure{std::make_error_code(std::errc::filename_too_long),
-                    options.path.string() + ": " + error.code().message()};
-    }
-  }
-  const auto port = static_cast<asio::ip::port_type>(options.port);
-  if (options.ipv6) return asio::ip::tcp::endpoint{asio::ip::address_v6::loopback(), port};
-  return asio::ip::tcp::endpoint{asio::ip::address_v4::loopback(), port};
+bool is_retry(const std::error_code& ec) noexcept {
+  return ec == std::errc::operation_would_block || ec == std::errc::interrupted;
 }
 
-std::string name_of(const Options& options) {
-  if (!options.path.empty()) return options.path.string();
-  return (options.ipv6 ? "[::1]:" : "127.0.0.1:") + std::to_string(options.port);
-}
+/// At most so much of a peer that never stops is thrown away before a close.
+constexpr int most_blocks_thrown_away = 4096;
+
+}  // namespace
 
 Stream::~Stream() {
-  if (socket_.get() >= 0) system::reset_when_closed(socket_.get());
+  if (socket_.get() < 0) return;
+  if (!is_half_closed_) {
+    system::reset_when_closed(socket_.get(), true);
+    return;
+  }
+  // A close with octets unread would be a reset, which destroys what the peer has not read yet.
+  std::array<std::uint8_t, 4096> thrown_away;
+  std::error_code ec;
+  for (int i = 0; i < most_blocks_thrown_away && system::receive(socket_.get(), thrown_away, ec) > 0; ++i) continue;
 }
 
 Event Stream::event_of(const std::error_code& ec) noexcept {
@@ -44,54 +40,82 @@ Event Stream::event_of(const std::error_code& ec) noexcept {
   return Event::failure;
 }
 
-/// `more`: try again; `timeout`: the bound has passed; `failure`: cancelled.
-Event Stream::wait(system::Ready asked) {
-  const int socket = socket_.get();
-  const system::Ready ready = system::wait(socket, asked, deadline_.left(glance));
-  if (cancelled_) return event_of(std::make_error_code(std::errc::operation_canceled));
+/// `more`: look, whether or not it is ready; `timeout`: the bound had passed before the last look; `cancel`.
+Event Stream::wait(system::Ready asked, system::Ready& ready) {
+  const bool has_passed = deadline_.passed();
+  if (is_server_ && !unacknowledged_) unacknowledged_ = system::unacknowledged(socket_.get());
+  ready = system::wait(socket_.get(), asked, deadline_.left(glance));
+  if (cancelled_) return Event::cancel;
+  if (is_server_ && !ready.write) note_acknowledged();
   if (ready.read || ready.write) return Event::more;
-  // Readiness to write is too coarse a sign of movement: it comes when a third of the buffer is free. So octets that
-  // the peer's system acknowledged count too, and the first look takes it that some were.
-  if (const std::optional<std::uint64_t> now = system::unacknowledged(socket); now && *now != 0) {
-    if (!unacknowledged_ || *now < *unacknowledged_) restart();
-    unacknowledged_ = now;
-  }
-  return deadline_.passed() ? Event::timeout : Event::more;
+  return has_passed && deadline_.passed() ? Event::timeout : Event::more;
 }
 
-Event Stream::connect(const Endpoint& endpoint) {
+/// Readiness to write is too coarse a sign of movement: it comes when a third of the buffer is free. So octets that the
+/// peer's system acknowledged count too.
+void Stream::note_acknowledged() noexcept {
+  const std::optional<std::uint64_t> now = system::unacknowledged(socket_.get());
+  if (now && unacknowledged_ && *now < *unacknowledged_) restart();
+  unacknowledged_ = now;
+}
+
+Event Stream::connect(const system::Endpoint& endpoint) {
   for (;;) {
-    if (cancelled_) return event_of(std::make_error_code(std::errc::operation_canceled));
+    std::error_code ec;
+    socket_ = system::open_socket(endpoint, ec);
+    if (ec) return event_of(ec);
+    const Event event = dial(endpoint);
+    if (event != Event::timeout || deadline_.passed()) return event;
+    system::wait(system::none, {}, retry_delay);
+  }
+}
+
+/// One socket's attempt. `timeout`: the bound has passed, or the system has given it up.
+Event Stream::dial(const system::Endpoint& endpoint) {
+  for (;;) {
+    if (cancelled_) return Event::cancel;
     // Called again, connect() tells how the attempt went.
     const std::error_code ec = system::connect(socket_.get(), endpoint);
     if (!ec || ec == std::errc::already_connected) break;
-    if (ec == std::errc::connection_refused || ec == std::errc::no_such_file_or_directory) return Event::refused;
+    if (ec == std::errc::connection_refused) return Event::refused;
+    if (ec == std::errc::timed_out) return Event::timeout;
+    if (ec == std::errc::no_such_file_or_directory) {
+      // A path where nothing is has nobody who listens; a folder that is missing is another matter.
+      std::error_code missing;
+      const std::filesystem::path folder = options_.path.parent_path();
+      (void)system::open_folder(folder.empty() ? "." : folder, false, missing);
+      return missing ? event_of(missing) : Event::refused;
+    }
     Event event = Event::more;
+    system::Ready ready;
     // On loopback it is mostly done when the first call returns, and the second one tells.
     if (ec == std::errc::operation_in_progress) continue;
     if (ec == std::errc::connection_already_in_progress || ec == std::errc::interrupted) {
-      event = wait({.write = true});
+      event = wait({.write = true}, ready);
     } else if (ec == std::errc::operation_would_block) {
       // The queue of a Unix-domain listener is full, and nothing tells when it is not.
-      system::wait(system::none, {}, std::chrono::milliseconds{10});
-      event = wait({});
+      const bool has_passed = deadline_.passed();
+      system::wait(system::none, {}, deadline_.left(retry_delay));
+      event = has_passed ? Event::timeout : Event::more;
     } else {
-      // Reset already: it was connected, and the first read tells.
-      return event_of(ec) == Event::reset ? Event::connected : Event::failure;
+      return event_of(ec);
     }
     if (event != Event::more) return event;
   }
+  if (!is_tcp()) return Event::connected;
+  // Also when this process is killed, the server must not take its end for a success.
+  system::reset_when_closed(socket_.get(), true);
   std::error_code gone;  // a connection that was reset meanwhile: the first read tells
-  const bool is_self = is_tcp_ && system::local_endpoint(socket_.get(), gone) == endpoint;
-  return is_self ? Event::refused : Event::connected;
+  return system::local_endpoint(socket_.get(), gone) == endpoint ? Event::refused : Event::connected;
 }
 
 /// Waits until `some` gives octets.
 template <class Some>
 Event Stream::wait_for(Some some, std::size_t& count) {
   for (;;) {
+    system::Ready ready;
     if (std::exchange(is_empty_, false)) {
-      if (const Event event = wait({.read = true}); event != Event::more) return event;
+      if (const Event event = wait({.read = true}, ready); event != Event::more) return event;
     }
     std::error_code ec;
     count = some(ec);
@@ -102,7 +126,7 @@ Event Stream::wait_for(Some some, std::size_t& count) {
       ec = system::pending_error(socket_.get());
       return ec ? event_of(ec) : Event::end;
     }
-    if (ec != std::errc::operation_would_block && ec != std::errc::interrupted) return event_of(ec);
+    if (!is_retry(ec)) return event_of(ec);
     is_empty_ = true;
   }
 }
@@ -111,23 +135,38 @@ Event Stream::receive(std::span<std::uint8_t> room, std::size_t& count) {
   return wait_for([&](std::error_code& ec) { return system::receive(socket_.get(), room, ec); }, count);
 }
 
+Event Stream::peek(std::span<std::uint8_t> room, std::size_t& count) {
+  return wait_for([&](std::error_code& ec) { return system::peek(socket_.get(), room, ec); }, count);
+}
+
 Event Stream::splice(int pipe, std::uint64_t most, std::size_t& count) {
   const auto some = [&](std::error_code& ec) { return system::splice(socket_.get(), pipe, most, ec); };
   const Event event = wait_for(some, count);
   // What else fails, fails when it is read, too, or was not to be had.
-  return event == Event::failure && !cancelled_ ? Event::more : event;
+  return event == Event::failure ? Event::more : event;
+}
+
+Event Stream::skip() {
+  std::array<std::uint8_t, 4096> thrown_away;
+  std::error_code ec;
+  const std::size_t count = system::receive(socket_.get(), thrown_away, ec);
+  if (count > 0 || is_retry(ec)) return Event::more;
+  if (!ec) {
+    peer_ended_ = true;
+    ec = system::pending_error(socket_.get());
+  }
+  return ec ? event_of(ec) : Event::end;
 }
 
 /// The system takes nothing: waits until it does, and throws away what the peer sends meanwhile.
 Event Stream::drain() {
-  if (const Event event = wait({.read = !peer_ended_, .write = true}); event != Event::more) return event;
-  if (peer_ended_) return Event::more;
-  std::array<std::uint8_t, 4096> thrown_away;
-  std::error_code ec;
-  const std::size_t count = system::receive(socket_.get(), thrown_away, ec);
-  if (count > 0 || ec == std::errc::operation_would_block || ec == std::errc::interrupted) return Event::more;
-  peer_ended_ = !ec;
-  return peer_ended_ ? Event::end : event_of(ec);
+  const bool has_passed = deadline_.passed();
+  system::Ready ready;
+  if (const Event event = wait({.read = !peer_ended_, .write = true}, ready); event != Event::more) return event;
+  const Event event = ready.read ? skip() : Event::more;
+  // Octets that are thrown away do not count as movement.
+  const bool is_over = event == Event::more && !ready.write && has_passed && deadline_.passed();
+  return is_over ? Event::timeout : event;
 }
 
 /// Octets were taken.
@@ -140,7 +179,7 @@ void Stream::moved() noexcept {
 Event Stream::send(std::span<Octets> pieces) {
   std::error_code ec;
   std::size_t count = system::send(socket_.get(), pieces, ec);
-  if (ec == std::errc::operation_would_block || ec == std::errc::interrupted) return drain();
+  if (is_retry(ec)) return drain();
   if (ec) return event_of(ec);
   moved();
   for (Octets& piece : pieces) {
@@ -158,21 +197,44 @@ Event Stream::send_file(int file, std::uint64_t most, std::size_t& count) {
     moved();
     return Event::more;
   }
-  if (ec == std::errc::operation_would_block || ec == std::errc::interrupted) return drain();
+  if (is_retry(ec)) return drain();
   return ec && event_of(ec) == Event::reset ? Event::reset : Event::sent;
 }
 
 Event Stream::half_close() {
   const std::error_code ec = system::half_close(socket_.get());
+  if (ec) return event_of(ec);
+  is_half_closed_ = true;
   restart();
-  return ec ? event_of(ec) : Event::more;
+  unacknowledged_ = system::unacknowledged(socket_.get());
+  return Event::more;
+}
+
+bool Stream::is_acknowledged() const noexcept { return system::unacknowledged(socket_.get()).value_or(0) == 0; }
+
+Event Stream::wait_for_acknowledgement() {
+  for (;;) {
+    const bool has_passed = deadline_.passed();
+    note_acknowledged();
+    if (const std::error_code ec = system::pending_error(socket_.get())) return event_of(ec);
+    if (unacknowledged_.value_or(0) == 0) return Event::acknowledged;
+    if (has_passed && deadline_.passed()) return Event::timeout;
+    // Both directions are closed: a wait for the socket would come back at once.
+    system::wait(system::none, {}, deadline_.left(retry_delay));
+    if (cancelled_) return Event::cancel;
+  }
+}
+
+void Stream::close() noexcept {
+  if (is_tcp() && !is_server_) system::reset_when_closed(socket_.get(), false);
+  (void)socket_.close();
 }
 
 bool Stream::is_other_user() {
-  if (is_tcp_) return false;
+  if (is_tcp()) return false;
   std::error_code ec;
   const bool other = system::is_other_user(socket_.get(), ec);
-  if (ec) throw Failure{ec};
+  if (ec) throw Failure{ec, options_.path.string() + ": " + ec.message()};
   return other;
 }
 

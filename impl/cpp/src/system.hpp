@@ -1,12 +1,11 @@
-// The seam to the system: sockets, files and memory. system_posix.cpp is the one for POSIX systems; another system
-// needs a sibling of it and nothing else. Sockets are not Asio's, because a hand-over of a few octets would pay for its
-// reactor more than for itself (impl/bench): an epoll instance, two descriptors to wake it and 33 more system calls.
+// The seam to the system: sockets, files and memory. The files system_*_posix.cpp are the one for POSIX systems;
+// another system needs siblings of them and nothing else.
 //
 // Nothing here knows the protocol. Functions that can fail return or take a std::error_code; a retry after EINTR is the
 // caller's, so that a signal can end a wait.
 #pragma once
 
-#include <asio/generic/stream_protocol.hpp>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -18,12 +17,6 @@
 #include <utility>
 
 #include "kcom5/wire.hpp"
-
-namespace kcom5 {
-
-using Endpoint = asio::generic::stream_protocol::endpoint;
-
-}  // namespace kcom5
 
 namespace kcom5::system {
 
@@ -50,20 +43,37 @@ class Descriptor {
 
 // ---- sockets: they do not block, raise no signal, and are kept from the programs that this process starts
 
+/// A loopback address with a port, or a path: a sockaddr.
+struct Endpoint {
+  alignas(8) std::array<std::byte, 128> address{};
+  std::size_t size = 0;
+  bool operator==(const Endpoint&) const = default;
+};
+Endpoint loopback(bool ipv6, int port) noexcept;
+/// The longest path of a Unix-domain socket, in bytes.
+extern const std::size_t max_path_size;
+/// REQUIRES: the path has at most max_path_size bytes.
+Endpoint endpoint_of_path(const std::string& path) noexcept;
+/// The port of a loopback address.
+int port_of(const Endpoint& endpoint) noexcept;
+
 struct Ready {
   bool read = false;
   bool write = false;
 };
 
-/// Waits until the socket is ready for what is asked, a signal comes, or the time has passed.
-Ready wait(int socket, Ready asked, std::chrono::milliseconds most) noexcept;
+/// Waits until the descriptor is ready for what is asked, a signal comes, or the time has passed. With `none` it only
+/// waits. REQUIRES: the time fits an int.
+Ready wait(int descriptor, Ready asked, std::chrono::milliseconds most) noexcept;
 
 /// A stream socket of the endpoint's kind.
 Descriptor open_socket(const Endpoint& endpoint, std::error_code& ec) noexcept;
 
-/// Binds it so that a port can be opened again at once and is never shared: `listen.rebind`, `listen.exclusive`.
+/// Binds it so that a port can be opened again at once and is never shared: `listen.rebind`, `listen.exclusive`. The
+/// file of a path gets mode 0600: `unix.mode`.
 std::error_code bind(int socket, const Endpoint& endpoint) noexcept;
 std::error_code listen(int socket) noexcept;
+/// The next connection. would_block: there is none, or it was gone before it was taken.
 Descriptor accept(int listener, std::error_code& ec) noexcept;
 /// Starts to connect; would_block or in_progress: it goes on.
 std::error_code connect(int socket, const Endpoint& endpoint) noexcept;
@@ -73,14 +83,17 @@ Endpoint local_endpoint(int socket, std::error_code& ec) noexcept;
 std::size_t send(int socket, std::span<const Octets> pieces, std::error_code& ec) noexcept;
 /// Gives what is there; zero octets: the end.
 std::size_t receive(int socket, std::span<std::uint8_t> octets, std::error_code& ec) noexcept;
+/// The same, and leaves it unread.
+std::size_t peek(int socket, std::span<std::uint8_t> octets, std::error_code& ec) noexcept;
 std::error_code half_close(int socket) noexcept;
-/// Its close will be a reset: `close.abort`.
-void reset_when_closed(int socket) noexcept;
+/// Whether its close, by us or by the end of the process, is a reset: `close.abort`.
+void reset_when_closed(int socket, bool is_reset) noexcept;
 
 /// The error that the socket keeps for later, if any.
 std::error_code pending_error(int socket) noexcept;
 
-/// How many octets were sent and not yet acknowledged by the peer's system, where the system tells: `time.stall`.
+/// How many octets were sent and not yet acknowledged by the peer's system, where the system tells: `time.stall`. A
+/// half-close is not counted.
 std::optional<std::uint64_t> unacknowledged(int socket) noexcept;
 
 enum class Way { send, receive };
@@ -99,9 +112,9 @@ std::size_t first_piece(std::size_t head, Octets data) noexcept;
 /// Whether the peer of a Unix-domain socket runs as another user: `unix.owner`.
 bool is_other_user(int socket, std::error_code& ec) noexcept;
 
-enum class PathState { absent, stale, live, other };
-/// What is at the path of a Unix-domain socket. Does not disturb a server: `unix.stale`.
-PathState probe(const std::filesystem::path& path, const Endpoint& endpoint, std::error_code& ec) noexcept;
+/// Whether no process has the socket of this file open. `path` leads to the file, which is `name` in `folder`. The
+/// question disturbs no server: `unix.stale`. permission_denied: it cannot be asked.
+bool is_stale(int folder, const std::string& name, const std::string& path, std::error_code& ec) noexcept;
 
 // ---- between sockets and files without this process's memory: Linux. Where a system or a kind of file cannot, they
 // fail, and read and write do it.
@@ -128,25 +141,43 @@ void random(std::span<std::uint8_t> octets, std::error_code& ec) noexcept;
 void* resize(void* memory, std::size_t before, std::size_t after) noexcept;
 void release(void* memory, std::size_t size) noexcept;
 
-// ---- files
+// ---- files. A name is one component, looked up in a folder that is open: what stands at the path of the folder
+// meanwhile does not matter.
 
-/// Which file a path names; it tells a file from another one under the same name.
+/// Which file it is; it tells a file from another one under the same name.
 struct FileId {
   std::uint64_t device = 0;
   std::uint64_t number = 0;
   bool operator==(const FileId&) const = default;
 };
-std::optional<FileId> file_id(const std::filesystem::path& path) noexcept;
+
+struct FileStatus {
+  enum class Kind { absent, regular, folder, link, fifo, socket, device } kind = Kind::absent;
+  FileId id;
+  std::uint32_t user = 0;
+  std::uint32_t mode = 0;  // permission bits, and the sticky one
+  std::uint64_t size = 0;
+  std::uint64_t blocks = 0;
+};
+
+/// What stands under a name; a link is not followed. Absent is no error.
+FileStatus look(int folder, const std::string& name, std::error_code& ec) noexcept;
+FileStatus look(int descriptor, std::error_code& ec) noexcept;
+std::error_code remove(int folder, const std::string& name) noexcept;
+
+/// The user as which this process acts.
+std::uint32_t user() noexcept;
+
+/// A folder, for names to be looked up in. `to_lock`: for lock(), too, which takes the right to read it.
+Descriptor open_folder(const std::filesystem::path& path, bool to_lock, std::error_code& ec) noexcept;
+/// Takes or gives back the one exclusive lock of a folder. would_block: somebody else has it.
+std::error_code lock(int folder, bool is_taken) noexcept;
 
 Descriptor open_read(const std::filesystem::path& path, std::error_code& ec) noexcept;
 Descriptor open_write(const std::filesystem::path& path, std::error_code& ec) noexcept;
 /// A new file for its owner only, `prefix` and six random characters; its name is put into `path`.
 Descriptor open_temporary(const std::string& prefix, std::filesystem::path& path, std::error_code& ec);
-
 bool is_regular(int descriptor) noexcept;
-
-/// What is left of a regular file from the descriptor's position on. Nothing if it cannot be known without reading: no
-/// regular file, or one that says it is empty, as those of /proc do.
 std::optional<std::uint64_t> size_left(int descriptor, std::error_code& ec) noexcept;
 std::error_code rewind(int descriptor) noexcept;
 

@@ -27,6 +27,7 @@ struct Ended {
   std::string detail;
   std::string message;
   Bytes data;
+  bool confirmed = false;
   Clock::time_point at;
 };
 
@@ -115,7 +116,7 @@ class Replay {
     std::future<int> port = listening.get_future();
     std::future<Ended> result = std::async(std::launch::async, [&] {
       bool told = false;
-      Ended ended = ended_by([&](Ended&) {
+      Ended ended = ended_by([&](Ended& success) {
         Server server;
         configure(server, c_, place_);
         server.msg = c_.message;
@@ -124,6 +125,7 @@ class Replay {
           listening.set_value(chosen);
         };
         server.send(c_.data);
+        success.confirmed = server.confirmed;
       });
       if (!told) listening.set_value(-1);
       return ended;
@@ -257,6 +259,9 @@ class Replay {
     }
     if (c_.outcome.ok && !c_.is_server && (ended.message != c_.outcome.message || ended.data != c_.outcome.data)) {
       throw Unexpected{"delivered something else"};
+    }
+    if (c_.outcome.confirmed && ended.confirmed != *c_.outcome.confirmed) {
+      throw Unexpected{ended.confirmed ? "confirmed" : "not confirmed"};
     }
     // No later than this did the bound start that ended it: `time.bounds`. Only within the frame does an octet restart
     // it.

@@ -64,6 +64,7 @@ End feed(const Bytes& stream, std::vector<std::size_t> cuts, Limits limits = {})
     piece = piece.first(std::min<std::uint64_t>(piece.size(), client.data_left()));
     data.insert(data.end(), piece.begin(), piece.end());
     client.arrived(piece.size());
+    client.delivered();
   }
   return {client.state(), client.error(), client.offset(), client.message(), data};
 }
@@ -158,6 +159,8 @@ RC_GTEST_PROP(Exchange, AClientThatReadsWhatIsNeededReadsNothingPastTheEnd, ()) 
     }
     at += count;
   }
+  RC_ASSERT(client.state() == ClientState::data);
+  client.delivered();
   RC_ASSERT(client.state() == ClientState::done);
   RC_ASSERT(at == size);
 }

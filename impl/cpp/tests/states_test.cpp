@@ -6,6 +6,7 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "kcom5/exchange.hpp"
@@ -15,13 +16,14 @@ namespace {
 
 using Cells = std::map<std::pair<std::string, std::string>, std::string>;  // (state, event) to what the cell says
 
-const std::vector<std::string> events{"connected", "refused", "more",  "whole",   "wrong",  "over",
-                                      "sent",      "end",     "reset", "timeout", "failure"};
-const std::vector<std::string> server_states{"listening",  "hello", "sending", "half-closed",
-                                             "confirming", "done",  "failed"};
+const std::vector<std::string> events{"connected",    "refused", "more",      "whole", "wrong",   "over",    "sent",
+                                      "acknowledged", "end",     "early-end", "reset", "timeout", "failure", "cancel"};
+const std::vector<std::string> server_states{"listening",  "hello",    "sending", "half-closed",
+                                             "confirming", "draining", "done",    "failed"};
 const std::vector<std::string> client_states{"connecting",  "echo", "message-length", "message",
                                              "data-length", "data", "done",           "failed"};
-const std::vector<std::string> actions{"", "send hello; ", "send echo and frame; ", "half-close; ", "deliver; "};
+const std::vector<std::string> actions{"",          "send hello; ", "send echo and frame; ", "half-close; ",
+                                       "confirm; ", "deliver; "};
 
 std::string trim(const std::string& text) {
   const std::size_t from = text.find_first_not_of(' ');
@@ -61,6 +63,7 @@ ServerExchange in_state(ServerState state) {
       {ServerState::sending, {connected, whole}},
       {ServerState::half_closed, {connected, whole, end}},
       {ServerState::confirming, {connected, whole, sent}},
+      {ServerState::draining, {connected, whole, sent, early_end}},
       {ServerState::done, {connected, whole, sent, end}},
       {ServerState::failed, {timeout}},
   };
@@ -74,7 +77,9 @@ ClientExchange in_state(ClientState state) {
   if (state == ClientState::failed) exchange.on(Event::refused);
   if (state == ClientState::connecting || state == ClientState::failed) return exchange;
   exchange.on(Event::connected);
-  for (auto field = ClientState::echo; field != state; field = exchange.state()) exchange.on(Event::whole);
+  while (exchange.state() != state) {
+    if (exchange.on(Event::whole) == Action::deliver) exchange.delivered();
+  }
   return exchange;
 }
 
@@ -88,6 +93,13 @@ Cells from_code(const std::vector<std::string>& states) {
       EXPECT_EQ(exchange.state(), static_cast<State>(state));
       const std::optional<Error> before = exchange.error();
       const Action action = exchange.on(static_cast<Event>(event));
+      if constexpr (std::is_same_v<State, ClientState>) {
+        // Delivering is an action with an end of its own.
+        if (action == Action::deliver) {
+          EXPECT_EQ(exchange.state(), ClientState::data);
+          exchange.delivered();
+        }
+      }
       std::string& cell = table[{states[state], events[event]}];
       if (exchange.error() != before) {
         EXPECT_EQ(action, Action::none);
@@ -105,7 +117,7 @@ Cells from_code(const std::vector<std::string>& states) {
 
 TEST(States, OfTheServerAreThoseOfTheSpec) {
   Cells spec = from_spec("server");
-  EXPECT_EQ(spec.size(), server_states.size() * 9);
+  EXPECT_EQ(spec.size(), server_states.size() * 12);
   // The table has no columns for the events of fields that a server does not have, and of connecting.
   for (const std::string& state : server_states) spec[{state, "refused"}] = spec[{state, "over"}] = "–";
   EXPECT_EQ(from_code<ServerState>(server_states), spec);
@@ -113,9 +125,38 @@ TEST(States, OfTheServerAreThoseOfTheSpec) {
 
 TEST(States, OfTheClientAreThoseOfTheSpec) {
   Cells spec = from_spec("client");
-  EXPECT_EQ(spec.size(), client_states.size() * 10);
-  for (const std::string& state : client_states) spec[{state, "sent"}] = "–";
+  EXPECT_EQ(spec.size(), client_states.size() * 11);
+  for (const std::string& state : client_states) {
+    for (const char* const event : {"sent", "acknowledged", "early-end"}) spec[{state, event}] = "–";
+  }
   EXPECT_EQ(from_code<ClientState>(client_states), spec);
+}
+
+TEST(States, SuccessIsConfirmedByTheCellThatSaysSoAlone) {
+  using enum Event;
+  const auto ended_by = [](const std::vector<Event>& way) {
+    ServerExchange exchange{"", 0};
+    for (const Event event : way) exchange.on(event);
+    EXPECT_EQ(exchange.state(), ServerState::done);
+    return exchange.confirmed();
+  };
+  EXPECT_TRUE(ended_by({connected, whole, sent, end}));
+  EXPECT_FALSE(ended_by({connected, whole, sent, early_end, acknowledged}));
+  EXPECT_FALSE(ended_by({connected, whole, end, sent, acknowledged}));
+}
+
+TEST(States, DeliveringThatFailsIsNoSuccess) {
+  for (const Event event : {Event::failure, Event::cancel}) {
+    ClientExchange exchange = in_state(ClientState::data);
+    exchange.delivered();  // of no data: everything is there
+    EXPECT_EQ(exchange.state(), ClientState::done);
+    exchange = in_state(ClientState::data);
+    EXPECT_EQ(exchange.on(Event::whole), Action::deliver);
+    exchange.on(event);
+    exchange.delivered();
+    EXPECT_EQ(exchange.state(), ClientState::failed);
+    EXPECT_EQ(exchange.error(), Error::io);
+  }
 }
 
 }  // namespace

@@ -76,6 +76,7 @@ Outcome outcome_of(const json& object) {
   if (object.contains("within")) outcome.within = object["within"].get<int>();
   outcome.path = object.value("path", "");
   outcome.nonce_differs = object.contains("nonce");
+  if (object.contains("confirmed")) outcome.confirmed = object["confirmed"].get<bool>();
   return outcome;
 }
 

@@ -40,6 +40,7 @@ struct Outcome {
   std::optional<int> within;
   std::string path;
   bool nonce_differs = false;
+  std::optional<bool> confirmed;
 };
 
 struct Conversation {

@@ -19,13 +19,28 @@
 namespace kcom5 {
 
 /// What can happen. The names are those of the spec's tables.
-enum class Event : std::uint8_t { connected, refused, more, whole, wrong, over, sent, end, reset, timeout, failure };
-inline constexpr std::size_t event_count = 11;
+enum class Event : std::uint8_t {
+  connected,
+  refused,
+  more,
+  whole,
+  wrong,
+  over,
+  sent,
+  acknowledged,
+  end,
+  early_end,
+  reset,
+  timeout,
+  failure,
+  cancel,
+};
+inline constexpr std::size_t event_count = 14;
 
 /// What is to be done, now.
-enum class Action : std::uint8_t { none, send_hello, send_frame, half_close, deliver };
+enum class Action : std::uint8_t { none, send_hello, send_frame, half_close, confirm, deliver };
 
-enum class ServerState : std::uint8_t { listening, hello, sending, half_closed, confirming, done, failed };
+enum class ServerState : std::uint8_t { listening, hello, sending, half_closed, confirming, draining, done, failed };
 enum class ClientState : std::uint8_t { connecting, echo, message_length, message, data_length, data, done, failed };
 
 /// Whether a server may send this message: message-too-long, then message-not-utf8, or nothing.
@@ -55,12 +70,15 @@ class ServerExchange {
   [[nodiscard]] std::array<Octets, 3> head() const noexcept;
 
   [[nodiscard]] ServerState state() const noexcept { return state_; }
+  /// Whether the client's orderly end came after the half-close: in `done`, whether the success is a confirmed one.
+  [[nodiscard]] bool confirmed() const noexcept { return confirmed_; }
   [[nodiscard]] std::optional<Error> error() const noexcept { return error_; }
   /// How many octets of the peer were consumed, up to the error if there is one.
   [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
 
  private:
   ServerState state_ = ServerState::listening;
+  bool confirmed_ = false;
   std::optional<Error> error_;
   std::uint64_t offset_ = 0;
   std::array<std::uint8_t, hello_size + message_length_size> opening_;  // the echo, then the message's length
@@ -84,8 +102,14 @@ class ClientExchange {
   /// the server (`close.abort`) where the transport has no other.
   [[nodiscard]] std::uint64_t needed() const noexcept;
 
-  /// In state `data`: `count` octets of it have arrived. REQUIRES: count <= data_left().
+  /// In state `data`: `count` octets of it have arrived. The last one gives `Action::deliver`, and the state stays
+  /// `data` until delivered(). Data of no octets has arrived with its length: the state is `data` and needed() is 0.
+  /// REQUIRES: count <= data_left().
   Action arrived(std::uint64_t count) noexcept;
+
+  /// Everything is stored: `done`. If storing fails, `failure` or `cancel` is given instead. Does nothing unless the
+  /// state is `data` and needed() is 0.
+  void delivered() noexcept;
 
   /// With `Action::send_hello`: the octets to send.
   [[nodiscard]] const Hello& hello() const noexcept { return hello_; }

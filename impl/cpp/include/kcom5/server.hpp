@@ -28,6 +28,9 @@ class Server : public Options {
 
   /// Called as soon as it listens, with what open() returns.
   std::function<void(int port)> listening;
+  /// Whether the last successful send was confirmed: the client's orderly end came after the server's half-close. Not
+  /// confirmed: the client had ended its sending side before. False from the start of each send on.
+  bool confirmed = false;
 
   /// Listens, and returns the port to tell the client (0 with `path`). Optional: a send does it otherwise.
   int open();

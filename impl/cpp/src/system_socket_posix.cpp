@@ -1,13 +1,12 @@
-// The seam for POSIX systems; what only Linux or only macOS or BSD has is marked. See system.hpp.
+// The seam for POSIX systems: sockets. What only Linux or only macOS or BSD has is marked. See system.hpp.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #ifdef __linux__
@@ -19,8 +18,9 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
+#include <cstddef>
 #include <cstring>
+#include <string>
 #include <string_view>
 
 #include "system.hpp"
@@ -89,18 +89,56 @@ class WithoutSignal {
 };
 #endif
 
+const sockaddr* address_of(const Endpoint& endpoint) noexcept {
+  return reinterpret_cast<const sockaddr*>(endpoint.address.data());
+}
+
+template <class Address>
+Endpoint endpoint_of(const Address& address, std::size_t size) noexcept {
+  Endpoint endpoint;
+  static_assert(sizeof address <= sizeof endpoint.address);
+  std::memcpy(endpoint.address.data(), &address, size);
+  endpoint.size = size;
+  return endpoint;
+}
+
 }  // namespace
 
-Descriptor::~Descriptor() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+const std::size_t max_path_size = sizeof sockaddr_un{}.sun_path - 1;
+
+Endpoint loopback(bool ipv6, int port) noexcept {
+  const in_port_t network_port = htons(static_cast<std::uint16_t>(port));
+  if (ipv6) {
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = network_port;
+    address.sin6_addr = in6addr_loopback;
+    return endpoint_of(address, sizeof address);
+  }
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = network_port;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return endpoint_of(address, sizeof address);
 }
 
-std::error_code Descriptor::close() noexcept {
-  return ::close(std::exchange(descriptor_, none)) == 0 ? std::error_code{} : last_error();
+Endpoint endpoint_of_path(const std::string& path) noexcept {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, max_path_size);
+  return endpoint_of(address, offsetof(sockaddr_un, sun_path) + path.size() + 1);
 }
 
-Ready wait(int socket, Ready asked, std::chrono::milliseconds most) noexcept {
-  pollfd entry{.fd = socket, .events = 0, .revents = 0};
+int port_of(const Endpoint& endpoint) noexcept {
+  // The port is at the same place in both families.
+  static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+  in_port_t port = 0;
+  std::memcpy(&port, endpoint.address.data() + offsetof(sockaddr_in, sin_port), sizeof port);
+  return ntohs(port);
+}
+
+Ready wait(int descriptor, Ready asked, std::chrono::milliseconds most) noexcept {
+  pollfd entry{.fd = descriptor, .events = 0, .revents = 0};
   if (asked.read) entry.events |= POLLIN;
   if (asked.write) entry.events |= POLLOUT;
   if (::poll(&entry, 1, static_cast<int>(most.count())) <= 0) return {};
@@ -111,15 +149,30 @@ Ready wait(int socket, Ready asked, std::chrono::milliseconds most) noexcept {
 }
 
 Descriptor open_socket(const Endpoint& endpoint, std::error_code& ec) noexcept {
-  return prepared(::socket(endpoint.data()->sa_family, SOCK_STREAM | flags, 0), ec);
+  return prepared(::socket(address_of(endpoint)->sa_family, SOCK_STREAM | flags, 0), ec);
 }
 
 std::error_code bind(int socket, const Endpoint& endpoint) noexcept {
+  const auto call = [&] {
+    const bool bound = ::bind(socket, address_of(endpoint), static_cast<socklen_t>(endpoint.size)) == 0;
+    return bound ? std::error_code{} : last_error();
+  };
+  if (address_of(endpoint)->sa_family == AF_UNIX) {
+    // The mode is right before the file has a name: chmod() on the path could meet another file.
+#ifdef __linux__
+    if (::fchmod(socket, 0600) != 0) return last_error();
+    return call();
+#else
+    const mode_t before = ::umask(0177);
+    const std::error_code ec = call();
+    ::umask(before);
+    return ec;
+#endif
+  }
   // On POSIX systems this does not share a port that somebody listens on; it only passes over TIME_WAIT.
   const int yes = 1;
   ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  const bool bound = ::bind(socket, endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0;
-  return bound ? std::error_code{} : last_error();
+  return call();
 }
 
 std::error_code listen(int socket) noexcept {
@@ -127,21 +180,31 @@ std::error_code listen(int socket) noexcept {
   return ::listen(socket, SOMAXCONN) == 0 ? std::error_code{} : last_error();
 }
 
-Descriptor accept(int listener, std::error_code& ec) noexcept { return prepared(accept_with_flags(listener), ec); }
+Descriptor accept(int listener, std::error_code& ec) noexcept {
+  const int socket = accept_with_flags(listener);
+  if (socket < 0) {
+    // Linux passes the errors of a connection that was lost in the queue on to accept(): it was not the first client.
+    for (const int error : {EAGAIN, EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, EHOSTUNREACH,
+                            EOPNOTSUPP, ENETUNREACH, ETIMEDOUT, ECONNRESET}) {
+      if (errno == error) {
+        ec = std::make_error_code(std::errc::operation_would_block);
+        return {};
+      }
+    }
+  }
+  return prepared(socket, ec);
+}
 
 std::error_code connect(int socket, const Endpoint& endpoint) noexcept {
-  const bool connected = ::connect(socket, endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0;
+  const bool connected = ::connect(socket, address_of(endpoint), static_cast<socklen_t>(endpoint.size)) == 0;
   return connected ? std::error_code{} : last_error();
 }
 
 Endpoint local_endpoint(int socket, std::error_code& ec) noexcept {
   Endpoint endpoint;
-  socklen_t size = static_cast<socklen_t>(endpoint.capacity());
-  if (::getsockname(socket, endpoint.data(), &size) != 0) {
-    ec = last_error();
-  } else {
-    endpoint.resize(size);
-  }
+  socklen_t size = sizeof endpoint.address;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(endpoint.address.data()), &size) != 0) ec = last_error();
+  endpoint.size = size;
   return endpoint;
 }
 
@@ -160,12 +223,16 @@ std::size_t receive(int socket, std::span<std::uint8_t> octets, std::error_code&
   return counted(::recv(socket, octets.data(), octets.size(), 0), ec);
 }
 
+std::size_t peek(int socket, std::span<std::uint8_t> octets, std::error_code& ec) noexcept {
+  return counted(::recv(socket, octets.data(), octets.size(), MSG_PEEK), ec);
+}
+
 std::error_code half_close(int socket) noexcept {
   return ::shutdown(socket, SHUT_WR) == 0 ? std::error_code{} : last_error();
 }
 
-void reset_when_closed(int socket) noexcept {
-  const linger now{.l_onoff = 1, .l_linger = 0};
+void reset_when_closed(int socket, bool is_reset) noexcept {
+  const linger now{.l_onoff = is_reset ? 1 : 0, .l_linger = 0};
   ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
@@ -179,7 +246,15 @@ std::error_code pending_error(int socket) noexcept {
 std::optional<std::uint64_t> unacknowledged([[maybe_unused]] int socket) noexcept {
 #ifdef __linux__
   int count = 0;
-  if (::ioctl(socket, SIOCOUTQ, &count) == 0) return static_cast<std::uint64_t>(count);
+  if (::ioctl(socket, SIOCOUTQ, &count) != 0) return std::nullopt;
+  if (count > 0) {
+    // TCP counts the FIN of a half-close like an octet, until it is acknowledged, too.
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    const bool is_tcp = ::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
+    if (is_tcp && (info.tcpi_state == TCP_FIN_WAIT1 || info.tcpi_state == TCP_CLOSING)) --count;
+  }
+  return static_cast<std::uint64_t>(count);
 #endif
   return std::nullopt;
 }
@@ -241,25 +316,24 @@ bool is_other_user(int socket, std::error_code& ec) noexcept {
   return known && user != ::geteuid();
 }
 
-PathState probe(const std::filesystem::path& path, const Endpoint& endpoint, std::error_code& ec) noexcept {
-  struct stat status{};
-  if (::lstat(path.c_str(), &status) != 0) {
-    if (errno != ENOENT) ec = last_error();
-    return PathState::absent;
-  }
-  if (!S_ISSOCK(status.st_mode)) return PathState::other;
+bool is_stale(int folder, const std::string& name, const std::string& path, std::error_code& ec) noexcept {
   // A stream connection would be the one client of a live server. A datagram socket is refused by it as the wrong type,
-  // and by a file that nobody listens on as unreachable.
+  // and by a file that nobody has open as unreachable.
   const Descriptor datagram{::socket(AF_UNIX, SOCK_DGRAM, 0)};
   if (datagram.get() < 0) {
     ec = last_error();
-    return PathState::live;
+    return false;
   }
   close_on_exec(datagram.get());
-  const int result = ::connect(datagram.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size()));
-  if (result != 0 && errno == ECONNREFUSED) return PathState::stale;
-  if (result != 0 && errno != EPROTOTYPE) ec = last_error();
-  return PathState::live;
+  // By way of the folder, if that is to be had: its path may lead elsewhere by now.
+  const std::string here = "/proc/self/fd/" + std::to_string(folder);
+  const std::string by_folder = here + '/' + name;
+  const bool has_way = by_folder.size() <= max_path_size && ::access(here.c_str(), F_OK) == 0;
+  const Endpoint endpoint = endpoint_of_path(has_way ? by_folder : path);
+  if (::connect(datagram.get(), address_of(endpoint), static_cast<socklen_t>(endpoint.size)) == 0) return false;
+  if (errno == ECONNREFUSED) return true;
+  if (errno != EPROTOTYPE && errno != EPERM) ec = last_error();
+  return false;
 }
 
 #ifdef __linux__
@@ -294,105 +368,5 @@ std::size_t splice(int, int, std::uint64_t, std::error_code& ec) noexcept {
 }
 
 #endif
-
-void random(std::span<std::uint8_t> octets, std::error_code& ec) noexcept {
-  if (::getentropy(octets.data(), octets.size()) != 0) ec = last_error();
-}
-
-#ifdef __linux__
-
-namespace {
-/// What is smaller is cheaper to copy than to map.
-constexpr std::size_t map_from = std::size_t{1} << 20;
-}  // namespace
-
-void* resize(void* memory, std::size_t before, std::size_t after) noexcept {
-  if (after < map_from) return std::realloc(memory, after);
-  const bool is_map = before >= map_from;
-  void* const map = is_map ? ::mremap(memory, before, after, MREMAP_MAYMOVE)
-                           : ::mmap(nullptr, after, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (map == MAP_FAILED) return nullptr;
-  // The whole map, always: a part with another advice would be a map of its own, and could not be moved with the rest.
-  ::madvise(map, after, MADV_HUGEPAGE);
-  if (!is_map && memory != nullptr) {
-    std::memcpy(map, memory, before);
-    std::free(memory);
-  }
-  return map;
-}
-
-void release(void* memory, std::size_t size) noexcept {
-  if (size < map_from) {
-    std::free(memory);
-  } else {
-    ::munmap(memory, size);
-  }
-}
-
-#else
-
-void* resize(void* memory, std::size_t /*before*/, std::size_t after) noexcept { return std::realloc(memory, after); }
-void release(void* memory, std::size_t /*size*/) noexcept { std::free(memory); }
-
-#endif
-
-std::optional<FileId> file_id(const std::filesystem::path& path) noexcept {
-  struct stat status{};
-  if (::lstat(path.c_str(), &status) != 0) return std::nullopt;
-  return FileId{static_cast<std::uint64_t>(status.st_dev), static_cast<std::uint64_t>(status.st_ino)};
-}
-
-Descriptor open_read(const std::filesystem::path& path, std::error_code& ec) noexcept {
-  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.get() < 0) ec = last_error();
-  return file;
-}
-
-Descriptor open_write(const std::filesystem::path& path, std::error_code& ec) noexcept {
-  Descriptor file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
-  if (file.get() < 0) ec = last_error();
-  return file;
-}
-
-Descriptor open_temporary(const std::string& prefix, std::filesystem::path& path, std::error_code& ec) {
-  std::string name = prefix + "XXXXXX";
-  Descriptor file{::mkstemp(name.data())};
-  if (file.get() < 0) {
-    ec = last_error();
-    return file;
-  }
-  close_on_exec(file.get());
-  path = name;
-  return file;
-}
-
-std::optional<std::uint64_t> size_left(int descriptor, std::error_code& ec) noexcept {
-  struct stat status{};
-  if (::fstat(descriptor, &status) != 0) {
-    ec = last_error();
-    return std::nullopt;
-  }
-  if (!S_ISREG(status.st_mode) || status.st_size == 0) return std::nullopt;
-  const off_t at = ::lseek(descriptor, 0, SEEK_CUR);
-  if (at < 0) ec = last_error();
-  return at < status.st_size ? static_cast<std::uint64_t>(status.st_size - at) : 0;
-}
-
-bool is_regular(int descriptor) noexcept {
-  struct stat status{};
-  return ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
-}
-
-std::error_code rewind(int descriptor) noexcept {
-  return ::lseek(descriptor, 0, SEEK_SET) == 0 ? std::error_code{} : last_error();
-}
-
-std::size_t read(int descriptor, std::span<std::uint8_t> octets, std::error_code& ec) noexcept {
-  return counted(::read(descriptor, octets.data(), octets.size()), ec);
-}
-
-std::size_t write(int descriptor, Octets octets, std::error_code& ec) noexcept {
-  return counted(::write(descriptor, octets.data(), octets.size()), ec);
-}
 
 }  // namespace kcom5::system

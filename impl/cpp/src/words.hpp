@@ -1,0 +1,43 @@
+// The words of failures that several files say. The same situation has the same words in every implementation.
+#pragma once
+
+#include <string>
+#include <system_error>
+
+#include "kcom5/failure.hpp"
+#include "kcom5/options.hpp"
+
+namespace kcom5 {
+
+/// Where the options point to: "[::1]:13600", or the path.
+[[nodiscard]] inline std::string place_of(const Options& options) {
+  if (!options.path.empty()) return options.path.string();
+  return (options.ipv6 ? "[::1]:" : "127.0.0.1:") + std::to_string(options.port);
+}
+
+/// The bound in words: "150 s".
+[[nodiscard]] inline std::string seconds_of(const Options& options) { return std::to_string(options.close) + " s"; }
+
+/// `io` of something that has a name: "NAME: what the system says".
+[[nodiscard]] inline Failure failure_of(const std::error_code& ec, const std::string& name) {
+  return Failure{ec, name + ": " + ec.message()};
+}
+
+/// `io` because of the caller's cancel().
+[[nodiscard]] inline Failure cancelled_failure() {
+  return Failure{std::make_error_code(std::errc::operation_canceled), "cancelled by the caller"};
+}
+
+/// What `call` returns, with its Failure as a code: the overloads with a std::error_code.
+template <class Call>
+auto without_exception(std::error_code& ec, Call call) -> decltype(call()) {
+  ec.clear();
+  try {
+    return call();
+  } catch (const Failure& failure) {
+    ec = failure.code();
+  }
+  return decltype(call())();
+}
+
+}  // namespace kcom5
