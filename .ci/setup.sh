@@ -1,47 +1,65 @@
 # shellcheck shell=bash
-# Installs what is missing; for ./check and ./conform to source. After it: $CLANG names clang++, $VENV a Python
-# environment with what the conformance suite needs, and to check with the tools of requirements.txt, too.
+# Installs what is missing; for ./check and ./conform to source. After it: $VENV is a Python environment with the
+# packages of the suite (and with those of the checks, if NEEDS says `tools`), $CLANG names clang++, if it is needed.
 #
 # Debian and Ubuntu as root: it installs, and says what. Anywhere else: it prints the command to run, and ends.
-# PURPOSE is what is to be done: `suite` runs the suite, `build` the implementations too, `check` (the default) all.
+# NEEDS lists what is needed; Python always is.
+#   cxx      CMake, Ninja, a C++ compiler, and the libraries of the C++ programs
+#   tests    the libraries of the C++ tests
+#   clang    clang++ with its sanitizers and libFuzzer
+#   go       Go, and a C compiler for its race detector
+#   tools    the Python packages of the checks
+#   git      git
+#   browser  Chromium and its driver: installed where that works, and else done without
 
-PURPOSE=${PURPOSE:-check}
+NEEDS=${NEEDS-}
 
 VENV=$PWD/build/venv
 
 say() { printf '%s\n' "$*" >&2; }
 
+needs() { case " $NEEDS " in *" $1 "*) ;; *) return 1 ;; esac; }
+
 # The newest clang++ that is there.
 find_clang() {
   local name
-  for name in clang++-{22,21,20,19,18,17,16,15} clang++; do
+  for name in clang++-{22,21,20,19,18,17,16} clang++; do
     if command -v "$name" > /dev/null; then printf '%s' "$name"; return; fi
   done
 }
 
-# Names of Debian packages for what cannot be found. Each purpose needs what stands before it, too.
+# The release that the system has, with 19 first: the scanners are of that one.
+clang_release() {
+  local release
+  for release in 19 20 21 22 18 17 16; do
+    apt-cache show "clang-$release" > /dev/null 2>&1 && break
+  done
+  printf '%s' "$release"
+}
+
+# Names of Debian packages for what cannot be found.
 missing_packages() {
   command -v python3 > /dev/null || printf 'python3 '
   python3 -c 'import ensurepip, venv' 2> /dev/null || printf 'python3-venv '
-  [ "$PURPOSE" = suite ] && return
-
-  command -v cmake > /dev/null || printf 'cmake '
-  command -v ninja > /dev/null || printf 'ninja-build '
-  command -v g++ > /dev/null || printf 'g++ '
-  command -v go > /dev/null || printf 'golang-go '
-  missing_headers CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev \
-    openssl/evp.h:libssl-dev
-  [ "$PURPOSE" = build ] && return
-
-  command -v git > /dev/null || printf 'git '
-  command -v chromium > /dev/null || command -v google-chrome > /dev/null || printf 'chromium '
-  command -v chromedriver > /dev/null || printf 'chromium-driver '
-  if [ -z "$(find_clang)" ]; then
-    printf 'clang-19 libclang-rt-19-dev '
-  elif ! printf 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' | "$(find_clang)" -fsanitize=fuzzer,address,undefined -x c++ - -o /dev/null 2> /dev/null; then
-    printf 'libclang-rt-%s-dev ' "$("$(find_clang)" -dumpversion | cut -d. -f1)"
+  ! needs git || command -v git > /dev/null || printf 'git '
+  if needs cxx; then
+    command -v cmake > /dev/null || printf 'cmake '
+    command -v ninja > /dev/null || printf 'ninja-build '
+    missing_headers CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev openssl/evp.h:libssl-dev
   fi
-  missing_headers gtest/gtest.h:libgtest-dev rapidcheck/gtest.h:librapidcheck-dev
+  if needs cxx || needs go; then command -v "${CXX:-c++}" > /dev/null || printf 'g++ '; fi
+  ! needs go || command -v go > /dev/null || printf 'golang-go '
+  ! needs tests || missing_headers gtest/gtest.h:libgtest-dev rapidcheck/gtest.h:librapidcheck-dev
+  if needs clang; then
+    local clang
+    clang=$(find_clang)
+    if [ -z "$clang" ] || ! at_least "$("$clang" -dumpversion)" 16; then
+      printf 'clang-%s libclang-rt-%s-dev ' "$(clang_release)" "$(clang_release)"
+    elif ! printf 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' |
+      "$clang" -fsanitize=fuzzer,address,undefined -x c++ - -o /dev/null 2> /dev/null; then
+      printf 'libclang-rt-%s-dev ' "$("$clang" -dumpversion | cut -d. -f1)"
+    fi
+  fi
 }
 
 missing_headers() { # HEADER:PACKAGE…
@@ -52,55 +70,99 @@ missing_headers() { # HEADER:PACKAGE…
   done
 }
 
+missing_browser() {
+  needs browser || return
+  command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null ||
+    printf 'chromium '
+  command -v chromedriver > /dev/null || printf 'chromium-driver '
+}
+
+apt() {
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 -o Acquire::http::Timeout=60 \
+    -o DPkg::Lock::Timeout=300 "$@"
+}
+
 install_packages() {
-  local packages
+  local packages browser
   packages=$(missing_packages)
-  [ -z "$packages" ] && return
+  browser=$(missing_browser)
+  if [ -z "$packages$browser" ]; then return; fi
   if command -v apt-get > /dev/null && [ "$(id -u)" = 0 ]; then
-    say "installing: $packages"
-    export DEBIAN_FRONTEND=noninteractive
-    local get="apt-get -qq -o Acquire::Retries=3 -o Acquire::http::Timeout=60 -o DPkg::Lock::Timeout=300"
+    apt update > build/setup.log 2>&1
+    packages=$(missing_packages) # by the new lists
+    [ -z "$packages" ] || say "installing: $packages"
     # shellcheck disable=SC2086 # lists of words
-    { $get update && $get install -y --no-install-recommends $packages; } > build/setup.log 2>&1 || {
+    [ -z "$packages" ] || apt install -y --no-install-recommends $packages >> build/setup.log 2>&1 || {
       tail -n 20 build/setup.log >&2
       say "error: the installation failed; all of its output is in build/setup.log"
       exit 1
     }
+    [ -z "$browser" ] || say "installing: $browser"
+    # shellcheck disable=SC2086 # lists of words
+    [ -z "$browser" ] || apt install -y --no-install-recommends $browser >> build/setup.log 2>&1 ||
+      say "warning: $browser cannot be installed: what needs a browser is not run"
     return
   fi
+  if [ -z "$packages" ]; then return; fi # what needs the browser says that it is not run
   say "error: missing: $packages"
-  say "hint: one of these installs them; then run this again:"
-  say "  sudo apt-get install -y $packages"
-  say "  sudo dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git golang python3 chromium chromedriver cli11-devel json-devel gtest-devel openssl-devel"
-  say "  brew install cmake ninja llvm git go python cli11 nlohmann-json googletest openssl chromedriver"
-  say "(RapidCheck and what your system does not have is fetched by CMake.)"
+  say "hint: install it and run this again; as root:"
+  if command -v apt-get > /dev/null; then
+    say "  apt-get update && apt-get install -y --no-install-recommends $packages$browser"
+  else
+    say "  dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git golang python3 chromium chromedriver cli11-devel json-devel gtest-devel openssl-devel"
+    say "or, as any user:"
+    say "  brew install cmake ninja llvm git go python cli11 nlohmann-json googletest openssl chromedriver"
+    say "(CMake fetches RapidCheck and what your system does not have.)"
+  fi
   exit 1
+}
+
+at_least() { # VERSION LEAST
+  [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
+}
+
+require() { # NAME VERSION LEAST
+  at_least "$2" "$3" && return
+  say "error: $1 is too old: got version ${2:-unknown}, expected $3 or newer"
+  say "hint: install a newer one and put it before the other in PATH"
+  exit 1
+}
+
+# The least versions; README.md has them, too.
+check_versions() {
+  require python3 "$(python3 -c 'import platform; print(platform.python_version())')" 3.10
+  if needs cxx; then
+    local cxx=${CXX:-c++} least=12
+    require cmake "$(cmake --version | sed -n 's/^cmake version //p')" 3.22
+    "$cxx" --version | grep -q clang && least=16
+    "$cxx" --version | grep -q Apple || require "$cxx" "$("$cxx" -dumpfullversion -dumpversion)" $least
+  fi
+  if needs go; then
+    require go "$(go env GOVERSION | sed 's/^go//; s/ .*//')" "$(sed -n 's/^go //p' impl/go/go.mod)"
+  fi
 }
 
 # A virtual environment that is made again when what it has to have changes.
 install_venv() {
-  local lists=(conformance/requirements.txt) wanted
-  [ "$PURPOSE" = check ] && lists+=(.ci/requirements.txt)
-  wanted=$(cat "${lists[@]}")
+  local list=suite wanted
+  needs tools && list=check
   # One that was made to check serves the suite, too.
-  [[ -e $VENV/packages && $(cat "$VENV/packages")$'\n' == "$wanted"$'\n'* ]] && return
-  python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
-    say "error: $(python3 --version) is too old: the suite needs Python 3.10 or newer"
-    say "hint: install a newer Python, and put it before the other in PATH"
-    exit 1
-  }
-  say "installing the Python packages of ${lists[*]} to build/venv"
+  wanted=$(cat .ci/$list.lock)
+  if [ -e "$VENV/$list.lock" ] && [ "$(cat "$VENV/$list.lock")" = "$wanted" ]; then return; fi
+  say "installing the Python packages of .ci/$list.lock to build/venv"
   rm -rf "$VENV"
-  { python3 -m venv "$VENV" && "$VENV/bin/pip" install --quiet --disable-pip-version-check --timeout 60 --retries 3 "${lists[@]/#/-r}"; } || {
+  { python3 -m venv "$VENV" && "$VENV/bin/pip" install --quiet --disable-pip-version-check --timeout 60 --retries 3 \
+    --only-binary :all: --require-hashes -r ".ci/$list.lock"; } || {
     say "error: the Python packages could not be installed; the reason is above"
     say "hint: look at the network and at pip's settings, then run this again"
     exit 1
   }
-  printf '%s\n' "$wanted" > "$VENV/packages"
+  cp .ci/suite.lock ".ci/$list.lock" "$VENV"
 }
 
 mkdir -p build
 install_packages
+check_versions
 install_venv
 # shellcheck disable=SC2034 # for who sources this
 CLANG=$(find_clang)
