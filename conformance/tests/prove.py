@@ -20,7 +20,7 @@ from rich.progress import track
 
 from kcom5_conformance import runner
 from kcom5_conformance.bench import Case
-from kcom5_conformance.model import Result
+from kcom5_conformance.model import Result, Verdict
 from kcom5_conformance.runner import AdapterBroken, Runner, Subject
 from kcom5_conformance.selection import every_case
 
@@ -42,6 +42,8 @@ class Proof:
     """The rules of which a case failed."""
     broken: str = ""
     """Why the suite could not say anything."""
+    not_run: str = ""
+    """Why a case of its rule was not run."""
 
     @property
     def is_proved(self) -> bool:
@@ -49,8 +51,14 @@ class Proof:
 
     def __str__(self) -> str:
         others = " ".join(sorted(self.caught_by - {self.rule}))
-        verdict = "proved" if self.is_proved else "NOT PROVED"
-        return f"{verdict:10} {self.name:38} {self.rule or '-':20} {others} {self.broken}".rstrip()
+        verdict = "proved" if self.is_proved else "NOT RUN" if self.not_run and not self.broken else "NOT PROVED"
+        why = self.broken or ("" if self.is_proved else self.not_run)
+        return f"{verdict:10} {self.name:38} {self.rule or '-':20} {others} {why}".rstrip()
+
+    @property
+    def is_missed(self) -> bool:
+        """Neither proved, nor left open by a case that cannot be tried here."""
+        return not self.is_proved and (bool(self.broken) or not self.not_run)
 
 
 def wrong_peers() -> list[dict[str, str]]:
@@ -80,6 +88,9 @@ async def prove(name: str, rule: str, role: str, command: list[str], whole: bool
     failed: set[str] = set()
 
     def count(result: Result) -> None:
+        # On a busy machine it is tried again.
+        if result.verdict is Verdict.NOT_RUN and result.rule == rule and "too busy" not in result.reason:
+            proof.not_run = result.reason
         if result.verdict.has_failed:
             proof.caught_by.add(result.problems[0].rule)
             if result.problems[0].rule == result.rule:
@@ -113,7 +124,7 @@ async def prove_all(peers: Iterable[dict[str, str]], console: Console, whole: bo
             nursery.start_soon(lane)
         for _ in track(range(len(waiting)), "wrong peers", console=console, disable=not console.is_terminal):
             proofs.append(await next_done.receive())
-            if not proofs[-1].is_proved:
+            if proofs[-1].is_missed:
                 console.print(f"{proofs[-1]}", markup=False, highlight=False)
     return proofs
 
@@ -131,8 +142,8 @@ def main() -> None:
     proofs = trio.run(prove_all, peers, Console(stderr=True), options.whole)
     # Side by side they take each other's time, which a timed case does not forgive; and a case of another rule may be
     # what names theirs: who was missed is tried alone, with every case.
-    again = {proof.name for proof in proofs if not proof.is_proved}
-    proofs = [proof for proof in proofs if proof.is_proved]
+    again = {proof.name for proof in proofs if proof.is_missed}
+    proofs = [proof for proof in proofs if not proof.is_missed]
     for peer in peers:
         if peer["name"] in again:
             proofs += trio.run(prove_all, [peer], Console(stderr=True), True)
@@ -143,9 +154,11 @@ def main() -> None:
         ]
     for proof in sorted(proofs, key=lambda proof: (proof.rule, proof.name)):
         print(proof)
-    missed = [proof for proof in proofs if not proof.is_proved]
-    print(f"{len(proofs)} peers, {len({proof.rule for proof in proofs if proof.rule})} rules, {len(missed)} not proved")
-    print(f"{len(proofs) - len(missed)} passed, {len(missed)} failed")
+    missed = [proof for proof in proofs if proof.is_missed]
+    open_ = [proof for proof in proofs if not proof.is_proved and not proof.is_missed]
+    rules = {proof.rule for proof in proofs if proof.rule}
+    print(f"{len(proofs)} peers, {len(rules)} rules, {len(missed)} not proved, {len(open_)} not run")
+    print(f"{len(proofs) - len(missed) - len(open_)} passed, {len(missed)} failed, {len(open_)} skipped")
     sys.exit(1 if missed else 0)
 
 

@@ -45,7 +45,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     template = TEMPLATES[request.param]
     tool = (template.build or template.command)[0]
     if shutil.which(tool) is None:
-        pytest.skip(f"not run: no {tool}")
+        pytest.skip(f"NOT RUN: there is no {tool}")
     folder = tmp_path_factory.mktemp(request.param)
     create(request.param, folder)
     if template.build:

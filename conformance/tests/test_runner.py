@@ -526,13 +526,7 @@ def test_case_alone_has_a_network_of_its_own() -> None:
 
     alone = case("alone", look, is_alone=True)
     results, _ = conduct(RIGHT, alone)
-    can = (
-        shutil.which("unshare")
-        and not subprocess.run(
-            ["unshare", "--user", "--map-root-user", "--net", "true"], capture_output=True, check=False
-        ).returncode
-    )
-    if can:
+    if shutil.which("unshare") and not subprocess.run([*runner._UNSHARE, "true"], check=False).returncode:
         assert results[alone.id].verdict is Verdict.PASS
         assert seen[0] != str(Path("/proc/self/ns/net").readlink())
     else:
@@ -541,10 +535,11 @@ def test_case_alone_has_a_network_of_its_own() -> None:
 
 def test_case_alone_is_not_run_where_there_is_no_network_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "_ALONE", ["/nowhere/unshare"])
+    monkeypatch.setattr(runner, "_UNSHARE", ["/nowhere/unshare"])
     alone = case("alone", exchange("fair"), is_alone=True)
     results, _ = conduct(RIGHT, alone)
     assert results[alone.id].verdict is Verdict.NOT_RUN
-    assert results[alone.id].reason.startswith("no network of its own is to be had here")
+    assert results[alone.id].reason == "no network of its own is to be had here: /nowhere/unshare is not installed"
 
 
 def test_seed_decides_the_order() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 
 import trio
 
@@ -344,7 +345,21 @@ async def _wait_for_port(bench: Bench, port: int) -> None:
     raise NotRun(f"port {port} is taken by another program")
 
 
-NOBODY = 65534
+def other_user() -> int:
+    """The number of a user that is not this one. Raises NotRun."""
+    own = os.geteuid() if hasattr(os, "geteuid") else None
+    if own != 0:
+        raise NotRun("only root can play another user")
+    users = Path("/proc/self/uid_map")
+    if not users.exists():
+        return 65534
+    for line in users.read_text().splitlines():
+        first, _, count = map(int, line.split())
+        for user in (65534, first, first + 1):
+            if user != own and first <= user < first + count:
+                return user
+    raise NotRun(f"this user namespace has no other user: {users}")
+
 
 _OTHER_CLIENT = """
 import os, socket, sys
@@ -377,14 +392,13 @@ with socket.socket(socket.AF_UNIX) as server:
 
 async def _against_another_user(bench: Bench, vector: Vector) -> None:
     """The suite's end runs as another user: it must not get one octet."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        raise NotRun("only root can play another user")
+    user = other_user()
     for folder in bench.folder.parents:
         if not folder.stat().st_mode & 0o001:
             raise NotRun(f"another user cannot reach {folder}: choose another folder by TMPDIR")
     bench.folder.chmod(0o777)
     script = _OTHER_CLIENT if vector.role == "server" else _OTHER_SERVER
-    command = [sys.executable, "-I", "-c", script, str(bench.path), str(NOBODY)]
+    command = [sys.executable, "-I", "-c", script, str(bench.path), str(user)]
     if vector.role == "server":
         call = await bench.call("send", str(bench.path), message="secret", data={"hex": "00"})
         await call.listening()

@@ -5,7 +5,9 @@ A case's verdict is made here, and nowhere else. What a case does is in `convers
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -52,12 +54,12 @@ class Subject:
         return Adapter(command)
 
 
+# Root needs no user namespace, which is refused in a chroot.
+_IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+_UNSHARE = ["unshare", *([] if _IS_ROOT else ["--user", "--map-root-user"]), "--net"]
 # A network of its own, in which one port is left to choose: a client that dials it is connected to itself.
 _ALONE = [
-    "unshare",
-    "--user",
-    "--map-root-user",
-    "--net",
+    *_UNSHARE,
     sys.executable,
     "-I",
     "-c",
@@ -74,6 +76,16 @@ with socket.socket() as itself:
 os.execvp(sys.argv[1], sys.argv[1:])
 """,
 ]
+
+
+def _why_not_alone() -> str:
+    """Why there is no network of its own."""
+    try:
+        tried = subprocess.run([*_UNSHARE, "true"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return f"no network of its own is to be had here: {_UNSHARE[0]} is not installed"
+    reason = tried.stderr.strip() or "works, but the settings of that network cannot be changed"
+    return f"no network of its own is to be had here: `{' '.join(_UNSHARE)}`: {reason}"
 
 
 @dataclass
@@ -334,8 +346,7 @@ class Runner:
             try:
                 adapter = await self._adapter(adapters, case.is_alone)
             except AdapterError as error:
-                alone = NotRun("no network of its own is to be had here (unshare --net)")
-                return Outcome(None, alone if case.is_alone else error, 0)
+                return Outcome(None, NotRun(_why_not_alone()) if case.is_alone else error, 0)
             waited = process.waited(adapter.processes()) if case.takes else 0.0
             outcome = await _attempt(case, adapter, self.smoke.tick, self.patience)
             if outcome.error is None and case.is_hostile and adapter.is_in_use:
