@@ -42,15 +42,20 @@ MAY_USE: dict[str, set[str]] = {
     "receiving": {"deadline", "exchange", "sink", "stream"},
     "client": {"address", "deadline", "errors", "exchange", "receiving", "sink", "stream", "system", "wire"},
     "aio": {"client", "server", "stream", "system"},
-    "__init__": {"address", "client", "errors", "exchange", "server"},
+    "_start": set(),
+    "__init__": {"__init__", "address", "client", "errors", "exchange", "server"},
     # layer 4
-    "cli": {"__init__", "stream", "system", "wire"},
+    "options": set(),
+    "signals": {"stream"},
+    "words": {"errors", "system"},
+    "keys": {"address", "errors", "stream", "system", "words"},
+    "cli": {"__init__", "address", "keys", "options", "signals", "sink", "source", "system", "wire", "words"},
     "__main__": {"cli"},
 }
 CORE = ("errors", "address", "wire", "exchange")
 LANGUAGE = {"__future__", "collections", "dataclasses", "re", "typing"}
 CLOCKS = {
-    "time": {"deadline", "stream", "cli"},
+    "time": {"deadline", "stream", "words"},
     "socket": {"stream", "system", "source", "sink", "socket_file", "server", "receiving", "client"},
 }
 

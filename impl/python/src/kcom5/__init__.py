@@ -11,6 +11,7 @@
 classes for asyncio. Spec: "API names".
 """
 
+from . import _start as _start
 from .address import pack, unpack
 from .client import Client
 from .errors import (

@@ -17,7 +17,7 @@ from .errors import InUse, Io
 from .exchange import ServerExchange
 from .sending import Sending
 from .socket_file import SocketFile
-from .source import MemorySource, Source, open_source
+from .source import FileSource, MemorySource, Source, open_source
 from .stream import READ, Steps, Stream, Wait, is_of_another_user, open_socket, run, told_to
 from .system import Data, File, Path, as_io, name_of, place_of, reason
 from .wire import encode_message
@@ -72,7 +72,7 @@ class ServerSettings:
             check_port(self.port, 0)
         return encode_message(self.msg)
 
-    def open_source(self, file: File) -> Steps[Source]:
+    def open_source(self, file: File) -> Steps[FileSource]:
         """Open a file to send. Raises Io, and Timeout for a named pipe that nobody writes to."""
         return open_source(file, self.close, self.spool_dir)
 

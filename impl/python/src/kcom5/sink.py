@@ -140,7 +140,8 @@ class FileSink(Sink[int]):
     """A file that is there when it is complete, or not at all; or a pipe or a device, which is written to in place.
 
     It is opened once, before anybody is asked to send. `timeout` is T in seconds for every wait for the file.
-    With `no_clobber` an existing file is not replaced. `written` counts the bytes that were written in place.
+    With `no_clobber` an existing file is not replaced. `written` counts the bytes that were written in place, where
+    `is_in_place` is true once it is open.
     """
 
     def __init__(self, file: File, timeout: float = 0, *, no_clobber: bool = False) -> None:
@@ -149,7 +150,7 @@ class FileSink(Sink[int]):
         self._file, self._timeout, self._no_clobber = file, timeout, no_clobber
         self._size = 0
         self._output: Output | None = None
-        self._is_regular = self._is_in_place = False
+        self._is_regular = self.is_in_place = False
         self._most = PIECE
         self._pipe: tuple[int, int] | None = None
         self._buffer = bytearray()
@@ -170,7 +171,7 @@ class FileSink(Sink[int]):
             if stat.S_ISDIR(mode):
                 raise Io(f"{self.name}: is a directory")
             self._is_regular = stat.S_ISREG(mode)
-            self._is_in_place = type(self._output) is Output
+            self.is_in_place = type(self._output) is Output
             if self._output.can_block and (not stat.S_ISCHR(mode) or os.isatty(self._output.descriptor)):
                 self._most = _ATOMIC
         if self._is_regular:
@@ -248,7 +249,7 @@ class FileSink(Sink[int]):
         return self._opened.descriptor
 
     def _count(self, count: int) -> None:
-        if self._is_in_place:
+        if self.is_in_place:
             self.written += count
 
     def _write_some(self) -> int:

@@ -111,7 +111,7 @@ class FileSource(Source):
             raise Io(f"{self._name}: became shorter while it was sent: got {offset} of {self.size} bytes")
 
 
-def open_source(file: File, timeout: float, spool_dir: Path = "") -> Steps[Source]:
+def open_source(file: File, timeout: float, spool_dir: Path = "") -> Steps[FileSource]:
     """Open a file to send from its position to its present end.
 
     What does not tell its size, a pipe say, is first read to its end into a temporary file without a name. `timeout`
@@ -202,7 +202,7 @@ class _Input:
             return None
 
 
-def _spool(source: _Input, folder: Path) -> Steps[Source]:
+def _spool(source: _Input, folder: Path) -> Steps[FileSource]:
     where = os.fsdecode(folder) or os.environ.get("TMPDIR") or ("/tmp" if os.name == "posix" else tempfile.gettempdir())
     with as_io(where, "spool"):
         spool = tempfile.TemporaryFile(buffering=0, dir=where)  # noqa: SIM115 (it is closed below)
