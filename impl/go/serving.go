@@ -74,6 +74,7 @@ type writing struct {
 	pieces  net.Buffers
 	waiting int // octets that were not acknowledged when the kernel took none
 	end     time.Time
+	broken  error // of the source; what it gave before is sent all the same
 }
 
 // write sends echo, frame and data. The bound starts again with each octet that the system takes, or that the client's
@@ -137,13 +138,17 @@ func (s *serving) writeSome(w *writing) (n int64, err error) {
 		}
 		w.from.file = nil // it cannot, or fails, which a read tells better
 	}
-	if w.given < w.size && (w.sent == 0 && w.given == 0 || len(w.pieces) == 0) {
+	if w.broken == nil && w.given < w.size && (w.sent == 0 && w.given == 0 || len(w.pieces) == 0) {
 		piece, err := w.from.next(w.size - w.given)
 		if err != nil {
-			return 0, sourceError{err}
+			w.broken = sourceError{err}
+		} else {
+			w.given += uint64(len(piece))
+			w.pieces = append(w.pieces, piece)
 		}
-		w.given += uint64(len(piece))
-		w.pieces = append(w.pieces, piece)
+	}
+	if w.broken != nil && len(w.pieces) == 0 {
+		return 0, w.broken
 	}
 	return s.stream.write(&w.pieces, slice(w.end))
 }

@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,7 +37,9 @@ func TestATargetThatCannotBeWrittenIsIOAndNobodyIsConnectedTo(t *testing.T) {
 		}
 		defer said.Close()
 		speaker.json = said
-		if code := run(context.Background(), speaker, append([]string{"receive", "--ipv4", "--port", port}, words...)); code != 3 {
+		program := &program{speaker: speaker}
+		err = program.run(context.Background(), append([]string{"receive", "--ipv4", "--port", port}, words...))
+		if code := program.code(err); code != 3 {
 			t.Errorf("%v: exit code %d", words, code)
 		}
 		text, _ := os.ReadFile(said.Name())
@@ -84,9 +86,10 @@ func TestAnInterruptionLeavesNoFileAlsoWhileNobodyReadsTheOutput(t *testing.T) {
 	directory := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	code := make(chan int, 1)
+	ended := make(chan error, 1)
+	program := &program{speaker: newSpeaker()}
 	go func() {
-		code <- run(ctx, newSpeaker(), []string{"receive", "--port", fmt.Sprint(port), "--message-file", filepath.Join(directory, "m")})
+		ended <- program.run(ctx, []string{"receive", "--port", fmt.Sprint(port), "--message-file", filepath.Join(directory, "m")})
 	}()
 	if _, err := reader.Read(make([]byte, 1)); err != nil { // it writes, and there is more than the pipe takes
 		t.Fatal(err)
@@ -101,9 +104,9 @@ func TestAnInterruptionLeavesNoFileAlsoWhileNobodyReadsTheOutput(t *testing.T) {
 	if len(entries) > 0 {
 		t.Error("a file is left: ", entries)
 	}
-	go io.Copy(io.Discard, reader)
-	if code := <-code; code != 1 {
-		t.Error("exit code ", code)
+	err = <-ended // although nobody reads
+	if fate := program.fate(err); !strings.HasSuffix(fate, " bytes were written to standard output, which is not the whole") {
+		t.Error(fate, err)
 	}
 	if <-sent == nil {
 		t.Error("the server does not know")

@@ -1,10 +1,10 @@
 package main
 
-// The command line: which options there are, and what is wrong with a given one.
+// The command line: which words there are, and what is wrong with given ones by themselves.
 
 import (
-	"errors"
-	"math"
+	"context"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -15,40 +15,49 @@ type option struct{ name, value, help string }
 type command struct {
 	name, operand, summary string
 	options                []option
+	do                     func(context.Context, *program, arguments) error
 }
 
 const sourceHelp = "SOURCE: - is standard input, env:NAME an environment variable, anything else a file."
 
 var (
-	jsonOption = option{"--json", "", "say it in JSON, one object a line"}
-	helpOption = option{"--help", "", "show this"}
-	commands   = []command{
+	portOption    = option{"--port", "N", "the port (13600)"}
+	ipv4Option    = option{"--ipv4", "", "127.0.0.1 instead of ::1"}
+	unixOption    = option{"--unix", "PATH", "a Unix-domain socket instead"}
+	addressOption = option{"--address", "SOURCE", "take the port from an address"}
+	timeoutOption = option{"--timeout", "SECONDS", "wait no longer than this (150; 0 or less: for ever)"}
+	quietOption   = option{"--quiet", "", "say errors only"}
+	jsonOption    = option{"--json", "", "say it in JSON, one object a line"}
+	helpOption    = option{"--help", "", "show this (-h)"}
+)
+
+// commands are set when the program starts: their functions need this table, too.
+var commands []command
+
+func init() {
+	commands = []command{
 		{"send", "[FILE|-]", "send a file, or standard input, to the first receiver that connects", []option{
-			{"--port", "N", "listen on this port (13600; 0: the system chooses)"},
-			{"--ipv4", "", "listen on 127.0.0.1 instead of ::1"},
-			{"--unix", "PATH", "listen on a Unix-domain socket instead"},
-			{"--address", "SOURCE", "take the port from an address"},
-			{"--timeout", "SECONDS", "wait no longer than this (150; 0 or less: for ever)"},
+			{"--port", "N", "listen on this port (13600; 0: the system chooses)"}, ipv4Option, unixOption, addressOption,
+			timeoutOption,
 			{"--message", "TEXT", "send this message too"},
-			{"--message-file", "FILE", "send the message in this file"},
-			jsonOption, helpOption}},
+			{"--message-file", "FILE|-", "send the message in this file"},
+			{"--spool-dir", "DIR", "folder for temporary files (TMPDIR, else /tmp)"},
+			quietOption, jsonOption, helpOption}, send},
 		{"receive", "", "receive from a sender, into a file or standard output", []option{
 			{"--output", "FILE|-", "store the data here (-o; -: standard output, the default)"},
-			{"--port", "N", "connect to this port (13600)"},
-			{"--ipv4", "", "connect to 127.0.0.1 instead of ::1"},
-			{"--unix", "PATH", "connect to a Unix-domain socket instead"},
-			{"--address", "SOURCE", "take the port from an address"},
-			{"--timeout", "SECONDS", "wait no longer than this (150; 0 or less: for ever)"},
-			{"--message-file", "FILE", "store the message here"},
+			portOption, ipv4Option, unixOption, addressOption, timeoutOption,
+			{"--message-file", "FILE|-", "store the message here"},
 			{"--wait", "SECONDS", "keep trying while nobody listens (2; 0: fail at once)"},
-			jsonOption, helpOption}},
-		{"pack", "", "print the address of a port and a key", []option{
-			{"--port", "N", "the port (13600)"},
+			{"--max-message", "BYTES", "take no longer message (16777216)"},
+			{"--max-data", "BYTES", "take no more data (no limit)"},
+			{"--no-clobber", "", "do not replace a file"},
+			quietOption, jsonOption, helpOption}, receive},
+		{"pack", "", "print the address of a port and a key", []option{portOption,
 			{"--key", "SOURCE", "the key in hexadecimal digits; white space is ignored (-)"},
-			jsonOption, helpOption}},
-		{"unpack", "[SOURCE]", "print the port and the key of an address", []option{jsonOption, helpOption}},
+			jsonOption, helpOption}, pack},
+		{"unpack", "[SOURCE]", "print the port and the key of an address", []option{jsonOption, helpOption}, unpack},
 	}
-)
+}
 
 // arguments is a command line: the values by the options' names, and the operand, if any.
 type arguments struct {
@@ -66,22 +75,6 @@ func (a arguments) get(name, otherwise string) string {
 	return otherwise
 }
 
-// number is an integer of ASCII digits; what an int cannot hold becomes the nearest one.
-func (a arguments) number(name string, otherwise int) (int, error) {
-	text, found := a.values[name]
-	if !found {
-		return otherwise, nil
-	}
-	number, err := strconv.ParseInt(text, 10, strconv.IntSize)
-	if err != nil && !errors.Is(err, strconv.ErrRange) || strings.HasPrefix(text, "+") {
-		return 0, usage(name + " takes an integer")
-	}
-	if number > math.MaxInt32 && name == "--port" {
-		number = math.MaxInt32 // no port either, and the same on every machine
-	}
-	return int(number), nil
-}
-
 // usage is an error of the command line itself.
 type usage string
 
@@ -93,12 +86,22 @@ func findCommand(name string) (command, error) {
 			return command, nil
 		}
 	}
-	return command{}, usage("there is no command " + quote(name) + ": the commands are send, receive, pack and unpack")
+	return command{}, usage("expected send, receive, pack or unpack")
 }
 
+func (c command) find(name string) (option, bool) {
+	for _, option := range c.options {
+		if option.name == name {
+			return option, true
+		}
+	}
+	return option{}, false
+}
+
+// parse takes the words apart, and looks at each value.
 func parse(command command, words []string) (arguments, error) {
 	a := arguments{command: command, values: map[string]string{}}
-	operands := []string{}
+	var operands []string
 	for len(words) > 0 {
 		word := words[0]
 		words = words[1:]
@@ -110,55 +113,60 @@ func parse(command command, words []string) (arguments, error) {
 			operands = append(operands, word)
 			continue
 		}
-		name, value, hasValue := strings.Cut(word, "=")
-		if name == "-o" {
-			name = "--output"
+		var err error
+		if words, err = a.take(word, words); err != nil {
+			return a, err
 		}
-		if name == "-h" {
-			name = "--help"
-		}
-		option, found := command.find(name)
-		switch {
-		case !found:
-			return a, usage("there is no option " + quote(name) + " of " + command.name)
-		case option.value == "" && hasValue:
-			return a, usage(name + " takes no value")
-		case option.value != "" && !hasValue:
-			if len(words) == 0 {
-				return a, usage(name + " needs a value: " + option.value)
-			}
-			value, words = words[0], words[1:]
-		}
-		a.values[name] = value
 	}
-	if command.operand == "" && len(operands) > 0 || len(operands) > 1 {
-		return a, usage(quote(operands[len(operands)-1]) + " is one argument too many")
+	most := 0
+	if command.operand != "" {
+		most = 1
+	}
+	if len(operands) > most {
+		return a, usage("got " + strconv.Itoa(len(operands)) + " operands, expected at most " + strconv.Itoa(most))
 	}
 	if len(operands) == 1 {
-		a.operand = operands[0]
-	}
-	for _, pair := range [][2]string{{"--unix", "--port"}, {"--unix", "--ipv4"}, {"--unix", "--address"},
-		{"--address", "--port"}, {"--message", "--message-file"}} {
-		if a.has(pair[0]) && a.has(pair[1]) {
-			return a, usage(pair[0] + " and " + pair[1] + " exclude each other")
+		if a.operand = operands[0]; a.operand == "" {
+			return a, usage("the operand is empty")
 		}
 	}
-	if a.has("--unix") && a.values["--unix"] == "" {
-		return a, usage("--unix needs a path")
-	}
-	if command.name == "send" && a.get("--address", "") == "-" && (a.operand == "" || a.operand == "-") {
-		return a, usage("the data and the address cannot both come from standard input")
-	}
-	return a, nil
+	return a, a.check()
 }
 
-func (c command) find(name string) (option, bool) {
-	for _, option := range c.options {
-		if option.name == name {
-			return option, true
+// negative is a value that begins with "-" and is taken all the same.
+var negative = regexp.MustCompile(`^-[0-9]+$`)
+
+// take takes one option, and its value from the words that follow.
+func (a arguments) take(word string, words []string) ([]string, error) {
+	name, value, hasValue := strings.Cut(word, "=")
+	switch {
+	case strings.HasPrefix(word, "-o"):
+		name, value, hasValue = "--output", strings.TrimPrefix(word[2:], "="), len(word) > 2
+	case name == "-h":
+		name = "--help"
+	}
+	option, found := a.find(name)
+	switch {
+	case !found:
+		return nil, usage("there is no such option of " + a.command.name)
+	case a.has(name):
+		return nil, usage(name + " is given twice")
+	case option.value == "" && hasValue:
+		return nil, usage(name + " takes no value")
+	case option.value != "" && !hasValue:
+		if len(words) == 0 {
+			return nil, usage(name + " needs a value: " + option.value)
+		}
+		value, words = words[0], words[1:]
+		if strings.HasPrefix(value, "-") && value != "-" && !negative.MatchString(value) {
+			return nil, usage(name + " needs a value: one that begins with - is joined by =")
 		}
 	}
-	return option{}, false
+	if option.value != "" && value == "" && name != "--message" {
+		return nil, usage(name + " has an empty value")
+	}
+	a.values[name] = value
+	return words, nil
 }
 
 func help() string {
@@ -171,7 +179,7 @@ func help() string {
 		"show this; `kcom5 COMMAND --help` tells more\n\n" + exitCodes
 }
 
-const exitCodes = "Exit codes: 0 success, 2 wrong use, 3 transport, 4 protocol, 1 anything else, 130 and 143 interrupted.\n"
+const exitCodes = "Exit codes: 0 success, 2 wrong use, 3 transport, 4 protocol, 1 anything else, 128 + N signal N.\n"
 
 func (c command) help() string {
 	text := "usage: kcom5 " + c.name + " [OPTIONS]"
