@@ -20,16 +20,20 @@ func (in input) spooled(ctx context.Context, folder string) (input, error) {
 	if err != nil {
 		return input{}, spoolError(folder, err)
 	}
-	size, err := copied(ctx, spoolWriter{file, folder}, in)
-	if err == nil {
-		if _, err = file.Seek(0, io.SeekStart); err != nil {
-			err = spoolError(folder, err)
+	isKept := false
+	defer func() {
+		if !isKept { // also if the reader panics
+			file.Close()
 		}
-	}
+	}()
+	size, err := copied(ctx, spoolWriter{file, folder}, in)
 	if err != nil {
-		file.Close()
 		return input{}, err
 	}
+	if _, err = file.Seek(0, io.SeekStart); err != nil {
+		return input{}, spoolError(folder, err)
+	}
+	isKept = true
 	return input{file, in.name, size, file}, nil
 }
 
