@@ -19,6 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+sys.path.insert(0, str(Path(__file__).resolve().parent / "model"))
+
+from tables import dash_faults, read_reasons, read_tables
+
 SPEC = "spec/kcom5.md"
 MAX_WORDS = 4300  # with a letter or a digit: the bars and dashes of tables are none
 AREAS = "address|listen|connect|hello|echo|frame|message|data|limit|close|time|result|file|unix"
@@ -261,6 +265,17 @@ def check_states(project: Project) -> list[tuple[str, int, str, str]]:
     return used
 
 
+def check_dashes(project: Project) -> None:
+    """Each dash of the state tables has its one reason, and nothing else has."""
+    text = project.files[SPEC]
+    line = line_at(text, text.find("<!-- dashes -->"))
+    try:
+        for got, expected in dash_faults(read_tables(text), read_reasons(text)):
+            project.fault(SPEC, line, got, expected)
+    except ValueError as reason:
+        project.fault(SPEC, line, f"tables that cannot be read: {reason}", "two state tables, and reasons")
+
+
 def vector_errors(vector: dict[str, Any]) -> set[str]:
     """The errors that one entry, or family, of the vectors expects."""
     found = {vector.get("error"), vector.get("outcome", {}).get("error"), *vector.get("errors", {}).values()}
@@ -404,6 +419,7 @@ def main() -> int:
     check_reasons(project, rules)
     links = check_links(project)
     check_errors(project, check_states(project))
+    check_dashes(project)
     check_dumps(project)
     check_address_examples(project)
     check_limits(project)

@@ -202,6 +202,22 @@ BREAKS = {
         SPEC, "Events: `connected` a connection exists", "Events: `paused` waits · `connected` a connection exists",
         "spec/kcom5.md:{line}: got the event paused, expected a column of a state table",
     ),
+    "a dash without a reason": (
+        SPEC, "| sending, confirming | more |", "| confirming | more |",
+        "got 0 reasons for the dash sending × more of the server, expected one row under <!-- dashes -->",
+    ),
+    "a dash with two reasons": (
+        SPEC, "| confirming, draining | sent |", "| confirming, draining | sent, more |",
+        "got 2 reasons for the dash confirming × more of the server, expected one row under <!-- dashes -->",
+    ),
+    "a reason for what is not a dash": (
+        SPEC, "| hello | sent, acknowledged, early-end |", "| hello | sent, acknowledged, early-end, end |",
+        "got a reason for a dash at hello × end of the server, expected `invalid-connection`",
+    ),
+    "a reason that does not say whether it happens": (
+        SPEC, "cannot happen: the call has returned", "the call has returned",
+        "got tables that cannot be read: a reason begins with `right:` or `cannot happen:`, got the call has returned",
+    ),
     "a table without its mark": (
         SPEC, "<!-- states: client -->\n", "",
         "spec/kcom5.md:1: got no <!-- states: client -->, expected this mark and its table",
