@@ -1,0 +1,66 @@
+"""What is published: the sdist has all that its wheel needs, and the wheel all that a run needs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = "import sys, setuptools.build_meta as backend; getattr(backend, sys.argv[1])(sys.argv[2])"
+
+
+@pytest.fixture(scope="module")
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with the build backend that pyproject.toml asks for."""
+    folder = tmp_path_factory.mktemp("builder")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / "bin" / "python"
+    install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--retries", "0", "-U"]
+    done = subprocess.run([*install, "setuptools>=77"], capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode:
+        pytest.skip(f"not run: setuptools 77 cannot be had: {done.stderr.strip().splitlines()[-1]}")
+    return python
+
+
+def test_sdist_builds_a_wheel_with_spec_vectors_and_schema(builder: Path, tmp_path: Path) -> None:
+    for name in ("conformance", "spec", "vectors"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    subprocess.run([builder, "-c", BUILD, "build_sdist", tmp_path / "dist"], check=True, cwd=tmp_path / "conformance")
+    (archive,) = (tmp_path / "dist").glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path / "unpacked", filter="data")
+    (unpacked,) = (tmp_path / "unpacked").iterdir()
+    subprocess.run([builder, "-c", BUILD, "build_wheel", tmp_path / "dist"], check=True, cwd=unpacked)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as file:
+        names = file.namelist()
+        metadata = file.read(next(name for name in names if name.endswith("METADATA"))).decode()
+        file.extractall(tmp_path / "installed")
+    vectors = {f"kcom5_conformance/data/vectors/{path.name}" for path in (ROOT / "vectors").glob("*.json")}
+    assert vectors | {
+        "kcom5_conformance/data/spec/kcom5.md",
+        "kcom5_conformance/data/adapter.schema.json",
+        "kcom5_conformance/py.typed",
+    } <= set(names)
+    assert "\nLicense-Expression: MIT\n" in metadata
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    # It runs without the repository.
+    listing = subprocess.run(
+        [sys.executable, "-m", "kcom5_conformance", "list", "--rule", "address.canonical"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(listing.stdout.splitlines()) == 3
+
+
+def test_license_of_the_package_is_that_of_the_project() -> None:
+    assert (ROOT / "conformance" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
