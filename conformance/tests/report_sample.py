@@ -122,6 +122,7 @@ def sample() -> Run:
         rules=[replace(rule) for rule in spec.rules()],
         results=results,
         complaints=["the baseline names hello.gone/away, which is no case"],
+        subjects="-- python3 mine.py",
     )
 
 

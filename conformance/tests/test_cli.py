@@ -2,77 +2,41 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pty
 import re
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
 import pytest
+from suite_command import (
+    ALL_THE_TIME,
+    FEW,
+    HERE,
+    ODD,
+    PACKAGE,
+    PADS,
+    RIGHT,
+    ROOT,
+    WRONG,
+    environment,
+    inside,
+    is_error,
+    pasted,
+    suite,
+)
 
 from kcom5_conformance import __version__, cli, conversation
 from kcom5_conformance.adapter import SuiteBroken
 from kcom5_conformance.report import json as json_report
-
-HERE = Path(__file__).parent
-PACKAGE = HERE.parent / "src" / "kcom5_conformance"
-ROOT = HERE.parents[1]
-RIGHT = [sys.executable, str(HERE / "peers" / "right.py")]
-WRONG = [sys.executable, str(HERE / "peers" / "wrong.py")]
-ODD = [sys.executable, str(HERE / "peers" / "odd.py")]
-FEW = ["--case", "address.canonical/*"]
-"""Cases that take no time."""
-PADS = [*WRONG, "pack-pads-the-port"]
-"""Fails one of them, by a rule that is a MUST."""
-ALL_THE_TIME = 120
-"""Seconds after which the suite is taken to hang."""
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
-    return {**kept, "PYTHONPATH": str(PACKAGE.parent), **more}
-
-
-def suite(*arguments: str | Path, at: Path | None = None, **more: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kcom5_conformance", *map(str, arguments)]
-    done = subprocess.run(
-        command, cwd=at, env=environment(), capture_output=True, text=True, check=False, timeout=ALL_THE_TIME, **more
-    )
-    assert "Traceback" not in done.stderr or done.returncode == 4, done.stderr
-    return done
-
-
-def inside(*arguments: str | Path, at: Path) -> subprocess.CompletedProcess[str]:
-    """The same without a process of its own, where there is much to ask."""
-    output, errors, before = io.StringIO(), io.StringIO(), Path.cwd()
-    os.chdir(at)
-    try:
-        with redirect_stdout(output), redirect_stderr(errors):
-            code = cli.run_command([str(argument) for argument in arguments])
-    finally:
-        os.chdir(before)
-    return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
-
-
-def is_error(done: subprocess.CompletedProcess[str], code: int, detail: str) -> None:
-    """One error, one hint, no more."""
-    assert done.returncode == code, done.stderr + done.stdout
-    lines = done.stderr.splitlines()
-    assert lines[0].startswith("kcom5-conformance: error: ")
-    assert detail in lines[0]
-    assert [line for line in lines if line.startswith("kcom5-conformance: error:")] == lines[:1]
-    assert lines[-1].startswith("kcom5-conformance: hint: ")
 
 
 @pytest.fixture
@@ -132,9 +96,9 @@ def test_broken_should_fails_the_run_by_strict_only(here: Path) -> None:
         ("list --case hallo", "no case matches 'hallo'"),
         ("run nobody --peers good.toml", "no peer 'nobody' in good.toml"),
         ("run", "there is no peers.toml"),
-        ("run --peers .", "cannot read .: "),
-        ("run --peers ill.toml", "ill.toml: "),
-        ("run --peers latin.toml", "latin.toml: "),
+        ("run --peers .", "cannot read the peers file .: "),
+        ("run --peers ill.toml", "ill.toml is not TOML: "),
+        ("run --peers latin.toml", "latin.toml is not UTF-8: "),
         ("run --peers empty.toml", "empty.toml names no peer"),
         ("run --peers top.toml", "[command] is "),
         ("run --peers word.toml", "[a] is {'command': 'true'}"),
@@ -143,13 +107,13 @@ def test_broken_should_fails_the_run_by_strict_only(here: Path) -> None:
         ("run --", "nothing follows --"),
         ("list -- true", "this command takes no adapter"),
         ("run --baseline nowhere.toml -- true", "cannot read the baseline nowhere.toml"),
-        ("run --baseline ill.toml -- true", "the baseline ill.toml is no TOML"),
+        ("run --baseline ill.toml -- true", "the baseline ill.toml is not TOML"),
         ("run --jobs 0 -- true", "argument --jobs: got '0', expected a whole number above 0"),
         ("run --timeout-scale nan -- true", "argument --timeout-scale: got 'nan', expected a number above 0"),
         ("run --seed x -- true", "argument --seed"),
         ("run --via tcp -- true", "argument --via"),
-        ("run --report good.toml -- true", "cannot make the folder good.toml"),
-        ("matrix --capture good.toml -- true", "cannot make the folder good.toml"),
+        ("run --report good.toml -- true", "cannot write to the folder good.toml"),
+        ("matrix --capture good.toml -- true", "cannot write to the folder good.toml"),
         ("run --frob -- true", "unrecognized arguments: --frob"),
         ("frob", "invalid choice: 'frob'"),
         ("", "the following arguments are required: COMMAND"),
@@ -211,7 +175,9 @@ def test_cell_that_is_none_is_wrong_use(here: Path) -> None:
 def test_broken_adapter_has_an_exit_code_of_its_own(here: Path, command: list[str], detail: str) -> None:
     done = suite("run", *FEW, "--report", "report", "--", *command, at=here)
     is_error(done, 3, detail)
-    assert not (here / "report" / "report.json").exists()
+    document = json.loads((here / "report" / "report.json").read_text())
+    assert (document["as_expected"], document["results"]) == (False, [])
+    assert "adapter" in document["complaints"][0]
 
 
 def test_adapter_that_is_a_folder_is_broken(here: Path) -> None:
@@ -445,10 +411,9 @@ def test_command_of_a_failure_runs_just_that_case_again(here: Path) -> None:
     folder.mkdir()
     shutil.copytree(HERE / "peers", folder / "peers", ignore=shutil.ignore_patterns("__pycache__"))
     command = [sys.executable, str(folder / "peers" / "wrong.py"), "pack-pads-the-port"]
-    done = inside("run", *FEW, "--", *command, at=here)
-    (again,) = re.findall(r"^again +(kcom5-conformance .*)$", done.stdout, re.M)
-    words = shlex.split(again)
-    once_more = inside(*words[1:], at=here)
+    done = suite("run", *FEW, "--", *command, at=here)
+    (again,) = re.findall(r"^again +(.*)$", done.stdout, re.M)
+    once_more = pasted(again, at=here)
     assert once_more.returncode == 1
     assert "1 result in" in once_more.stdout
     assert once_more.stdout.count("again ") == 1
@@ -460,10 +425,10 @@ def test_command_of_a_cell_runs_just_that_cell_again(here: Path, chosen: str) ->
     command = [*WRONG, "big-endian-message-length-sent"]
     (here / "my peers.toml").write_text(f"[wrong]\ncommand = {json.dumps(command)}\n")
     given = ["--peers", "my peers.toml"] if chosen == "peers" else ["--", *command]
-    done = inside("matrix", "--case", "matrix/*/65536/random@tcp6", *given, at=here)
+    done = suite("matrix", "--case", "matrix/*/65536/random@tcp6", *given, at=here)
     assert done.returncode == 1, done.stderr
-    (again,) = re.findall(r"^again +(kcom5-conformance .*)$", done.stdout, re.M)
-    once_more = inside(*shlex.split(again)[1:], at=here)
+    (again,) = re.findall(r"^again +(.*)$", done.stdout, re.M)
+    once_more = pasted(again, at=here)
     assert once_more.returncode == 1
     assert "1 result in" in once_more.stdout
 
@@ -541,8 +506,10 @@ def test_no_escape_where_there_is_no_terminal(here: Path) -> None:
 def test_template_runs_at_once(here: Path) -> None:
     made = suite("init", "--lang", "python", "adapter", at=here)
     assert made.returncode == 0
-    (step,) = re.findall(r"^kcom5-conformance (run .*)$", made.stdout, re.M)
-    done = suite(*step.split(), "--rule", "echo.exact", "--via", "tcp6", at=here / "adapter")
-    assert done.returncode in (0, 1)
+    go, small, whole = re.findall(r"^(?:cd |.* run --peers ).*$", made.stdout, re.M)
+    assert "Failures are expected" in made.stdout
+    done = pasted(f"{go} && {small}", at=here)
+    assert done.returncode == 0, done.stdout
+    assert small.replace(" --rule echo.exact", "") == whole
     assert re.search(r"^mine +\d+", done.stdout, re.M)
     is_error(suite("init", "--lang", "python", "adapter", at=here), 2, "is there already")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kcom5_conformance import program
 from kcom5_conformance.errors import UsageError
 from kcom5_conformance.init import PEER, TEMPLATES, create, next_steps
 
@@ -209,7 +210,7 @@ def test_create_writes_the_adapter_and_the_peers(language: str, tmp_path: Path) 
     assert f"\n[{PEER}]\ncommand = {command}\n" in peers.read_text()
     assert adapter.read_text().count("replace this by calls of your implementation") == 1
     steps = next_steps(language, tmp_path).splitlines()
-    assert f"kcom5-conformance run --peers peers.toml {PEER}" in steps
+    assert f"{program.command()} run --peers peers.toml {PEER}" in steps
     assert (" ".join(TEMPLATES[language].build) in steps) == bool(TEMPLATES[language].build)
 
 

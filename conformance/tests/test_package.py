@@ -24,7 +24,7 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--retries", "0", "-U"]
     done = subprocess.run([*install, "setuptools>=77"], capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:
-        pytest.skip(f"not run: setuptools 77 cannot be had: {done.stderr.strip().splitlines()[-1]}")
+        pytest.skip(f"NOT RUN: setuptools 77 cannot be had: {done.stderr.strip().splitlines()[-1]}")
     return python
 
 

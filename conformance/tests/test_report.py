@@ -258,9 +258,10 @@ def test_progress_is_a_bar_on_a_terminal_that_is_taken_away(monkeypatch: pytest.
 def test_the_command_that_runs_a_case_again_can_be_pasted() -> None:
     run = sample()
     cell = next(result for result in run.results if result.id.startswith("matrix/"))
-    again = "kcom5-conformance matrix --case matrix/go-to-go/0/plain@tcp6 --seed 7"
+    run.program = "./conform"
+    again = "./conform matrix --case matrix/go-to-go/0/plain@tcp6 --seed 7"
     assert words.again(run, cell) == f"{again} -- python3 mine.py"
-    run.command = "kcom5-conformance matrix --peers 'my peers.toml' --jobs 1"
+    run.subjects = "--peers 'my peers.toml'"
     assert words.again(run, cell) == f"{again} --peers 'my peers.toml'"
 
 

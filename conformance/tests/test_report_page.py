@@ -14,8 +14,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
+from kcom5_conformance.escape import safe
 from kcom5_conformance.model import Run
-from kcom5_conformance.report import words, write_html
+from kcom5_conformance.report import write_html
 
 FAINT = """
   const share = (v) => v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4;
@@ -287,7 +288,7 @@ def test_text_of_a_peer_stays_text(page: Page) -> None:
     page.one("#clear").click()
     page.one("#search").send_keys("close.extra/one")
     page.one(".case").click()
-    assert page.one(".cause").get_attribute("textContent") == words.safe(HOSTILE)
+    assert page.one(".cause").get_attribute("textContent") == safe(HOSTILE)
     assert len(page.all("script")) == 2
 
 

@@ -20,7 +20,7 @@ import trio.testing
 
 from kcom5_conformance import process, runner
 from kcom5_conformance.bench import Bench, Case, Mismatch, NotRun, TooBusy, Unsupported
-from kcom5_conformance.model import Problem, Result, Verdict
+from kcom5_conformance.model import Axis, Problem, Result, Verdict
 from kcom5_conformance.runner import (
     MOST_BUSY,
     MOST_FAILURES,
@@ -266,8 +266,8 @@ def raising(*errors: Exception) -> Callable[[Bench], Awaitable[None]]:
     return run
 
 
-def mismatch() -> Mismatch:
-    return Mismatch(Problem("echo.exact", "MUST", "wire", "this", "that"))
+def mismatch(axis: Axis = "wire") -> Mismatch:
+    return Mismatch(Problem("echo.exact", "MUST", axis, "this", "that"))
 
 
 def test_what_cannot_be_tried_here_says_why() -> None:
@@ -292,11 +292,22 @@ def test_timed_case_that_fails_while_the_adapter_gets_no_processor_says_nothing(
 ) -> None:
     waited = itertools.count()
     monkeypatch.setattr(process, "waited", lambda pids: next(waited))
-    timed = case("timed", raising(*[mismatch()] * (MOST_BUSY - 1)), takes=1.0)
-    other = case("other", raising(mismatch()))
+    timed = case("timed", raising(*[mismatch("time")] * (MOST_BUSY - 1)), takes=1.0)
+    other = case("other", raising(mismatch("time")))
     results, _ = conduct(RIGHT, timed, other)
     assert (results[timed.id].verdict, results[timed.id].tried) == (Verdict.PASS, 1)
     assert results[other.id].verdict is Verdict.FLAKY
+
+
+@pytest.mark.parametrize("axis", ["residue", "memory", "wire", "delivered"])
+def test_what_has_nothing_to_do_with_time_is_seen_on_a_busy_machine_too(
+    monkeypatch: pytest.MonkeyPatch, axis: Axis
+) -> None:
+    waited = itertools.count()
+    monkeypatch.setattr(process, "waited", lambda pids: next(waited))
+    piles_up = case("piles-up", raising(mismatch(axis)), takes=1.0)
+    results, _ = conduct(RIGHT, piles_up)
+    assert (results[piles_up.id].verdict, results[piles_up.id].failed) == (Verdict.FLAKY, 1)
 
 
 def test_timed_case_whose_adapter_was_ended_has_failed() -> None:

@@ -283,10 +283,11 @@ def test_truncated_capture_is_said(tmp_path: Path, ng: bool) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-10])
     assert "the file ends inside a packet" in verify(path).notes
-    for size in (4, 20, 24, 30, 60, 150):
+    for size in (4, 20, 30, 60, 150):
         path.write_bytes(whole[:size])
-        with pytest.raises(UsageError, match=r"no KCOM5 exchange|no capture that can be read"):
-            verify(path)
+        verdicts = verify(path)
+        assert (verdicts.word(), verdicts.connections) == ("not judged", [])
+        assert "the file ends inside a packet" in verdicts.notes
 
 
 def test_capture_without_an_exchange_is_an_error(tmp_path: Path) -> None:

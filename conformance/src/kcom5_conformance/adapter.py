@@ -10,7 +10,6 @@ import os
 import shlex
 import signal
 import subprocess
-import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -19,13 +18,15 @@ import trio
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from . import data
+from . import children, data
 from .model import Json
 
 LONGEST_LINE = 1 << 20
 """Octets. An answer is far shorter; this is for an adapter that writes without end."""
 WORDS = 4000
-"""Octets of standard error that a report shows."""
+"""Octets of standard error that a report shows; what came before them is not kept."""
+MOST_SAID = 300
+"""Characters that are said of what is wrong with a line."""
 
 
 class AdapterError(Exception):
@@ -51,10 +52,13 @@ def _validator(definition: str) -> Draft202012Validator:
 
 def fault(line: object, definition: str) -> str:
     """Why a line is not what the schema's definition says; empty if it is."""
-    if _validator(definition).is_valid(line):
-        return ""
-    error = best_match(_validator(definition).iter_errors(line))
-    return str(error.message) if error else "not as the schema says"
+    try:
+        if _validator(definition).is_valid(line):
+            return ""
+        error = best_match(_validator(definition).iter_errors(line))
+        return str(error.message)[:MOST_SAID] if error else "not as the schema says"
+    except RecursionError:
+        return "nested too deeply"
 
 
 class Adapter:
@@ -80,21 +84,33 @@ class Adapter:
 
     async def start(self) -> None:
         """Starts the process, the first or one instead of that which ended. Raises AdapterError if that cannot be."""
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the adapter)
-        self._buffer = bytearray()
+        self._buffer, self._words = bytearray(), bytearray()
         self.last_request = ""
+        self._mark = children.new_mark()
         try:
             self._process = await trio.lowlevel.open_process(
                 self.command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._stderr,
+                stderr=subprocess.PIPE,
                 start_new_session=True,
+                env={**os.environ, children.MARK: self._mark},
             )
-        except OSError as error:
-            self._stderr.close()
+        except (OSError, ValueError) as error:
             words = f"{shlex.join(self.command)} cannot be started from {Path.cwd()}"
-            raise AdapterError(f"{words}: {error.strerror or error}") from error
+            raise AdapterError(f"{words}: {getattr(error, 'strerror', None) or error}") from error
+        assert isinstance(self._process.stderr, trio.lowlevel.FdStream)
+        trio.lowlevel.spawn_system_task(self._listen, self._process.stderr)
+
+    async def _listen(self, stderr: trio.lowlevel.FdStream) -> None:
+        """Keeps the last words of standard error, however many there are."""
+        with suppress(trio.ClosedResourceError, trio.BrokenResourceError):
+            while piece := await stderr.receive_some(1 << 16):
+                self._hear(piece)
+
+    def _hear(self, piece: bytes) -> None:
+        self._words += piece
+        del self._words[:-WORDS]
 
     async def ask(self, request: Json, within: float, *, is_in_contract: bool = True) -> None:
         """Sends a request. `within`: seconds for the adapter to read it, if it is longer than a pipe."""
@@ -108,14 +124,14 @@ class Adapter:
             raise await self._broken(f"wrote a line that nobody asked for: {bytes(self._buffer[:200])!r}")
         if is_in_contract and (reason := fault(request, f"request-{request['op']}")):
             raise SuiteBroken(f"a request that the contract does not allow: {request}: {reason}")
-        line = json.dumps(request, ensure_ascii=False)
+        line = json.dumps(request, ensure_ascii=False).encode() + b"\n"
         try:
             with trio.move_on_after(within) as scope:
-                await self._process.stdin.send_all(line.encode() + b"\n")
+                await self._process.stdin.send_all(line)
         except trio.BrokenResourceError:
             when = "after its answer" if self.last_request else "before the first request"
             raise await self._crashed(f"ended {when}") from None
-        self.last_request = line
+        self.last_request = line[:500].decode(errors="replace").rstrip("\n")
         if scope.cancelled_caught:
             raise await self._broken(f"did not read its request within {within:.1f} s")
 
@@ -123,7 +139,9 @@ class Adapter:
         """The next answer, as one of these definitions of the schema says. The caller bounds the wait."""
         line = await self._line()
         try:
-            answer = json.loads(line)
+            answer = json.loads(line, parse_constant=_no_number)
+        except RecursionError:
+            raise await self._broken(f"wrote a line that is nested too deeply: {line[:200]!r}") from None
         except ValueError:
             raise await self._broken(f"wrote a line that is no JSON: {line[:200]!r}") from None
         # One key tells which kind of line it means to be.
@@ -133,6 +151,10 @@ class Adapter:
         if not reason and isinstance(answer, dict):
             return answer
         raise await self._broken(f"answered {line[:200].decode(errors='replace')}: {reason}")
+
+    async def broken(self, what: str) -> AdapterError:
+        """Ends an adapter that broke the contract; gives the error to raise."""
+        return await self._broken(what)
 
     async def hang(self, seconds: float) -> AdapterError:
         """Ends an adapter that did not answer; gives the error to raise."""
@@ -167,24 +189,19 @@ class Adapter:
         if process is None:
             return
         with trio.CancelScope(shield=True):
+            family = children.of(process.pid)[1:]
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
+            children.end(family)
             await process.wait()
-            for stream in (process.stdin, process.stdout):
+            children.end_orphans(self._mark)
+            for stream in (process.stdin, process.stdout, process.stderr):
                 if stream is not None:
                     await stream.aclose()
-        self._stderr.close()
 
     def processes(self) -> list[int]:
         """It and what it started, where the system tells (Linux)."""
-        found, waiting = [], [self.pid]
-        while waiting:
-            pid = waiting.pop()
-            found.append(pid)
-            for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                with suppress(OSError):
-                    waiting += [int(child) for child in children.read_text().split()]
-        return found
+        return children.of(self.pid)
 
     async def _line(self) -> bytes:
         # It may be ended while this waits, and between two lines.
@@ -217,16 +234,24 @@ class Adapter:
                 what += _end_of(process.poll())
                 words = self._last_words()
                 await self.kill()
-        asked = f"\nit was asked: {self.last_request[:500]}" if self.last_request else ""
+        asked = f"\nit was asked: {self.last_request}" if self.last_request else ""
         said = f"\nits standard error:\n{words}" if words else ""
         return kind(f"the adapter {what}{asked}{said}")
 
     def _last_words(self) -> str:
-        if self._stderr.closed:
-            return ""
-        self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, self._stderr.tell() - WORDS))
-        return self._stderr.read().decode(errors="replace").strip()
+        stderr = self._process.stderr if self._process is not None else None
+        if isinstance(stderr, trio.lowlevel.FdStream):
+            with suppress(OSError, trio.ClosedResourceError):
+                # What is in the pipe, and no more: it may write without end.
+                for _ in range(32):
+                    if not (piece := os.read(stderr.fileno(), 1 << 16)):
+                        break
+                    self._hear(piece)
+        return self._words.decode(errors="replace").strip()
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def _end_of(code: int | None) -> str:

@@ -8,23 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import files, program
 from .errors import UsageError
 from .model import Result, Run, Verdict
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 HEAD = "# Known failures, for kcom5-conformance. `baseline repair` keeps the list right; the reasons are yours.\n"
 _KEYS = ("peer", "id", "reason", "observed")
-_REPAIR = "run `kcom5-conformance baseline repair` and look at what it changes"
 
 
 @dataclass(frozen=True, order=True)
@@ -49,6 +43,10 @@ class Repaired:
     """They still fail, and in another way."""
 
 
+def _repair() -> str:
+    return f"run `{program.command()} baseline repair` and look at what it changes"
+
+
 def observation(result: Result) -> str:
     """What a failed case showed, in one line."""
     if result.verdict is Verdict.CRASHED:
@@ -58,13 +56,7 @@ def observation(result: Result) -> str:
 
 def read(path: Path) -> list[Entry]:
     """The entries of a file, sorted. `UsageError` tells what is wrong with the file, and where."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        hint = "make one with `kcom5-conformance baseline write`"
-        raise UsageError(f"cannot read the baseline {path}: {error.strerror}", hint) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the baseline {path} is no TOML: {error}") from error
+    document = files.read_toml(path, "the baseline", f"make one with `{program.command()} baseline write`")
     unknown = document.keys() - {"failure"}
     failures = document.get("failure", [])
     if unknown or not isinstance(failures, list):
@@ -82,7 +74,7 @@ def read(path: Path) -> list[Entry]:
 
 def _entry(item: Any, place: str) -> Entry:
     if not isinstance(item, dict) or item.keys() != set(_KEYS) or not all(isinstance(item[key], str) for key in _KEYS):
-        got = ", ".join(sorted(item)) if isinstance(item, dict) else repr(item)
+        got = ", ".join(sorted(item))[:200] if isinstance(item, dict) else type(item).__name__
         raise UsageError(f"the baseline {place}: got {got}, expected the strings {', '.join(_KEYS)}")
     return Entry(**item)
 
@@ -101,11 +93,11 @@ def apply(run: Run, entries: Iterable[Entry], peers: Collection[str], cases: Col
         if result is None:
             if entry.peer not in peers:
                 names = f"{entry.peer} is none of the implementations ({', '.join(sorted(peers))})"
-                run.complaints.append(f"baseline: {entry.id} of {entry.peer}: {names}: {_REPAIR}")
+                run.complaints.append(f"baseline: {entry.id} of {entry.peer}: {names}: {_repair()}")
             elif entry.id not in cases:
-                run.complaints.append(f"baseline: {entry.id} of {entry.peer} is no case any more: {_REPAIR}")
+                run.complaints.append(f"baseline: {entry.id} of {entry.peer} is no case any more: {_repair()}")
         elif result.verdict is Verdict.UNSUPPORTED:
-            run.complaints.append(f"baseline: {entry.id} of {entry.peer} is not supported any more: {_REPAIR}")
+            run.complaints.append(f"baseline: {entry.id} of {entry.peer} is not supported any more: {_repair()}")
         elif result.verdict is Verdict.PASS:
             result.verdict = Verdict.UNEXPECTED_PASS
             result.reason = entry.reason
@@ -125,8 +117,7 @@ def write(run: Run, path: Path) -> list[Entry]:
     """Makes a file of all that failed in a run to which no baseline was applied."""
     entries = _failures(run)
     try:
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(_text(entries))
+        files.write(path, _text(entries), is_new=True)
     except FileExistsError as error:
         raise UsageError(f"the baseline {path} is there already", "mend it with `baseline repair`") from error
     except OSError as error:
@@ -160,9 +151,7 @@ def repair(run: Run, path: Path, peers: Collection[str], cases: Collection[str])
     repaired.added.extend(entry for key, entry in failures.items() if key not in old)
     whole = _text([*new, *repaired.added])
     try:
-        part = path.with_name(path.name + ".part")
-        part.write_text(whole, encoding="utf-8", newline="\n")
-        part.replace(path)
+        files.write(path, whole)
     except OSError as error:
         raise UsageError(f"cannot write the baseline {path}: {error.strerror}") from error
     return repaired
@@ -183,7 +172,12 @@ def _text(entries: Iterable[Entry]) -> str:
 
 def _quoted(text: str) -> str:
     """A basic string of TOML is a string of JSON but for DEL."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    quoted = json.dumps(_WHOLE.sub("\ufffd", text), ensure_ascii=False)
+    return quoted.replace("\x7f", "\\u007f")
+
+
+_WHOLE = re.compile("[\ud800-\udfff]")
+"""Half a surrogate pair has no place in TOML."""
 
 
 def _same(one: str, other: str) -> bool:

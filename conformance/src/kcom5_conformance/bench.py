@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -93,6 +93,22 @@ class Case:
 ALONE_PORT = 40000
 
 
+@cache
+def why_not(via: str) -> str:
+    """Why this machine has no such transport; empty if it has. Addresses need none."""
+    if via == "unix":
+        return "" if hasattr(socket, "AF_UNIX") else "this system has no Unix-domain sockets"
+    if not via:
+        return ""
+    family, host = HOSTS[via]
+    try:
+        with socket.socket(family) as probe:
+            probe.bind((host, 0))
+    except OSError as error:
+        return f"this machine has no loopback address {host} ({error.strerror})"
+    return ""
+
+
 @dataclass
 class Bench:
     """The place of one case."""
@@ -141,7 +157,7 @@ class Bench:
                 what,
                 octets.hex(),
                 size,
-                (text if isinstance(text, str) else _shown(text))[:KEPT],
+                (text if isinstance(text, str) else shown(text))[:KEPT],
             )
             for at, who, what, octets, size, text in self.rungs
         ]
@@ -263,6 +279,11 @@ class Bench:
                 raise
             self._reserved[port] = sign
 
+    @property
+    def answer(self) -> Json | None:
+        """The adapter's last answer, as it came."""
+        return next((call.answer for call in reversed(self.calls) if call.answer is not None), None)
+
     def close(self) -> None:
         """Leaves nothing of its connections."""
         for connection in self.connections:
@@ -357,7 +378,7 @@ class Call:
             if self.request["op"] == "send":
                 answer = await self.bench.adapter.answer("answer-listening", *definitions)
                 if "listening" in answer:
-                    self.place = answer["listening"]
+                    self.place = await self._place(answer["listening"])
                     self.bench.log("implementation", "answer", text=answer)
                     self._listening.set()
                     answer = await self.bench.adapter.answer(*definitions)
@@ -371,6 +392,13 @@ class Call:
             self.end = trio.current_time()
             self._listening.set()
             self.ended.set()
+
+    async def _place(self, told: int | str) -> int | str:
+        """Where it says that it listens: a port, or the path that it was given."""
+        is_right = told == self.request.get("path") if self.bench.via == "unix" else not isinstance(told, str)
+        if not is_right:
+            raise await self.bench.adapter.broken(f"says that it listens on {clip(str(told))}, which it was not asked")
+        return told if isinstance(told, str) else int(told)
 
     async def listening(self) -> int | str:
         """Waits until the server listens."""
@@ -387,7 +415,7 @@ class Call:
     @property
     def told(self) -> str:
         """The answer, short."""
-        return _shown(self.answer) if self.answer is not None else "nothing"
+        return shown(self.answer) if self.answer is not None else "nothing"
 
     async def unless_ended(self, wait: Callable[[], Awaitable[Any]]) -> Any:
         """What `wait` gives; None if the call ends before that."""
@@ -428,7 +456,7 @@ class Call:
         if message is None or data is None:
             return
         if answer["message"] != message:
-            got, wanted = _clip(answer["message"]), _clip(message)
+            got, wanted = clip(answer["message"]), clip(message)
             self.bench.fail("delivered", f"the message {got}", f"the message {wanted}")
         got = answer["data"]
         if got["size"] != len(data):
@@ -613,16 +641,16 @@ def _first_difference(octets: bytes, expected: bytes) -> int:
     return next((i for i, (octet, other) in pairs if octet != other), len(octets))
 
 
-def _clip(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:60]}… ({len(text.encode()):,} octets)")
+def clip(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:60]}… ({len(text):,} characters)")
 
 
-def _shown(line: Json) -> str:
+def shown(line: Json) -> str:
     """A line of the adapter, with long values cut."""
 
     def short(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: short(item) for key, item in value.items()}
+            return {key[:60]: short(item) for key, item in value.items()}
         if isinstance(value, str) and len(value) > 100:
             return f"{value[:60]}… ({len(value)} characters)"
         return value

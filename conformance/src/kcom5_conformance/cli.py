@@ -12,20 +12,47 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import trio
 from rich.console import Console
 
-from . import __version__, baseline, compare, diagnose, init, matrix, spec, verify
+from . import (
+    __version__,
+    baseline,
+    children,
+    compare,
+    diagnose,
+    files,
+    init,
+    matrix,
+    process,
+    program,
+    spec,
+    streams,
+    verify,
+)
 from .adapter import SuiteBroken
-from .errors import UsageError
+from .errors import UsageError, leaves
+from .escape import one_line, safe
 from .model import Result, Run, Verdict
 from .report import html, json, junit, terminal, words
-from .runner import PATIENCE, AdapterBroken, Runner, Smoke, Subject, smoke
+from .runner import (
+    LEAST_DESCRIPTORS,
+    LONG_LANES,
+    PATIENCE,
+    AdapterBroken,
+    Runner,
+    Smoke,
+    Subject,
+    lanes_by_descriptors,
+    smoke,
+)
 from .selection import Selection, every_case, subjects
 
 AS_EXPECTED, NOT_AS_EXPECTED, USAGE, BROKEN_ADAPTER, BROKEN_SUITE, INTERRUPTED, NOBODY_READS = 0, 1, 2, 3, 4, 130, 141
@@ -35,10 +62,16 @@ MOST_WARNINGS = 3
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command and ends the process."""
     given = sys.argv[1:] if arguments is None else arguments
+    if not streams.prepare():
+        sys.exit(_complain("standard output is closed", "what is found is written there", USAGE))
+    children.adopt()
     # What ends a job of CI ends as Ctrl-C does: with no adapter left behind. A shell's `&` has Ctrl-C ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    sys.exit(run_command(given))
+    try:
+        sys.exit(run_command(given))
+    finally:
+        children.end_orphans()
 
 
 def run_command(given: list[str]) -> int:
@@ -53,38 +86,54 @@ def run_command(given: list[str]) -> int:
         if at < len(given) and not options.command:
             raise UsageError("nothing follows --", "expected the adapter's command")
         code: int = options.act(options)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        # Whoever read this has seen enough. Nothing is left to be flushed at the end of the process.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return NOBODY_READS
+        return code or _flushed()
     except UsageError as error:
         return _complain(str(error), error.hint or "conformance/README.md tells how it is used", USAGE)
     except AdapterBroken as error:
         hint = 'conformance/ADAPTER.md says what an adapter does; try it by hand with one line: {"op":"about"}'
         return _complain(f"adapter broken: {error}", hint, BROKEN_ADAPTER)
     except BaseException as error:
-        if any(isinstance(one, KeyboardInterrupt) for one in _leaves(error)):
-            return _complain("interrupted", "", INTERRUPTED)
+        if isinstance(error, OSError) and error.errno in streams.FAULTS:
+            return _output_lost(error, AS_EXPECTED)
         if isinstance(error, SystemExit):
+            if not error.code and (lost := _flushed()):
+                return lost
             raise
-        traceback.print_exc()
-        known = [one for one in _leaves(error) if isinstance(one, SuiteBroken)]
-        what = known[0] if known else type(error).__name__
-        return _complain(f"the suite itself is broken: {what}", "this is not your implementation's fault", BROKEN_SUITE)
+        return _ended_by(error)
 
 
-def _leaves(error: BaseException) -> list[BaseException]:
-    """The errors that a group of them holds, or the error itself."""
-    inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
-    return [leaf for one in inner for leaf in _leaves(one)] if inner else [error]
+def _ended_by(error: BaseException) -> int:
+    """Says what ended the command; its exit code."""
+    if any(isinstance(one, KeyboardInterrupt) for one in leaves(error)):
+        return _complain("interrupted", "", INTERRUPTED)
+    traceback.print_exception(error)
+    known = [one for one in leaves(error) if isinstance(one, SuiteBroken)]
+    what = known[0] if known else type(error).__name__
+    return _complain(f"the suite itself is broken: {what}", "this is not your implementation's fault", BROKEN_SUITE)
+
+
+def _flushed() -> int:
+    """0 if all that was printed is written."""
+    try:
+        sys.stdout.flush()
+        return AS_EXPECTED
+    except OSError as error:
+        return _output_lost(error, AS_EXPECTED)
+
+
+def _output_lost(error: OSError, code: int) -> int:
+    """Standard output cannot be written: says so, and makes of `code` one that is not 0."""
+    streams.drop_output()
+    if isinstance(error, BrokenPipeError):  # whoever read this has seen enough
+        return code or NOBODY_READS
+    words_of = f"cannot write to standard output: {error.strerror}"
+    return _complain(words_of, "the exit code is that of the run, if it is 1", code or USAGE)
 
 
 def _complain(detail: str, hint: str, code: int) -> int:
-    print(f"kcom5-conformance: error: {detail}", file=sys.stderr)
+    print(f"kcom5-conformance: error: {safe(detail)}", file=sys.stderr)
     if hint:
-        print(f"kcom5-conformance: hint: {hint}", file=sys.stderr)
+        print(f"kcom5-conformance: hint: {safe(hint)}", file=sys.stderr)
     return code
 
 
@@ -93,6 +142,10 @@ def _complain(detail: str, hint: str, code: int) -> int:
 
 class _Parser(argparse.ArgumentParser):
     """Its errors are those of every other wrong use."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # Without this a text that cannot be written is no error.
+        (file or sys.stderr).write(message)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, f"`{self.prog} --help` tells what there is")
@@ -104,7 +157,7 @@ def _parser() -> _Parser:
         prog="kcom5-conformance",
         description="Tests any implementation of KCOM5 through a small adapter.",
         epilog="Exit codes: 0 as expected, 1 not as expected, 2 wrong use, 3 the adapter is broken, "
-        "4 the suite itself is broken.",
+        "4 the suite itself is broken, 5 not judged (verify).",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -155,7 +208,9 @@ def _parser() -> _Parser:
     start.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER", help="where (default: here)")
 
     record = command("verify", "judge a recorded exchange: a pcap, or octets", _verify)
-    record.add_argument("file", type=Path, metavar="FILE", help="a capture, or lines `> HEX` and `< HEX`")
+    record.add_argument(
+        "file", type=Path, metavar="FILE", help="a capture, or lines `> HEX` and `< HEX`; - is standard input"
+    )
     record.add_argument(
         "--server", type=Path, metavar="FILE", help="all that the server sent; FILE is all of the client's"
     )
@@ -217,32 +272,33 @@ def _selection(options: argparse.Namespace) -> Selection:
 
 def _run(options: argparse.Namespace) -> int:
     known = baseline.read(options.baseline) if options.baseline else None
-    _make_folder(options.report)
-    run = _perform(options, _selection(options), with_matrix=options.matrix)
-    if known is not None:
-        baseline.apply(run, known, _every_peer(options), _every_id())
+    _check_report(options)
+    done = _perform(options, _selection(options), with_matrix=options.matrix)
+    if known is not None and done.ended is None:
+        baseline.apply(done.run, known, _every_peer(options), _every_id())
         warnings = baseline.warnings(known)
         for warning in warnings[:MOST_WARNINGS]:
-            print(f"kcom5-conformance: warning: {options.baseline}: {warning}", file=sys.stderr)
+            _warn(f"{options.baseline}: {warning}")
         if more := len(warnings[MOST_WARNINGS:]):
-            print(f"kcom5-conformance: warning: {options.baseline}: {more:,} more without a reason", file=sys.stderr)
-    return _finish(options, run)
+            _warn(f"{options.baseline}: {more:,} more without a reason")
+    return _finish(options, done)
 
 
 def _matrix(options: argparse.Namespace) -> int:
-    _make_folder(options.report)
-    _make_folder(options.capture)
+    _check_report(options)
+    if options.capture is not None:
+        files.check_folder(options.capture)
     return _finish(options, _perform(options, None, with_matrix=True))
 
 
-def _make_folder(folder: Path | None) -> None:
+def _check_report(options: argparse.Namespace) -> None:
     """Before a run that takes its time."""
-    if folder is None:
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot make the folder {folder}: {error.strerror}", "choose another folder") from error
+    if options.report is not None:
+        files.check_folder(options.report, *REPORTS)
+
+
+def _warn(text: str) -> None:
+    print(f"kcom5-conformance: warning: {safe(text)}", file=sys.stderr)
 
 
 def _every_peer(options: argparse.Namespace) -> set[str]:
@@ -261,9 +317,12 @@ def _baseline(options: argparse.Namespace) -> int:
         raise UsageError(f"{options.file} is there already", "mend it with `baseline repair`")
     elif not options.file.parent.is_dir():
         raise UsageError(f"there is no folder {options.file.parent}", "make it first")
-    run = _perform(options, _selection(options), with_matrix=False)
+    done = _perform(options, _selection(options), with_matrix=False)
+    if done.ended is not None:
+        raise done.ended
+    run = done.run
     if options.how == "write":
-        print(f"{options.file}: {words.count(len(baseline.write(run, options.file)), 'known failure')}")
+        print(one_line(f"{options.file}: {words.count(len(baseline.write(run, options.file)), 'known failure')}"))
         return AS_EXPECTED
     repaired = baseline.repair(run, options.file, _every_peer(options), _every_id())
     for word, entries in (
@@ -272,22 +331,35 @@ def _baseline(options: argparse.Namespace) -> int:
         ("fails in another way", repaired.changed),
     ):
         for entry in entries:
-            print(f"{word}: {entry.id} of {entry.peer}: {entry.observed}")
-    print(f"{options.file}: {words.count(len(baseline.read(options.file)), 'known failure')}")
+            print(one_line(f"{word}: {entry.id} of {entry.peer}: {entry.observed}"))
+    print(one_line(f"{options.file}: {words.count(len(baseline.read(options.file)), 'known failure')}"))
     return AS_EXPECTED
 
 
-def _perform(options: argparse.Namespace, selection: Selection | None, *, with_matrix: bool) -> Run:
-    """Does the run that the options ask for."""
+@dataclass
+class Done:
+    """A run, and what ended it before its end."""
+
+    run: Run
+    ended: BaseException | None = None
+    defects: list[Exception] = field(default_factory=list)
+    """What went wrong in the suite itself, each in a case that is not run."""
+
+
+def _perform(options: argparse.Namespace, selection: Selection | None, *, with_matrix: bool) -> Done:
+    """Does the run that the options ask for. What has been found is kept, whatever ends it."""
     chosen = selection.choose() if selection is not None else []
     tested = subjects(options.names, options.command, options.peers)
     seed = options.seed if options.seed is not None else secrets.randbelow(1 << 31)
+    jobs, long_lanes = _lanes(options.jobs)
     console = Console(stderr=True)
     progress = terminal.Progress(console)
     started, clock = datetime.now(timezone.utc), time.monotonic()
     run = Run(
         suite=__version__,
-        command=shlex.join(["kcom5-conformance", *options.given]),
+        command=f"{program.command()} {shlex.join(options.given)}",
+        program=program.command(),
+        subjects=shlex.join(_subject_words(options)),
         started=started.isoformat(timespec="seconds"),
         seconds=0,
         seed=seed,
@@ -299,10 +371,12 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
     )
 
     def report(result: Result) -> None:
-        if result.verdict.has_failed:
+        if result.verdict.has_failed and not result.cause:
             result.cause = diagnose.cause_of(result)
         run.results.append(result)
         progress.advance(result)
+
+    done = Done(run)
 
     async def perform() -> None:
         smoked: dict[str, tuple[Subject, Smoke]] = {}
@@ -312,10 +386,11 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
             except AdapterBroken as error:
                 raise AdapterBroken(f"{subject.name}: {error}") from error
             for warning in smoked[subject.name][1].warnings:
-                console.print(f"{subject.name}: warning: {warning}", style="yellow", markup=False, highlight=False,
-                              soft_wrap=True)  # fmt: skip
+                console.print(f"{safe(subject.name)}: warning: {safe(warning)}", style="yellow", markup=False,
+                              highlight=False, soft_wrap=True)  # fmt: skip
         for subject, found in smoked.values():
-            runner = Runner(subject, found, seed, options.timeout_scale, options.jobs, report)
+            runner = Runner(subject, found, seed, options.timeout_scale, jobs, report, long_lanes=long_lanes)
+            runner.defects = done.defects
             run.peers.append(runner.peer)
             if chosen:
                 progress.start(subject.name, len(chosen))
@@ -328,10 +403,36 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
 
     try:
         trio.run(perform)
+    except UsageError:
+        raise
+    except BaseException as error:
+        done.ended = error
+        run.complaints.append(f"the run ended before its end: {_why(error)}")
     finally:
         progress.finish()
-    run.seconds = time.monotonic() - clock
-    return run
+        run.seconds = time.monotonic() - clock
+    return done
+
+
+def _subject_words(options: argparse.Namespace) -> list[str]:
+    """The options that choose the same implementations."""
+    return ["--", *options.command] if options.command else ["--peers", str(options.peers), *options.names]
+
+
+def _why(error: BaseException) -> str:
+    first = leaves(error)[0]
+    return "interrupted" if isinstance(first, KeyboardInterrupt) else str(first) or type(first).__name__
+
+
+def _lanes(jobs: int) -> tuple[int, int]:
+    """As many as asked for, or as the limit on open files leaves room for."""
+    limit = process.most_descriptors()
+    if limit < LEAST_DESCRIPTORS:
+        raise UsageError(f"at most {limit} files may be open (ulimit -n)", f"at least {LEAST_DESCRIPTORS} are needed")
+    short, long = lanes_by_descriptors(jobs, limit)
+    if (short, long) != (jobs, LONG_LANES):
+        _warn(f"at most {limit} files may be open (ulimit -n): fewer cases run side by side, which takes longer")
+    return short, long
 
 
 async def _run_matrix(
@@ -354,28 +455,59 @@ async def _run_matrix(
 
     progress.start("matrix", len(chosen))
     patience = PATIENCE * options.timeout_scale
-    complaints = await matrix.run(smoked, chosen, options.jobs, patience, seed, report, captures)
+    # A cell has two adapters, and a wire.
+    lanes = max(1, sum(_lanes(options.jobs)) // 3)
+    complaints = await matrix.run(smoked, chosen, min(options.jobs, lanes), patience, seed, report, captures)
     progress.finish()
     return complaints
 
 
-def _finish(options: argparse.Namespace, run: Run) -> int:
+def _finish(options: argparse.Namespace, done: Done) -> int:
     """Reports, and the exit code."""
-    if all(result.verdict in (Verdict.NOT_RUN, Verdict.UNSUPPORTED) for result in run.results):
+    run = done.run
+    if done.ended is None and all(result.verdict in (Verdict.NOT_RUN, Verdict.UNSUPPORTED) for result in run.results):
         run.complaints.append("nothing was tried: every case is unsupported or could not be run")
     run.results.sort(key=lambda result: (result.peer, result.rule, result.id))
-    if options.report:
-        _write_reports(run, options.report)
-    terminal.print_summary(run, Console())
-    if options.report:
-        print(f"reports: {options.report}/index.html, report.json, junit.xml")
-    return AS_EXPECTED if run.is_as_expected else NOT_AS_EXPECTED
+    run.complaints += [f"the suite itself is broken: {_why(defect)}" for defect in done.defects[:1]]
+    code = AS_EXPECTED if run.is_as_expected else NOT_AS_EXPECTED
+    lost: OSError | None = None
+    try:
+        if run.results:
+            terminal.print_summary(run, Console())
+        sys.stdout.flush()
+    except OSError as error:
+        lost = error
+        streams.drop_output()
+    if options.report and not _write_reports(run, options.report):
+        code = code or USAGE
+    if done.ended is not None:
+        if isinstance(done.ended, AdapterBroken):
+            raise done.ended
+        return _ended_by(done.ended)
+    if done.defects:
+        return _ended_by(done.defects[0])
+    return _output_lost(lost, code) if lost is not None else code
 
 
-def _write_reports(run: Run, folder: Path) -> None:
-    json.write_json(run, folder / "report.json")
-    junit.write_junit(run, folder / "junit.xml")
-    html.write_html(run, folder / "index.html")
+def _write_reports(run: Run, folder: Path) -> bool:
+    """Whether all of them are written; says which is not."""
+    for name, write in REPORTS.items():
+        try:
+            write(run, folder / name)
+        except OSError as error:
+            hint = "what was found is on standard output"
+            _complain(f"cannot write {folder / name}: {error.strerror}", hint, USAGE)
+            return False
+    with suppress(OSError):
+        print(safe(f"reports: {folder}/index.html, report.json, junit.xml"))
+    return True
+
+
+REPORTS: dict[str, Callable[[Run, Path], None]] = {
+    "report.json": json.write_json,
+    "junit.xml": junit.write_junit,
+    "index.html": html.write_html,
+}
 
 
 # ---- looking
@@ -392,7 +524,7 @@ def _explain(options: argparse.Namespace) -> int:
     rules = {rule.name: rule for rule in spec.rules()}
     found = [case for case in every_case() if name in (case.id, case.id.split("@")[0])]
     if name not in rules and not found:
-        raise UsageError(f"no case and no rule is called {name!r}", "`kcom5-conformance list` shows all of them")
+        raise UsageError(f"no case and no rule is called {name!r}", f"`{program.command()} list` shows all of them")
     rule = rules[found[0].rule if found else name]
     if found:
         case = found[0]
@@ -417,18 +549,16 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _report(path: Path) -> Run:
-    hint = "a report is the report.json that `kcom5-conformance run --report DIR` writes"
+    hint = f"a report is the report.json that `{program.command()} run --report DIR` writes"
     try:
         return json.read_json(path)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}", hint) from error
     except ValueError as error:
         raise UsageError(str(error), hint) from error
 
 
 def _init(options: argparse.Namespace) -> int:
     for path in init.create(options.lang, options.folder):
-        print(path)
+        print(safe(str(path)))
     print()
     print(init.next_steps(options.lang, options.folder))
     return AS_EXPECTED

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.markup import escape
 
 from .baseline import observation
+from .escape import one_line
 from .model import Result, Run, Verdict
 
 _FAILED = (Verdict.FAIL, Verdict.FLAKY, Verdict.CRASHED, Verdict.KNOWN_FAILURE)
@@ -115,7 +115,7 @@ def show(old: Run, new: Run, console: Console) -> int:
         if changes:
             console.print(f"[bold {style}]{title}[/] ({len(changes)})")
         for change in changes:
-            console.print(f"  {escape(_line(change))}", soft_wrap=True, highlight=False)
+            console.print(f"  {one_line(_line(change))}", soft_wrap=True, highlight=False, markup=False)
     counts = f"{len(comparison.regressions)} worse, {len(comparison.fixes)} better, {len(comparison.new)} new"
     counts += f", {len(comparison.gone)} gone, {len(comparison.renamed)} renamed, {comparison.same} the same"
     console.print(counts, soft_wrap=True, highlight=False)

@@ -15,7 +15,7 @@ from pathlib import Path
 import trio
 
 from . import vectors
-from .bench import ALONE_PORT, HOSTS, NO_BOUND, Bench, Call, Case, Connection, Listener, NotRun, TooBusy
+from .bench import ALONE_PORT, HOSTS, NO_BOUND, Bench, Call, Case, Connection, Listener, NotRun, TooBusy, shown
 from .model import Json
 from .vectors import Vector
 
@@ -81,7 +81,7 @@ class _Row:
         answer = await row(bench, request)
         if "error" in outcome:
             if answer.get("error") not in (outcome["error"], "error"):
-                bench.fail("delivered", _told(answer), outcome["error"])
+                bench.fail("delivered", shown(answer), outcome["error"])
             return
         expected: Json
         if self.vector.role == "pack":
@@ -89,22 +89,18 @@ class _Row:
         else:
             expected = {"port": outcome["out"]["port"], "key": vectors.octets(outcome["out"]["key"]).hex()}
         if answer != expected:
-            bench.fail("delivered", _told(answer), _told(expected))
+            bench.fail("delivered", shown(answer), shown(expected))
 
 
 async def row(bench: Bench, request: Json) -> Json:
     """The adapter's answer to `pack` or `unpack`."""
-    bench.log("suite", "request", text=_told(request))
+    bench.log("suite", "request", text=request)
     await bench.adapter.ask(request, bench.patience)
     with trio.move_on_after(bench.patience):
         answer = await bench.adapter.answer(f"answer-{request['op']}", "error")
-        bench.log("implementation", "answer", text=_told(answer))
+        bench.log("implementation", "answer", text=answer)
         return answer
     raise await bench.adapter.hang(bench.patience)
-
-
-def _told(line: Json) -> str:
-    return json.dumps(line, ensure_ascii=True)
 
 
 class _Conversation:

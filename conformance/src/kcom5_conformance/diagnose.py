@@ -6,9 +6,9 @@ recognised there is none. The octets are those of `spec/kcom5.md`, Wire format.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -148,12 +148,20 @@ def hexdump(rows: Iterable[Row]) -> str:
 # Likely causes
 
 
-def cause_of(result: Result) -> str:
-    """The likely cause of a failed case: that of the first problem that has one. Empty if none is recognised."""
-    return next(filter(None, (cause(problem, result.role, result.events) for problem in result.problems)), "")
+def cause_of(result: Result, answer: Json | None = None) -> str:
+    """The likely cause of a failed case: that of the first problem that has one. Empty if none is recognised.
+
+    `answer` is the adapter's last one as it came, not as it is shown. A guess that fails is no guess: whatever an
+    implementation sent, this raises nothing.
+    """
+    for problem in result.problems:
+        with suppress(Exception):
+            if found := cause(problem, result.role, result.events, answer):
+                return found
+    return ""
 
 
-def cause(problem: Problem, role: str = "", events: Sequence[Event] = ()) -> str:
+def cause(problem: Problem, role: str = "", events: Sequence[Event] = (), answer: Json | None = None) -> str:
     """The likely cause of a problem of an implementation in this role; empty if none is recognised.
 
     What was sent is looked at first, then the adapter's answer beside what the suite sent, then the rule.
@@ -163,7 +171,7 @@ def cause(problem: Problem, role: str = "", events: Sequence[Event] = ()) -> str
     got, wanted = bytes.fromhex(problem.stream), bytes.fromhex(problem.expected_stream)
     found = ""
     if role == "client":
-        found = _of_hello(got) or _of_answer(_answer(events), _octets_of_suite(events), events)
+        found = _of_hello(got) or _of_answer(answer or {}, _octets_of_suite(events), events)
     elif role == "server":
         found = _of_server(got, wanted, events)
     return found or _BY_RULE.get((problem.rule, problem.axis), "") or _BY_RULE.get((problem.rule, ""), "")
@@ -403,18 +411,6 @@ def _of_data(got: bytes, data: bytes) -> str:
     return ""
 
 
-def _answer(events: Sequence[Event]) -> Json:
-    """The adapter's last answer; empty if there is none."""
-    for event in reversed(events):
-        if event.what == "answer":
-            try:
-                line = json.loads(event.text)
-            except ValueError:
-                return {}
-            return line if isinstance(line, dict) else {}
-    return {}
-
-
 def _octets_of_suite(events: Sequence[Event]) -> bytes:
     """What the suite sent, as far as it was kept without a gap."""
     sent = b""
@@ -515,7 +511,6 @@ _LISTEN = {
     "unix": ("AF_UNIX", "path"),
 }
 _MODULES = {"reset": "struct", "wait": "time"}
-_PATH = "/tmp/kcom5-reproduction"
 _PLACE = {"tcp6": "[::1]:{port}", "tcp4": "127.0.0.1:{port}", "unix": "{path}"}
 _TOKEN = re.compile(r"([0-9a-f]{2}|n[012])(?:\^([0-9a-f]{2}))?")
 
@@ -528,25 +523,28 @@ def reproduction(role: str, via: str, acts: list[tuple[str, str]]) -> str:
     ("wait", seconds).
     """
     family, address = _LISTEN[via]
-    where = f'path = "{_PATH}"' if via == "unix" else "port = 13600"
+    where = 'path = tempfile.mkdtemp() + "/socket"' if via == "unix" else "port = 13600"
     used = {"socket"} | {_MODULES[act] for act, _ in acts if act in _MODULES}
-    used |= {"pathlib"} if (role, via) == ("client", "unix") else set()
+    used |= {"tempfile"} if via == "unix" else set()
+    used |= {"time"} if (role, via) == ("server", "unix") else set()
     lines = ["python3 - <<'E'", f"import {', '.join(sorted(used))}", where]
     if role == "client":
         lines += [
-            f"listener = socket.socket(socket.{family}); "
-            + (
-                "pathlib.Path(path).unlink(missing_ok=True)"
-                if via == "unix"
-                else "listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)"
-            ),
+            f"listener = socket.socket(socket.{family})",
+            *(["listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)"] if via != "unix" else []),
             f"listener.bind({address}); listener.listen()",
             f'print(f"now start the client under test: {_PLACE[via]}", flush=True)',
             "s = listener.accept()[0]; s.settimeout(5)",
         ]
+    elif via == "unix":
+        lines += [
+            'print(f"now start the server under test: {path}", flush=True)',
+            f"s = socket.socket(socket.{family}); s.settimeout(5)",
+            "while s.connect_ex(path): time.sleep(0.1)",
+        ]
     else:
         lines += [
-            f"# first start the server under test: {_PLACE[via].format(port=13600, path=_PATH)}",
+            f"# first start the server under test: {_PLACE[via].format(port=13600)}",
             f"s = socket.socket(socket.{family}); s.settimeout(5); s.connect({address})",
         ]
     lines += [

@@ -19,7 +19,7 @@ from typing import Any
 import trio
 
 from . import process
-from .bench import HELLO, HOSTS, Bench, Call, Case, Connection, NotRun, TooBusy, Unsupported, frame
+from .bench import HELLO, HOSTS, Bench, Call, Case, Connection, NotRun, TooBusy, Unsupported, clip, frame
 from .conversation import refused
 from .model import Level, Role
 from .vectors import VIAS
@@ -272,7 +272,7 @@ async def _served(bench: Bench, call: Call, message: str = "hi", data: bytes = b
 async def _(bench: Bench) -> None:
     call = await bench.send()
     own = HOSTS[bench.via][1]
-    if found := process.listening_addresses(int(call.place)) - {own}:
+    if found := process.listening_addresses(int(call.place), bench.adapter.processes()) - {own}:
         bench.fail("wire", f"it listens on {', '.join(sorted(found))}", f"on {own} and nothing else")
     for host in ("127.0.0.2", "127.255.255.254", "127.0.0.1", "::1"):
         if host != own and not (host == "127.0.0.1" and bench.via == "tcp4"):
@@ -582,7 +582,7 @@ def _keeps_message(octets: bytes, error: str) -> Run:
         if "message" not in call.answer:
             raise Unsupported("it does not tell the field after a failure")
         if call.answer["message"] != "before":
-            bench.fail("delivered", f"the message field {call.answer['message']!r}", "'before'")
+            bench.fail("delivered", f"the message field {clip(call.answer['message'])}", "'before'")
 
     return run
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import trio
 
 from .adapter import Adapter, AdapterError
-from .bench import Bench, Case, Mismatch
+from .bench import Bench, Case, Mismatch, clip, why_not
 from .model import Problem, Result, Verdict
 from .runner import Smoke, Subject
 from .vectors import VIAS
@@ -105,7 +105,9 @@ async def _direction(
             needs = {"server": {"send", cell.via}, "client": {"receive", cell.via}}
             missing = [f"{ends[role]}: {', '.join(sorted(needs[role] - supports[role]))}" for role in ends
                        if needs[role] - supports[role]]  # fmt: skip
-            if missing:
+            if here := why_not(cell.via):
+                result.verdict, result.reason = Verdict.NOT_RUN, here
+            elif missing:
                 result.verdict, result.reason = Verdict.UNSUPPORTED, f"not supported by {'; '.join(missing)}"
             else:
                 tick = max(subjects[name][1].tick for name in ends.values())
@@ -164,7 +166,8 @@ async def _exchange(
             got = (answer["message"], answer["data"]["size"], answer["data"]["sha256"])
             if got != (cell.message, cell.size, _digest(cell.size)):
                 expected = f"{(cell.message, cell.size, _digest(cell.size))}"
-                client.fail("delivered", f"{cell.client} delivers {got}", expected)
+                shown = (clip(got[0]), *got[1:])
+                client.fail("delivered", f"{cell.client} delivers {shown}", expected)
             answer = await sending.result()
             if "ok" not in answer:
                 server.fail("delivered", f"{cell.server}, the server, says {sending.told}", "success")

@@ -147,6 +147,10 @@ class Run:
     results: list[Result]
     complaints: list[str] = field(default_factory=list)
     """What is wrong with the run and no case's fault: a stale entry of the baseline, a pattern without a match."""
+    program: str = "kcom5-conformance"
+    """What a shell has to be given to start the suite as it was started."""
+    subjects: str = ""
+    """The options that choose the same implementations again."""
 
     def counts_as_failure(self, result: Result) -> bool:
         """Whether the run fails by this result: a broken SHOULD does by `strict` only."""

@@ -102,6 +102,16 @@ def free_memory() -> int:
     return free
 
 
+def most_descriptors() -> int:
+    """How many files the suite may have open."""
+    try:
+        import resource
+    except ImportError:
+        return 1 << 20
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return limit if limit != resource.RLIM_INFINITY else 1 << 20
+
+
 async def freeze(pids: list[int]) -> None:
     """Stops them, and waits until they stand."""
     _status(pids[0])
@@ -118,8 +128,9 @@ def thaw(pids: list[int]) -> None:
             os.kill(pid, signal.SIGCONT)
 
 
-def listening_addresses(port: int) -> set[str]:
-    """The addresses on which anybody listens at this port, as the system writes them."""
+def listening_addresses(port: int, pids: list[int] | None = None) -> set[str]:
+    """The addresses on which these processes, or anybody, listen at this port, as the system writes them."""
+    owned = None if pids is None else {name.strip("socket:[]") for name in sockets(pids)}
     found = set()
     for name in ("tcp", "tcp6"):
         try:
@@ -129,7 +140,7 @@ def listening_addresses(port: int) -> set[str]:
         for line in lines:
             fields = line.split()
             address, _, number = fields[1].partition(":")
-            if fields[3] == "0A" and int(number, 16) == port:
+            if fields[3] == "0A" and int(number, 16) == port and (owned is None or fields[9] in owned):
                 found.add(_readable(bytes.fromhex(address)))
     return found
 

@@ -11,14 +11,16 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import trio
 
-from . import process
-from .adapter import Adapter, AdapterError, Crashed
-from .bench import ALONE_PORT, Bench, Case, Mismatch, NotRun, TooBusy, Unsupported, latency_to_tick
-from .model import Json, Level, Peer, Problem, Result, Role, Verdict
+from . import diagnose, process
+from .adapter import Adapter, AdapterError, Crashed, SuiteBroken
+from .bench import ALONE_PORT, Bench, Case, Mismatch, NotRun, TooBusy, Unsupported, latency_to_tick, why_not
+from .errors import leaves
+from .model import KEPT, Json, Level, Peer, Problem, Result, Role, Verdict
 from .vectors import VIAS
 
 LONG_LANES = 40
@@ -36,6 +38,21 @@ MOST_BUSY = 5
 """How often a case is tried on a machine too busy to keep the suite's times."""
 PATIENCE = 5.0
 """Seconds, at scale 1, within which what must come at once has to come."""
+
+
+DESCRIPTORS_PER_LANE = 10
+"""Of an adapter's pipes and of a case's sockets, about the most."""
+DESCRIPTORS_BESIDE = 40
+LEAST_DESCRIPTORS = DESCRIPTORS_BESIDE + 2 * DESCRIPTORS_PER_LANE
+
+
+def lanes_by_descriptors(jobs: int, limit: int) -> tuple[int, int]:
+    """How many lanes of short cases and of long ones there are room for, by the limit on open files."""
+    room = max(2, (limit - DESCRIPTORS_BESIDE) // DESCRIPTORS_PER_LANE)
+    if jobs + LONG_LANES <= room:
+        return jobs, LONG_LANES
+    short = max(1, min(jobs, room // 3))
+    return short, room - short
 
 
 class AdapterBroken(Exception):
@@ -138,6 +155,7 @@ async def _smoke(adapter: Adapter, patience: float) -> Smoke:
     if "receive" in supports:
         roles.append("client")
     vias = [via for via in VIAS if via in supports]
+    here = [via for via in vias if not why_not(via)]
     if not roles and "pack" not in supports:
         raise AdapterBroken(f"the adapter supports {sorted(supports)}: neither send nor receive nor pack")
     if roles and not vias:
@@ -145,12 +163,14 @@ async def _smoke(adapter: Adapter, patience: float) -> Smoke:
     found = Smoke(about, 0.02, [])
     took = []
     for role in roles:
-        for via in vias:
+        for via in here:
             case = Case(f"smoke/{role}@{via}", "", "MUST", role, via, "one right exchange", _exchange(role))
             for _ in range(2):
                 if not adapter.is_running:
                     await adapter.start()
                 outcome = await _attempt(case, adapter, found.tick, patience)
+                if outcome.is_defect:
+                    raise outcome.error  # type: ignore[misc]
                 if isinstance(outcome.error, AdapterError):
                     raise outcome.error
                 if outcome.error is not None:
@@ -179,6 +199,24 @@ class Outcome:
     seconds: float
 
     @property
+    def is_defect(self) -> bool:
+        """The suite itself is broken in this case."""
+        known = (Mismatch, NotRun, TooBusy, Unsupported, AdapterError)
+        return self.error is not None and not isinstance(self.error, known)
+
+    @property
+    def is_about_time(self) -> bool:
+        """Whether it failed in a way that a busy machine can cause: nothing else that was seen is forgotten."""
+        if not isinstance(self.error, Mismatch) or self.bench is None:
+            return False
+        problem = self.error.problem
+        answer = (self.bench.answer or {}).get("error")
+        return problem.axis == "time" or (
+            problem.axis in ("delivered", "ended", "wire")
+            and ("timeout" in problem.expected or answer in ("timeout", "unconfirmed"))
+        )
+
+    @property
     def words(self) -> str:
         if isinstance(self.error, Mismatch):
             return f"got {self.error.problem.got}, expected {self.error.problem.expected}"
@@ -186,38 +224,59 @@ class Outcome:
 
 
 async def _attempt(case: Case, adapter: Adapter, tick: float, patience: float) -> Outcome:
-    """Runs a case once. Afterwards the adapter is idle, or not running."""
+    """Runs a case once. Afterwards the adapter is idle and answers, or is not running."""
     start = trio.current_time()
-    error: Exception | None = None
-    async with trio.open_nursery() as nursery:
-        bench = Bench(case, adapter, nursery, tick, patience)
-        try:
-            await case.run(bench)
-        except (Mismatch, NotRun, TooBusy, Unsupported, AdapterError) as failure:
-            error = failure
-        except OSError as failure:
-            error = Mismatch(
-                Problem(case.rule, case.level, "wire", f"a broken connection ({failure.strerror})", "that it holds")
-            )
-        seconds = trio.current_time() - start
-        bench.close()
-        # What is under way ends now that the suite's side is gone; what does not is ended.
-        with trio.move_on_after(min(1.0, patience)):
-            for call in bench.calls:
-                await call.ended.wait()
-        if any(not call.ended.is_set() for call in bench.calls):
-            await adapter.kill()
+    outcome = Outcome(None, None, 0)
+    bench: Bench | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            bench = Bench(case, adapter, nursery, tick, patience)
+            outcome = Outcome(bench, None, 0)
+            outcome.error = await _error_of(case, bench)
+            outcome.seconds = trio.current_time() - start
+            bench.close()
+            outcome.error = await _idle(bench, outcome.error)
+            nursery.cancel_scope.cancel()
+    except Exception as error:  # a defect of the suite costs the case, and not the run
+        outcome.error = error
+        await adapter.kill()
+    finally:
+        if bench is not None:
+            bench.close()
+            bench.clean()
+    return outcome
+
+
+async def _error_of(case: Case, bench: Bench) -> Exception | None:
+    """What is wrong by the case."""
+    try:
+        await case.run(bench)
+    except (Mismatch, NotRun, TooBusy, Unsupported, AdapterError) as failure:
+        return failure
+    except OSError as failure:
+        got = f"a broken connection ({failure.strerror})"
+        return Mismatch(Problem(case.rule, case.level, "wire", got, "that it holds"))
+    return None
+
+
+async def _idle(bench: Bench, error: Exception | None) -> Exception | None:
+    """Waits until the adapter is idle, or ends it. What it does not answer is this case's, and not the next one's."""
+    adapter = bench.adapter
+    # What is under way ends now that the suite's side is gone.
+    with trio.move_on_after(bench.patience if error is None else min(1.0, bench.patience)):
         for call in bench.calls:
-            if call.error is not None and error is None:
-                error = call.error
-        if error is None:
-            try:
-                await adapter.check()
-            except Crashed as failure:
-                error = failure
-        nursery.cancel_scope.cancel()
-    bench.clean()
-    return Outcome(bench, error, seconds)
+            await call.ended.wait()
+    if any(not call.ended.is_set() for call in bench.calls):
+        hang = await adapter.hang(bench.patience)
+        return error or hang
+    error = error or next((call.error for call in bench.calls if call.error is not None), None)
+    if adapter.is_in_use:
+        try:
+            await adapter.check()
+            await _ask(adapter, {"op": "about"}, bench.patience, "answer-about")
+        except AdapterError as failure:
+            return error or failure
+    return error
 
 
 @dataclass
@@ -238,6 +297,10 @@ class Runner:
     long_lanes: int = LONG_LANES
     complaint: str = ""
     """How an adapter ended at the end of the run, if it was not as the contract says."""
+    defects: list[Exception] = field(default_factory=list)
+    """What went wrong in the suite itself."""
+    _last: dict[int, Result] = field(default_factory=dict)
+    """The last result of each adapter, to which an end that is seen later belongs."""
     _late: float = -1.0
     """When the suite was kept from running last, for more than MOST_LATE."""
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -259,6 +322,8 @@ class Runner:
         for case in cases:
             if missing := sorted(case.needs - supports):
                 self.report(self._result(case, Verdict.UNSUPPORTED, reason=f"it does not support {', '.join(missing)}"))
+            elif here := why_not(case.via):
+                self.report(self._result(case, Verdict.NOT_RUN, reason=here))
             else:
                 todo.append(case)
         random.Random(self.seed).shuffle(todo)
@@ -310,7 +375,10 @@ class Runner:
     async def _adapter(self, adapters: dict[bool, Adapter], is_alone: bool) -> Adapter:
         adapter = adapters.get(is_alone)
         if adapter is not None:
-            await adapter.check()
+            try:
+                await adapter.check()
+            except Crashed as error:
+                self._blame_last(adapter, error)
         if adapter is None or not adapter.is_running:
             adapter = adapters[is_alone] = self.subject.adapter(is_alone)
             await adapter.start()
@@ -318,25 +386,49 @@ class Runner:
             await _ask(adapter, {"op": "about"}, 2 * PATIENCE * self.scale, "answer-about")
         return adapter
 
+    def _blame_last(self, adapter: Adapter, error: Crashed) -> None:
+        """Its process has ended between two cases: that is the first one's."""
+        result = self._last.get(id(adapter))
+        if result is None:
+            self.complaint = f"{self.subject.name}: {error}"
+        elif not result.verdict.has_failed:
+            result.verdict, result.level = Verdict.CRASHED, "MUST"
+            result.problems = [Problem(result.rule, "MUST", "adapter", str(error), "an answer to every request")]
+
     async def _case(self, case: Case, adapters: dict[bool, Adapter]) -> None:
+        """Reports on a case."""
+        result = await self._judged(case, adapters)
+        if case.is_alone in adapters:
+            self._last[id(adapters[case.is_alone])] = result
+        self.report(result)
+
+    async def _judged(self, case: Case, adapters: dict[bool, Adapter]) -> Result:
         """Tries a case; one that fails is tried again, to tell a failure from a race."""
         outcome = await self._once(case, adapters)
         if isinstance(outcome.error, NotRun):
-            self.report(self._result(case, Verdict.NOT_RUN, reason=str(outcome.error)))
-        elif isinstance(outcome.error, Unsupported):
-            self.report(self._result(case, Verdict.UNSUPPORTED, reason=str(outcome.error)))
-        elif outcome.error is None:
-            self.report(self._result(case, Verdict.PASS, outcome))
-        else:
-            is_again = self._failures[case.rule, case.role] < MOST_FAILURES and not case.is_heavy
-            tries = self.tries if is_again else 1
-            others = [await self._once(case, adapters) for _ in range(tries - 1)]
-            failed = [other for other in (outcome, *others) if isinstance(other.error, (Mismatch, AdapterError))]
-            result = self._result(case, _verdict(failed, tries), failed[0])
-            result.failed, result.tried = len(failed), tries
-            self._failures[case.rule, case.role] += len(failed) == tries
-            self._hangs += outcome.seconds >= self.patience
-            self.report(result)
+            return self._result(case, Verdict.NOT_RUN, reason=str(outcome.error))
+        if isinstance(outcome.error, Unsupported):
+            return self._result(case, Verdict.UNSUPPORTED, reason=str(outcome.error))
+        if outcome.is_defect:
+            return self._defect(case, outcome)
+        if outcome.error is None:
+            return self._result(case, Verdict.PASS, outcome)
+        is_again = self._failures[case.rule, case.role] < MOST_FAILURES and not case.is_heavy
+        tries = self.tries if is_again else 1
+        others = [await self._once(case, adapters) for _ in range(tries - 1)]
+        failed = [other for other in (outcome, *others) if isinstance(other.error, (Mismatch, AdapterError))]
+        result = self._result(case, _verdict(failed, tries), failed[0])
+        result.failed, result.tried = len(failed), tries
+        self._failures[case.rule, case.role] += len(failed) == tries
+        self._hangs += outcome.seconds >= self.patience
+        return result
+
+    def _defect(self, case: Case, outcome: Outcome) -> Result:
+        assert outcome.error is not None
+        self.defects.append(outcome.error)
+        error = leaves(outcome.error)[0]
+        words = str(error) if isinstance(error, SuiteBroken) else f"{type(error).__name__}: {error}"
+        return self._result(case, Verdict.NOT_RUN, reason=f"the suite itself is broken here: {words}"[:KEPT])
 
     async def _once(self, case: Case, adapters: dict[bool, Adapter]) -> Outcome:
         """One attempt, on a machine that lets the suite keep its times."""
@@ -352,7 +444,7 @@ class Runner:
             if outcome.error is None and case.is_hostile and adapter.is_in_use:
                 outcome = await self._still_serves(case, adapter, outcome)
             if not isinstance(outcome.error, TooBusy) and not (
-                isinstance(outcome.error, Mismatch) and case.takes and self._was_late(start, adapter, waited)
+                outcome.is_about_time and case.takes and self._was_late(start, adapter, waited)
             ):
                 return outcome
         if isinstance(outcome.error, TooBusy):
@@ -384,8 +476,11 @@ class Runner:
                 result.problems = [_problem(case, outcome.error)]
                 result.level = result.problems[0].level
                 if outcome.bench is not None:
-                    result.events = outcome.bench.events
-                    result.reproduction = outcome.bench.reproduction()
+                    with suppress(Exception):  # what cannot be shown costs what is shown, and not the run
+                        result.events = outcome.bench.events
+                    result.cause = diagnose.cause_of(result, outcome.bench.answer)
+                    with suppress(Exception):
+                        result.reproduction = outcome.bench.reproduction()
         return result
 
 

@@ -8,16 +8,11 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-from . import conversation, data, foreign, hazards, vectors
+from . import conversation, data, files, foreign, hazards, program, vectors
 from .adapter import SuiteBroken
 from .bench import Case
 from .errors import UsageError
 from .runner import Subject
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 @cache
@@ -48,7 +43,7 @@ class Selection:
                 if not any(_is(pattern, case.id if kind == "case" else case.rule) for case in every_case()):
                     raise UsageError(
                         f"no {kind} matches {pattern!r}",
-                        f"`kcom5-conformance list` shows every {kind}; a pattern may have * and ?",
+                        f"`{program.command()} list` shows every {kind}; a pattern may have * and ?",
                     )
         if not chosen:
             raise UsageError("no case matches all of this together", "leave one of the options out")
@@ -75,17 +70,12 @@ def subjects(names: list[str], command: list[str], peers_file: Path) -> list[Sub
         if names:
             raise UsageError(f"got the name {names[0]} and a command", "give names of the peers file, or -- COMMAND")
         return [Subject(Path(command[-1]).stem, command)]
-    try:
-        table = tomllib.loads(peers_file.read_text("utf-8"))
-    except FileNotFoundError:
+    if not peers_file.exists():
         raise UsageError(
             f"there is no {peers_file}",
-            "name the file with --peers, or give the adapter's command: kcom5-conformance run -- COMMAND",
-        ) from None
-    except OSError as error:
-        raise UsageError(f"cannot read {peers_file}: {error.strerror}", "name the file with --peers") from None
-    except ValueError as error:
-        raise UsageError(f"{peers_file}: {error}", 'a peer is: [NAME], and command = ["program", "argument"]') from None
+            f"name the file with --peers, or give the adapter's command: {program.command()} run -- COMMAND",
+        )
+    table = files.read_toml(peers_file, "the peers file", 'a peer is: [NAME], and command = ["program", "argument"]')
     for name in table:
         _check_peer(peers_file, name, table[name])
     for name in names:
@@ -105,7 +95,9 @@ def _check_peer(file: Path, name: str, peer: object) -> None:
         and all(isinstance(part, str) for part in peer["command"])
     )
     if not is_right:
-        raise UsageError(f"{file}: [{name}] is {peer}", 'expected command = ["program", "argument"] and nothing else')
+        raise UsageError(
+            f"{file}: [{name}] is {str(peer)[:200]}", 'expected command = ["program", "argument"] and nothing else'
+        )
 
 
 def _command(command: list[str]) -> list[str]:

@@ -6,9 +6,11 @@ It shares no code with the implementations. Times and memory are not judged.
 
 from __future__ import annotations
 
+import heapq
 import io
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +19,9 @@ from typing import Any, Literal
 import dpkt
 from rich.console import Console
 
+from . import files
 from .errors import UsageError
+from .escape import one_line, safe
 from .model import KEPT, Axis, Level, Problem
 
 MAGIC = b"KCOM5"
@@ -53,6 +57,8 @@ class Connection:
     """Whether the record has all of it; otherwise nothing was judged."""
     has_ends: bool = True
     """Whether the record tells how the connection ended."""
+    is_open: bool = False
+    """The record stops before either end did: more may have come."""
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -64,18 +70,26 @@ class Verdicts:
     connections: list[Connection]
     notes: list[str] = field(default_factory=list)
 
+    def word(self, *, strict: bool = False) -> str:
+        """`conforms`, `does not conform`, or `not judged` if no connection is seen to break a rule, and one was not
+        recorded whole. `strict` is about every SHOULD, too."""
+        problems = [problem for connection in self.connections for problem in connection.problems]
+        if any(strict or problem.level == "MUST" for problem in problems):
+            return "does not conform"
+        is_whole = self.connections and all(connection.is_whole for connection in self.connections)
+        return "conforms" if is_whole else "not judged"
+
     def is_ok(self, *, strict: bool = False) -> bool:
         """Whether every connection was recorded whole and keeps every MUST; with `strict` every SHOULD too."""
-        return all(
-            connection.is_whole and not any(strict or problem.level == "MUST" for problem in connection.problems)
-            for connection in self.connections
-        )
+        return self.word(strict=strict) == "conforms"
 
 
 def verify(path: Path, server: Path | None = None) -> Verdicts:
     """A verdict on a capture, or on a text file of lines `> HEX` (client to server) and `< HEX` (server to client).
     With `server`, the two files are all that the client and all that the server sent. `UsageError` if there is no
     exchange in it."""
+    if str(path) == str(server) == "-":
+        raise UsageError("both files are standard input", "give one of them by its name")
     octets = _read(path)
     if server is not None:
         pieces: list[tuple[Who, bytes]] = [("client", octets), ("server", _read(server))]
@@ -90,11 +104,15 @@ def verify(path: Path, server: Path | None = None) -> Verdicts:
     return verdicts
 
 
+MOST_READ = 256 << 20
+"""Bytes of a record."""
+CODES = {"conforms": 0, "does not conform": 1, "not judged": 5}
+"""The exit code of each verdict."""
+
+
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    hint = f"a record may have {MOST_READ >> 20} MiB: capture the loopback interface and the port of the exchange only"
+    return files.read(path, MOST_READ, hint)
 
 
 # ---------------------------------------------------------------------------------------------- octets without times
@@ -116,7 +134,7 @@ def _lines(path: Path, octets: bytes) -> list[tuple[Who, bytes]]:
                 raise ValueError
             pieces.append(("client" if line[0] == ">" else "server", bytes.fromhex(line[1:])))
         except ValueError as error:
-            shown = repr(line[:60])
+            shown = one_line(repr(line[:60]))
             raise UsageError(f"{path}, line {number}: got {shown}, expected `> HEX` or `< HEX`", hint) from error
     if not pieces:
         raise UsageError(f"{path} has no octets", hint)
@@ -124,13 +142,14 @@ def _lines(path: Path, octets: bytes) -> list[tuple[Who, bytes]]:
 
 
 def _from_pieces(pieces: list[tuple[Who, bytes]]) -> Connection:
-    streams: dict[Who, bytes] = {"client": b"", "server": b""}
+    streams: dict[Who, bytearray] = {"client": bytearray(), "server": bytearray()}
     rungs = []
     for who, octets in pieces:
         rungs.append(Rung(None, who, "octets", octets, len(streams[who])))
         streams[who] += octets
     notes = ["the record does not tell how the connection ended"]
-    return Connection("the exchange", streams["client"], streams["server"], rungs, notes, has_ends=False)
+    client, server = bytes(streams["client"]), bytes(streams["server"])
+    return Connection("the exchange", client, server, rungs, notes, has_ends=False)
 
 
 # ---------------------------------------------------------------------------------------------- captures
@@ -154,8 +173,8 @@ class _Direction:
     first: int
     """The sequence number of the first octet."""
     stream: bytearray = field(default_factory=bytearray)
-    waiting: dict[int, bytes] = field(default_factory=dict)
-    """Segments that came before others, by offset."""
+    waiting: list[tuple[int, bytes]] = field(default_factory=list)
+    """Segments that came before others, a heap by offset."""
     end: int | None = None
     """The offset of the FIN."""
     repeated: int = 0
@@ -171,8 +190,7 @@ class _Direction:
     def take(self, offset: int, octets: bytes) -> None:
         if offset > len(self.stream):
             self.reordered += 1
-            if len(octets) > len(self.waiting.get(offset, b"")):
-                self.waiting[offset] = octets
+            heapq.heappush(self.waiting, (offset, octets))
             return
         known = bytes(self.stream[max(offset, 0) : offset + len(octets)])
         if known:
@@ -181,17 +199,16 @@ class _Direction:
             if known != octets[max(-offset, 0) :][: len(known)] and len(octets) > 1 and self.changed is None:
                 self.changed = offset
         self.stream += octets[len(self.stream) - offset :]
-        while early := [at for at in self.waiting if at <= len(self.stream)]:
-            for at in early:
-                piece = self.waiting.pop(at)
-                self.stream += piece[len(self.stream) - at :]
+        while self.waiting and self.waiting[0][0] <= len(self.stream):
+            at, piece = heapq.heappop(self.waiting)
+            self.stream += piece[len(self.stream) - at :]
 
     @property
     def lacks(self) -> str:
         """Which octets the capture does not have."""
         here = len(self.stream)
         if self.waiting:
-            return f"octets {here} to {min(self.waiting) - 1}"
+            return f"octets {here} to {self.waiting[0][0] - 1}"
         return f"octets {here} to {self.end - 1}" if self.end is not None and self.end > here else ""
 
 
@@ -258,7 +275,10 @@ class _Flow:
         has_ends = has_reset or {("client", "end"), ("server", "end")} <= whats
         if not has_ends:
             notes.append("the capture does not have the end of the connection")
-        return Connection(self.name, streams["client"], streams["server"], self.rungs, notes, is_whole, has_ends)
+        is_open = not has_reset and not any(what == "end" for _, what in whats)
+        return Connection(
+            self.name, streams["client"], streams["server"], self.rungs, notes, is_whole, has_ends, is_open
+        )
 
 
 def _from_capture(path: Path, octets: bytes) -> Verdicts:
@@ -282,22 +302,28 @@ def _from_capture(path: Path, octets: bytes) -> Verdicts:
                 flows.append(flow)
                 current[ends] = current[ends[::-1]] = flow
             flow.packet(at, "client" if ends[0] == flow.ends["client"] else "server", tcp, lost)
-    except (dpkt.Error, ValueError, struct.error, EOFError) as error:
-        if not flows:
-            raise UsageError(f"{path} is no capture that can be read: {error}") from error
+    except _UNREADABLE as error:
+        if not flows and not _is_cut(octets):
+            raise UsageError(f"{path} is no capture that can be read: {one_line(str(error))}") from error
     if _is_cut(octets):
         verdicts.notes.append("the file ends inside a packet")
     found = [flow for flow in flows if flow.is_kcom5()]
+    if not found and verdicts.notes:
+        verdicts.notes.append(f"before that: {len(flows)} TCP connections, none with a hello")
+        return verdicts
     if not found:
-        cut = ", and the file ends inside a packet" if verdicts.notes else ""
         raise UsageError(
-            f"{path} has no KCOM5 exchange: {len(flows)} TCP connections, none with a hello{cut}",
+            f"{path} has no KCOM5 exchange: {len(flows)} TCP connections, none with a hello",
             "capture the loopback interface from before the connection, all octets of each packet",
         )
     if len(found) < len(flows):
         verdicts.notes.append(f"{len(flows) - len(found)} other TCP connections are passed over")
     verdicts.connections = [flow.connection() for flow in found]
     return verdicts
+
+
+_UNREADABLE = (dpkt.Error, ValueError, struct.error, EOFError, IndexError, KeyError, OverflowError, TypeError)
+"""What dpkt raises at a capture that is damaged."""
 
 
 def _after(tcp: Any) -> int:
@@ -320,7 +346,7 @@ def _packets(octets: bytes) -> Iterator[tuple[float, str, str, Any, int]]:
             continue
         try:
             ip = dpkt.ip.IP(packet) if version == 4 else dpkt.ip6.IP6(packet)
-        except dpkt.Error:
+        except _UNREADABLE:
             continue
         if not isinstance(ip.data, dpkt.tcp.TCP):
             continue
@@ -362,8 +388,12 @@ class _Judge:
 
     def problem(
         self, rule: str, who: Who, got: str, expected: str, at: int | None = None, level: Level = "MUST",
-        axis: Axis = "wire", stream: bytes = b"",
+        axis: Axis = "wire", stream: bytes = b"", is_short: bool = False,
     ) -> None:  # fmt: skip
+        """`is_short`: more octets, after what is recorded, would mend it."""
+        if is_short and self.connection.is_open:
+            self.connection.is_whole = False
+            return
         own = self.client if who == "client" else self.server
         self.connection.problems.append(
             Problem(rule, level, axis, got, expected, own[:KEPT].hex(), stream[:KEPT].hex(), at)
@@ -379,7 +409,8 @@ def _judge(connection: Connection) -> None:
     differs = next((at for at, (a, b) in enumerate(zip(hello, MAGIC, strict=False)) if a != b), None)
     if differs is not None or len(hello) < 8:
         got = f"{hello.hex(' ')} from the client" if hello else "nothing from the client"
-        judge.problem("hello.form", "client", got, "4b 43 4f 4d 35 and three more octets", differs, stream=MAGIC)
+        judge.problem("hello.form", "client", got, "4b 43 4f 4d 35 and three more octets", differs, stream=MAGIC,
+                      is_short=differs is None)  # fmt: skip
         if server:
             rule = "hello.reject" if differs is not None else "echo.exact"
             what = "a wrong hello" if differs is not None else f"{len(hello)} octets of the hello"
@@ -401,7 +432,7 @@ def _judge(connection: Connection) -> None:
     wrong = next((at for at, (a, b) in enumerate(zip(echo, hello, strict=False)) if a != b), None)
     if wrong is not None or len(echo) < 8:
         got = f"{echo.hex(' ')} from the server" if echo else "nothing from the server"
-        judge.problem("echo.exact", "server", got, hello.hex(" "), wrong, stream=hello)
+        judge.problem("echo.exact", "server", got, hello.hex(" "), wrong, stream=hello, is_short=wrong is None)
         _judge_abort(judge, "client", "after a bad echo")
         return
     if _judge_frame(judge):
@@ -442,11 +473,12 @@ def _judge_frame(judge: _Judge) -> bool:
         if not judge.has("server", "end") and not judge.has("server", "reset") and judge.has("client", "reset"):
             got += ", and a reset by the client"
         if len(judge.client) > 8:
-            judge.problem("close.extra", "server", got, "all of them, whatever the client sends", len(server))
+            judge.problem("close.extra", "server", got, "all of them, whatever the client sends", len(server),
+                          is_short=True)  # fmt: skip
         elif client_first:
             judge.problem("close.half", "server", got, "all of them, though the client half-closed", len(server))
         else:
-            judge.problem("data.truncated", "server", got, "all of them", len(server))
+            judge.problem("data.truncated", "server", got, "all of them", len(server), is_short=True)
         return False
     return is_text
 
@@ -462,12 +494,10 @@ def _judge_lengths(judge: _Judge, fields: list[tuple[str, int, int]]) -> bool:
             judge.problem("message.length", "server", got, size.to_bytes(4, "little").hex(" "), 8)
             return True
     declared = fields[1][2]
-    for size in range(declared + 1, min(len(server) - 20, 4 * declared) + 1):
-        is_end = int.from_bytes(server[12 + size : 20 + size], "little") == len(server) - 20 - size
-        if is_end and len(server[12 : 12 + size].decode(errors="replace")) == declared:
-            got = f"{declared}, the number of characters"
-            judge.problem("message.length", "server", got, f"{size}, the number of octets", 8)
-            return True
+    if size := _size_of_characters(server, declared):
+        got = f"{declared}, the number of characters"
+        judge.problem("message.length", "server", got, f"{size}, the number of octets", 8)
+        return True
     if len(fields) == 4:
         _, start, declared = fields[3]
         raw, there = server[start - 8 : start], len(server) - start
@@ -476,6 +506,23 @@ def _judge_lengths(judge: _Judge, fields: list[tuple[str, int, int]]) -> bool:
             judge.problem("data.length", "server", got, there.to_bytes(8, "little").hex(" "), start - 8)
             return True
     return False
+
+
+def _size_of_characters(server: bytes, count: int) -> int:
+    """How many octets the message has if `count` is how many characters it has; 0 if that fits nothing."""
+    characters = 0
+    for size in range(1, min(len(server) - 20, 4 * count) + 1):
+        characters += server[11 + size] & 0xC0 != 0x80
+        if characters > count:
+            break
+        if characters < count or size == count:
+            continue
+        is_end = int.from_bytes(server[12 + size : 20 + size], "little") == len(server) - 20 - size
+        if is_end and size <= 4 * count:
+            with suppress(UnicodeDecodeError):
+                server[12 : 12 + size].decode()
+                return size
+    return 0
 
 
 def _judge_ends(judge: _Judge) -> None:
@@ -508,16 +555,16 @@ def _said(item: tuple[Who, What]) -> str:
 
 
 def show(path: Path, console: Console, server: Path | None = None, *, strict: bool = False) -> int:
-    """Writes the verdict, and returns the exit code: 0 if it is as it should be, else 1."""
+    """Writes the verdict, and returns its exit code."""
     verdicts = verify(path, server)
     text = to_text(verdicts, strict=strict)
     console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
-    return int(not verdicts.is_ok(strict=strict))
+    return CODES[verdicts.word(strict=strict)]
 
 
 def to_text(verdicts: Verdicts, *, strict: bool = False) -> str:
     """The verdict, and the ladder of each connection with the capture's times."""
-    lines = [f"{verdicts.source}: {'conforms' if verdicts.is_ok(strict=strict) else 'does not conform'}"]
+    lines = [f"{verdicts.source}: {verdicts.word(strict=strict)}"]
     lines += [f"note: {note}" for note in verdicts.notes]
     for connection in verdicts.connections:
         lines += ["", connection.name, ""]
@@ -532,7 +579,7 @@ def to_text(verdicts: Verdicts, *, strict: bool = False) -> str:
             lines += ["  not judged: the record is not complete"]
         elif not connection.problems:
             lines += ["  every rule that the record can show is kept"]
-    return "\n".join(lines) + "\n"
+    return safe("\n".join(lines)) + "\n"
 
 
 _SHOWN = 8

@@ -5,9 +5,11 @@ A template needs nothing but its language. `TEMPLATES` says what is written, how
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import program
 from ..errors import UsageError
 
 _FOLDER = Path(__file__).parent
@@ -64,11 +66,18 @@ def create(language: str, folder: Path) -> list[Path]:
 def next_steps(language: str, folder: Path) -> str:
     """What to do after `create`, one command or sentence per line."""
     template = TEMPLATES[language]
-    steps = [] if folder.resolve() == Path.cwd() else [f"cd {folder}"]
+    steps = [] if folder.resolve() == Path.cwd() else [f"cd {shlex.quote(str(folder))}"]
+    run = f"{program.command_after_cd() if steps else program.command()} run --peers peers.toml"
     steps += [" ".join(template.build)] if template.build else []
-    steps += [f"kcom5-conformance run --peers peers.toml {PEER}"]
-    steps += [f"then replace the three functions at the top of {template.source} by calls of your implementation"]
-    return "\n".join(steps)
+    return "\n".join(
+        [
+            *steps,
+            f"{run} --rule echo.exact {PEER}",
+            f"{run} {PEER}",
+            "The first run tries one small rule, the second tries all. Failures are expected: the implementation in",
+            f"{template.source} is naive. Replace the three functions at its top by calls of yours.",
+        ]
+    )
 
 
 def _peers_file(template: Template) -> str:

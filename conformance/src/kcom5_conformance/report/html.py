@@ -17,7 +17,8 @@ from typing import Any
 
 import jinja2
 
-from .. import data, diagnose, spec
+from .. import data, diagnose, files, spec
+from ..escape import safe
 from ..model import Event, Json, Problem, Result, Run, Verdict
 from . import words
 from .terminal import must_rules, verdict_of
@@ -43,7 +44,7 @@ def write_html(run: Run, path: Path, spec_url: str = "") -> None:
         spec_url=spec_url or _seen_from(path),
         data=_embedded(_document(run, spec_url or _seen_from(path))),
     )
-    path.write_text(page, encoding="utf-8", errors="replace")  # half a surrogate pair is no text
+    files.write(path, page.encode(errors="replace").decode())  # half a surrogate pair is no text
 
 
 def _row(result: Result) -> str:
@@ -86,12 +87,12 @@ def _compact(run: Run, result: Result, notes: dict[str, int]) -> list[Any]:
         detail |= {
             "headline": words.headline(result),
             "problems": [_problem(problem, result.role) for problem in result.problems],
-            "cause": words.safe(result.cause),
-            "again": words.again(run, result),
+            "cause": safe(result.cause),
+            "again": safe(words.again(run, result)),
             "reproduction": result.reproduction,
         }
     if result.reason:
-        detail["reason"] = words.safe(result.reason)
+        detail["reason"] = safe(result.reason)
     return [
         result.id,
         result.peer,
@@ -101,14 +102,14 @@ def _compact(run: Run, result: Result, notes: dict[str, int]) -> list[Any]:
         result.via,
         result.verdict.value,
         round(result.seconds, 4),
-        notes.setdefault(words.safe(result.note), len(notes)),
+        notes.setdefault(safe(result.note), len(notes)),
         int(run.counts_as_failure(result)),
         detail,
     ]
 
 
 def _event(event: Event) -> list[Any]:
-    text = words.safe(event.text if len(event.text) <= 400 else event.text[:400] + "…")
+    text = safe(event.text if len(event.text) <= 400 else event.text[:400] + "…")
     return [round(event.at, 4), event.who, event.what, event.octets[: 2 * _SHOWN], event.size, text]
 
 
@@ -123,8 +124,8 @@ def _problem(problem: Problem, role: str) -> Json:
         "rule": problem.rule,
         "level": problem.level,
         "axis": problem.axis,
-        "got": words.safe(problem.got),
-        "expected": words.safe(problem.expected),
+        "got": safe(problem.got),
+        "expected": safe(problem.expected),
         "dump": rows,
     }
 

@@ -8,23 +8,34 @@ from pathlib import Path
 
 import jsonschema
 
+from .. import files
 from ..model import Json, Run, run_from_json
 
 
 def write_json(run: Run, path: Path) -> None:
-    path.write_text(json.dumps(run.to_json(), ensure_ascii=True, indent=1) + "\n", encoding="utf-8")
+    """Writes the report, complete or not at all. OSError comes through."""
+    files.write(path, json.dumps(run.to_json(), ensure_ascii=True, indent=1) + "\n")
 
 
 def read_json(path: Path) -> Run:
-    """The run that a report was made from. `ValueError` if the file is no report."""
+    """The run that a report was made from. `ValueError` if the file is no report, `UsageError` if it cannot be read."""
+    octets = files.read(path, files.MOST_REPORT)
     try:
-        document: Json = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(octets.decode(), parse_constant=_no_number)
+        if isinstance(document, dict):  # of a suite that did not write them
+            document = {"program": "kcom5-conformance", "subjects": "", **document}
         jsonschema.Draft202012Validator(schema()).validate(document)
+        return run_from_json(document)
     except jsonschema.ValidationError as error:
         raise ValueError(f"{path}: no report: {error.json_path}: {error.message[:200]}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: no report: {error}") from None
-    return run_from_json(document)
+    except RecursionError:
+        raise ValueError(f"{path}: no report: it is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: no report: {str(error)[:200]}") from None
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 @cache

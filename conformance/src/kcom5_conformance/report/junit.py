@@ -6,11 +6,14 @@ skipped, with the reason.
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from .. import files
+from ..escape import escaped, safe
 from ..model import Result, Run, Verdict
 from . import words
 
@@ -18,6 +21,7 @@ _CONTROL = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_junit(run: Run, path: Path) -> None:
+    """Writes the report, complete or not at all. OSError comes through."""
     report = JUnitXml("kcom5-conformance")
     for peer in dict.fromkeys(result.peer for result in run.results):
         suite = TestSuite(_clean(peer))
@@ -33,7 +37,9 @@ def write_junit(run: Run, path: Path) -> None:
             suite.add_testcase(case)
         report.add_testsuite(suite)
     report.update_statistics()  # type: ignore[no-untyped-call]
-    report.write(str(path), pretty=False)
+    octets = io.BytesIO()
+    report.write(octets, pretty=False)
+    files.write(path, octets.getvalue().decode())
 
 
 def _case(run: Run, result: Result) -> TestCase:
@@ -55,4 +61,4 @@ def _case(run: Run, result: Result) -> TestCase:
 
 def _clean(text: str) -> str:
     """XML has no place for most control characters: they are written as \\x1b."""
-    return _CONTROL.sub(words.escaped, text)
+    return safe(_CONTROL.sub(lambda match: escaped(match[0]), text))

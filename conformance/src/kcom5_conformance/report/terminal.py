@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import diagnose
+from ..escape import safe
 from ..model import Problem, Result, Rule, Run, Verdict
 from . import words
 
@@ -58,10 +59,10 @@ class Progress:
     def start(self, peer: str, total: int) -> None:
         self._total[peer], self._since[peer] = total, time.monotonic()
         if self._bars:
-            self._tasks[peer] = self._bars.add_task(words.safe(peer), total=total, failed="")
+            self._tasks[peer] = self._bars.add_task(safe(peer), total=total, failed="")
             self._bars.start()
         else:
-            self._line(f"{words.safe(peer)}: {total:,} cases")
+            self._line(f"{safe(peer)}: {total:,} cases")
 
     def advance(self, result: Result) -> None:
         """A case of a started implementation is over."""
@@ -74,7 +75,7 @@ class Progress:
         elif self._done[peer] == self._total[peer]:
             seconds = time.monotonic() - self._since[peer]
             cases = words.count(self._done[peer], "case")
-            self._line(f"{words.safe(peer)}: {cases} in {seconds:.1f} s, {failed or 'none failed'}")
+            self._line(f"{safe(peer)}: {cases} in {seconds:.1f} s, {failed or 'none failed'}")
 
     def finish(self) -> None:
         """The bars are taken away. It may be called more than once."""
@@ -92,7 +93,7 @@ def print_summary(run: Run, console: Console) -> None:
     _coverage(run, console)
     _left_out(run, console)
     for complaint in run.complaints:
-        console.print(Text.assemble(("complaint  ", "bold red"), words.safe(complaint)))
+        console.print(Text.assemble(("complaint  ", "bold red"), safe(complaint)))
     console.print(_last_line(run), soft_wrap=True)
 
 
@@ -127,7 +128,7 @@ def _failures(run: Run, console: Console) -> None:
     for (peer, name), group in groupby(found, key=lambda result: (result.peer, _broken(result))):
         results = list(group)
         level = rules[name].level if name in rules else results[0].level
-        console.rule(Text.assemble((words.safe(peer), "bold"), " · ", (name, "bold red"), f" · {level}"), align="left")
+        console.rule(Text.assemble((safe(peer), "bold"), " · ", (safe(name), "bold red"), f" · {level}"), align="left")
         if name in rules:
             console.print(_rows([("says", rules[name].sentence), ("effect", rules[name].effect)]))
         for result in results[:SHOWN_PER_RULE]:
@@ -144,16 +145,16 @@ def _broken(result: Result) -> str:
 
 
 def _again(run: Run, result: Result) -> Text:
-    return Text.assemble(("again      ", "bright_black"), words.safe(words.again(run, result)))
+    return Text.assemble(("again      ", "bright_black"), safe(words.again(run, result)))
 
 
 def _failure(result: Result) -> RenderableType:
     style = _COLOURS[result.verdict]
     parts: list[RenderableType] = [
         Text(),
-        Text.assemble((f"{result.verdict.value} ", f"bold {style}"), (words.safe(result.id), "bold")),
+        Text.assemble((f"{result.verdict.value} ", f"bold {style}"), (safe(result.id), "bold")),
     ]
-    lines = [("why", words.safe(result.note))]
+    lines = [("why", safe(result.note))]
     if result.verdict is Verdict.FLAKY:
         lines.append(("found", f"failed {result.failed} of {result.tried} times"))
     elif not result.problems:
@@ -161,11 +162,11 @@ def _failure(result: Result) -> RenderableType:
     shown: Problem | None = None
     for problem in result.problems:
         if problem.rule != _broken(result):
-            lines.append(("also", problem.rule))
-        lines += [("got", words.safe(problem.got)), ("expected", words.safe(problem.expected))]
+            lines.append(("also", safe(problem.rule)))
+        lines += [("got", safe(problem.got)), ("expected", safe(problem.expected))]
         if shown is None and problem.at is not None and problem.stream:
             shown = problem
-    lines += [("likely", words.safe(result.cause))] if result.cause else []
+    lines += [("likely", safe(result.cause))] if result.cause else []
     parts.append(_rows(lines))
     if shown:
         rows = diagnose.annotate(shown.stream, result.role, shown.at, shown.expected_stream)
@@ -192,7 +193,7 @@ def _counts(run: Run, console: Console) -> None:
         table.add_column(verdict.value, justify="right", style=_COLOURS[verdict], overflow="fold")
     for peer in peers:
         table.add_row(
-            Text(words.safe(peer)),
+            Text(safe(peer)),
             *(
                 Text(f"{counts[peer, verdict]:,}", "bright_black" if not counts[peer, verdict] else "")
                 for verdict in used
@@ -219,7 +220,7 @@ def _left_out(run: Run, console: Console) -> None:
     for (verdict, reason), peers in sorted(reasons.items()):
         counts = ", ".join(f"{count:,} of {peer}" for peer, count in sorted(peers.items()))
         text = f"{verdict.value}: {counts}: {reason or 'no reason given'}"
-        console.print(Text(words.safe(text), _COLOURS[verdict]))
+        console.print(Text(safe(text), _COLOURS[verdict]))
 
 
 def _last_line(run: Run) -> Text:

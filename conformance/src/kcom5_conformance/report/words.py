@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 
 from .. import diagnose
+from ..escape import safe
 from ..model import Event, Result, Run, Verdict
-
-_ESCAPES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def safe(text: str) -> str:
-    """Text of a peer without what could command a terminal."""
-    return _ESCAPES.sub(escaped, text)
-
-
-def escaped(match: re.Match[str]) -> str:
-    """A character as \\x1b or \\u202e."""
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def count(number: int, thing: str) -> str:
@@ -43,23 +30,9 @@ def again(run: Run, result: Result) -> str:
     """The command that runs this one case again against its implementation."""
     case = shlex.quote(result.id)
     if result.id.startswith("matrix/"):
-        return f"kcom5-conformance matrix --case {case} --seed {run.seed}{_subjects(run)}"
+        return f"{run.program} matrix --case {case} --seed {run.seed} {run.subjects}".rstrip()
     command = next((peer.command for peer in run.peers if peer.name == result.peer), [])
-    return f"kcom5-conformance run --case {case} --seed {run.seed} -- {shlex.join(command)}"
-
-
-def _subjects(run: Run) -> str:
-    """What chose the implementations of a run, again."""
-    try:
-        words = shlex.split(run.command)
-    except ValueError:  # a report that somebody made by hand
-        return ""
-    if "--" in words:
-        return f" {shlex.join(words[words.index('--') :])}"
-    for at, word in enumerate(words):
-        if word == "--peers" or word.startswith("--peers="):
-            return f" {shlex.join(words[at : at + 1 + ('=' not in word)])}"
-    return ""
+    return f"{run.program} run --case {case} --seed {run.seed} -- {shlex.join(command)}"
 
 
 def ladder(result: Result) -> str:

@@ -1,0 +1,35 @@
+"""How this suite was started, so that the commands that it prints work as they are printed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from functools import cache
+from pathlib import Path
+
+SCRIPT = "kcom5-conformance"
+STARTED_BY = "KCOM5_CONFORM"
+"""The variable in which the repository's `./conform` gives its own path."""
+
+
+@cache
+def command() -> str:
+    """What a shell has to be given in place of `kcom5-conformance`."""
+    if script := os.environ.get(STARTED_BY):
+        return shlex.quote("./conform" if Path(script).parent == Path.cwd() else script)
+    started = Path(sys.argv[0])
+    if started.name == SCRIPT:
+        found = shutil.which(SCRIPT)
+        is_found = found is not None and Path(found).resolve() == started.resolve()
+        return SCRIPT if is_found else shlex.quote(str(started.absolute()))
+    module = f"{shlex.quote(sys.executable)} -m kcom5_conformance"
+    path = os.environ.get("PYTHONPATH")
+    return f"PYTHONPATH={shlex.quote(path)} {module}" if path else module
+
+
+def command_after_cd() -> str:
+    """The same for a shell that has gone to another folder."""
+    script = os.environ.get(STARTED_BY)
+    return shlex.quote(script) if script else command()

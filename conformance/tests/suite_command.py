@@ -1,0 +1,70 @@
+"""How the tests ask the command: by a process of its own, by a shell, or within."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from kcom5_conformance import cli
+
+HERE = Path(__file__).parent
+PACKAGE = HERE.parent / "src" / "kcom5_conformance"
+ROOT = HERE.parents[1]
+RIGHT = [sys.executable, str(HERE / "peers" / "right.py")]
+WRONG = [sys.executable, str(HERE / "peers" / "wrong.py")]
+ODD = [sys.executable, str(HERE / "peers" / "odd.py")]
+FEW = ["--case", "address.canonical/*"]
+"""Cases that take no time."""
+PADS = [*WRONG, "pack-pads-the-port"]
+"""Fails one of them, by a rule that is a MUST."""
+ALL_THE_TIME = 120
+"""Seconds after which the suite is taken to hang."""
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+    return {**kept, "PYTHONPATH": str(PACKAGE.parent), **more}
+
+
+def suite(*arguments: str | Path, at: Path | None = None, **more: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kcom5_conformance", *map(str, arguments)]
+    done = subprocess.run(
+        command, cwd=at, env=environment(), capture_output=True, text=True, check=False, timeout=ALL_THE_TIME, **more
+    )
+    assert "Traceback" not in done.stderr or done.returncode == 4, done.stderr
+    return done
+
+
+def pasted(line: str, at: Path) -> subprocess.CompletedProcess[str]:
+    """A line that was printed, as a user gives it to a shell: nothing is installed, and nothing in the environment."""
+    kept = {key: value for key, value in environment().items() if key != "PYTHONPATH"}
+    return subprocess.run(
+        ["bash", "-c", line], cwd=at, env=kept, capture_output=True, text=True, check=False, timeout=ALL_THE_TIME
+    )
+
+
+def inside(*arguments: str | Path, at: Path) -> subprocess.CompletedProcess[str]:
+    """The same without a process of its own, where there is much to ask."""
+    output, errors, before = io.StringIO(), io.StringIO(), Path.cwd()
+    os.chdir(at)
+    try:
+        with redirect_stdout(output), redirect_stderr(errors):
+            code = cli.run_command([str(argument) for argument in arguments])
+    finally:
+        os.chdir(before)
+    return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
+
+
+def is_error(done: subprocess.CompletedProcess[str], code: int, detail: str) -> None:
+    """One error, one hint, no more."""
+    assert done.returncode == code, done.stderr + done.stdout
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("kcom5-conformance: error: ")
+    assert detail in lines[0]
+    assert [line for line in lines if line.startswith("kcom5-conformance: error:")] == lines[:1]
+    assert lines[-1].startswith("kcom5-conformance: hint: ")
