@@ -126,6 +126,7 @@ class Bench:
     """What the suite's end did, for a reproduction."""
     calls: list[Call] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
+    others: list[Adapter] = field(default_factory=list)
     _reserved: dict[int, socket.socket] = field(default_factory=dict)
     _temporary: tempfile.TemporaryDirectory[str] | None = None
 
@@ -168,7 +169,9 @@ class Bench:
 
     # ---- calls of the implementation
 
-    async def call(self, op: str, place: int | str | None = None, **keys: Any) -> Call:
+    async def call(
+        self, op: str, place: int | str | None = None, *, adapter: Adapter | None = None, **keys: Any
+    ) -> Call:
         """Asks the adapter for `send` or `receive` over the case's transport; `place` is the port or path."""
         request: Json = {"op": op, "via": self.via, "close": NO_BOUND, **keys}
         if self.via == "unix":
@@ -178,10 +181,17 @@ class Bench:
         elif op == "send" and "port" not in request:
             request["port"] = 0
         request = {key: value for key, value in request.items() if value is not None}
-        call = Call(self, request)
+        call = Call(self, request, adapter or self.adapter)
         self.calls.append(call)
         await call.begin()
         return call
+
+    async def another(self) -> Adapter:
+        """A second process of the adapter, which ends with the case."""
+        adapter = Adapter(self.adapter.command)
+        await adapter.start()
+        self.others.append(adapter)
+        return adapter
 
     async def send(self, message: Any = "hi", data: Any = b"\x00\x01\x02", **keys: Any) -> Call:
         """A server of the implementation that listens. `data` may be octets."""
@@ -357,6 +367,7 @@ class Call:
 
     bench: Bench
     request: Json
+    adapter: Adapter
     answer: Json | None = None
     place: int | str = ""
     """Where a server listens, once it does."""
@@ -369,21 +380,21 @@ class Call:
     async def begin(self) -> None:
         self.start = trio.current_time()
         self.bench.log("suite", "request", text=self.request)
-        await self.bench.adapter.ask(self.request, self.bench.patience)
+        await self.adapter.ask(self.request, self.bench.patience)
         self.bench.nursery.start_soon(self._read)
 
     async def _read(self) -> None:
         try:
             definitions = [f"answer-{self.request['op']}", "error", "unsupported"]
             if self.request["op"] == "send":
-                answer = await self.bench.adapter.answer("answer-listening", *definitions)
+                answer = await self.adapter.answer("answer-listening", *definitions)
                 if "listening" in answer:
                     self.place = await self._place(answer["listening"])
                     self.bench.log("implementation", "answer", text=answer)
                     self._listening.set()
-                    answer = await self.bench.adapter.answer(*definitions)
+                    answer = await self.adapter.answer(*definitions)
             else:
-                answer = await self.bench.adapter.answer(*definitions)
+                answer = await self.adapter.answer(*definitions)
             self.answer = answer
             self.bench.log("implementation", "answer", text=answer)
         except AdapterError as error:
@@ -397,18 +408,22 @@ class Call:
         """Where it says that it listens: a port, or the path that it was given."""
         is_right = told == self.request.get("path") if self.bench.via == "unix" else not isinstance(told, str)
         if not is_right:
-            raise await self.bench.adapter.broken(f"says that it listens on {clip(str(told))}, which it was not asked")
+            raise await self.adapter.broken(f"says that it listens on {clip(str(told))}, which it was not asked")
         return told if isinstance(told, str) else int(told)
 
-    async def listening(self) -> int | str:
-        """Waits until the server listens."""
+    async def decided(self) -> bool:
+        """Waits until the server listens or has ended; whether it listens."""
         with trio.move_on_after(self.bench.patience) as scope:
             await self._listening.wait()
         if scope.cancelled_caught:
-            raise await self.bench.adapter.hang(self.bench.patience)
+            raise await self.adapter.hang(self.bench.patience)
         if self.error:
             raise self.error
-        if not self.place:
+        return bool(self.place)
+
+    async def listening(self) -> int | str:
+        """Waits until the server listens."""
+        if not await self.decided():
             self.bench.fail("delivered", f"the answer {self.told}", "that it listens")
         return self.place
 

@@ -277,6 +277,13 @@ class _Play:
             connection.reset()
         return connection
 
+    def check_confirmed(self, call: Call) -> None:
+        """Whether it says rightly that the client's end confirmed the success, if it says anything."""
+        wanted, told = self.vector.outcome.get("confirmed"), (call.answer or {}).get("confirmed")
+        if wanted is not None and told is not None and told != wanted:
+            words = {True: "a success that is confirmed", False: "a success that is not confirmed"}
+            self.bench.fail("delivered", words[told], words[wanted])
+
     async def pause(self, how: str, call: Call) -> None:
         """A moment, or a part of T. An implementation that ends in the meantime is not waited for any longer."""
         seconds = {"tick": self.bench.tick, "half": 0.5 * self.bound, "most": 0.6 * self.bound}[how]
@@ -300,6 +307,7 @@ class _Play:
             await call.expect_ok(text, vectors.octets(outcome.get("data", "")), within=within)
         else:
             await call.expect_ok(within=within)
+            self.check_confirmed(call)
         last = self.vector.steps[-1][0] if self.vector.steps else ""
         # The wait for the frame begins with an octet; that for the handshake began with the connection.
         is_frame = last == "stall" and self.vector.setup != "nobody" and self.vector.rule != "time.handshake"

@@ -727,20 +727,6 @@ async def _(bench: Bench) -> None:
         bench.fail("residue", f"left in the folder: {', '.join(left)}", "nothing")
 
 
-@hazard("close.abort/stored-before-the-close", "client", "the sender reports success, and then the disk is full",
-        level="SHOULD", needs=("file",))  # fmt: skip
-async def _(bench: Bench) -> None:
-    target = bench.folder / "out"
-    async with receiving(bench, to={"file": str(target)}) as (call, connection, hello):
-        await connection.send(hello + frame(b"", counter(MIB)))
-        await connection.expect_end()
-        stored = target.stat().st_size if target.exists() else 0
-        if stored != MIB or target.read_bytes() != counter(MIB):
-            bench.fail("delivered", f"{stored:,} octets in the file when it closes", f"the {MIB:,} octets sent")
-        connection.close()
-        await call.expect_ok()
-
-
 @hazard("limit.memory/64-mib-from-a-file", "server", "the file is read as a whole", ("tcp6",), needs=("file",))
 async def _(bench: Bench) -> None:
     source, size = bench.folder / "in", 64 * MIB

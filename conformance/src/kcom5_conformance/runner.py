@@ -242,6 +242,8 @@ async def _attempt(case: Case, adapter: Adapter, tick: float, patience: float) -
         await adapter.kill()
     finally:
         if bench is not None:
+            for other in bench.others:
+                await other.kill()
             bench.close()
             bench.clean()
     return outcome

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-from . import conversation, data, files, foreign, hazards, program, vectors
+from . import conversation, data, files, foreign, program, storing, vectors
 from .adapter import SuiteBroken
 from .bench import Case
 from .errors import UsageError
@@ -18,7 +18,7 @@ from .runner import Subject
 @cache
 def every_case() -> tuple[Case, ...]:
     """All cases, in the order of the spec's areas."""
-    found = (*conversation.cases(vectors.load(data.vectors_folder())), *hazards.cases(), *foreign.cases())
+    found = (*conversation.cases(vectors.load(data.vectors_folder())), *storing.cases(), *foreign.cases())
     ids = [case.id for case in found]
     if len(set(ids)) < len(ids):
         raise SuiteBroken(f"two cases have one id: {sorted({name for name in ids if ids.count(name) > 1})}")

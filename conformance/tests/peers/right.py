@@ -21,6 +21,7 @@ import struct
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -50,7 +51,8 @@ class Source:
             self.file = Path(given["file"]).open("rb")  # noqa: SIM115
             status = os.fstat(self.file.fileno())
             self.size = status.st_size
-            if not stat.S_ISREG(status.st_mode) or self.size == 0:
+            is_unknown = self.size <= 65536 and status.st_blocks == 0
+            if not stat.S_ISREG(status.st_mode) or self.size == 0 or is_unknown:
                 with self.file as pipe:
                     self.file = tempfile.TemporaryFile()  # noqa: SIM115
                     shutil.copyfileobj(pipe, self.file)
@@ -90,9 +92,14 @@ class Sink:
         self.file: Any = io.BytesIO()
         self.target = Path(to).resolve() if to else None
         self.temporary: Path | None = None
+        self.mode = 0o600
         if self.target and self.target.exists() and not self.target.is_file():
-            self.file = self.target.open("wb")
+            descriptor = os.open(self.target, os.O_WRONLY | os.O_NONBLOCK)
+            os.set_blocking(descriptor, True)
+            self.file = os.fdopen(descriptor, "wb", 0)
         elif self.target:
+            if self.target.exists():
+                self.mode = stat.S_IMODE(self.target.stat().st_mode)
             descriptor, name = tempfile.mkstemp(dir=self.target.parent)
             self.temporary = Path(name)
             self.file = os.fdopen(descriptor, "wb")
@@ -108,6 +115,7 @@ class Sink:
             answer["hex"] = self.file.getvalue().hex()
         self.file.close()
         if self.temporary and self.target:
+            self.temporary.chmod(self.mode)
             self.temporary.rename(self.target)
             self.temporary = None
         return answer
@@ -122,7 +130,7 @@ class Sink:
 class Right:
     """One adapter. Each exchange sets the attributes anew."""
 
-    supports = ("pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message")
+    supports = ("pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message", "message-file")
     hosts: ClassVar = {"tcp6": (socket.AF_INET6, "::1"), "tcp4": (socket.AF_INET, "127.0.0.1")}
     default_close = 150
     default_port = 13600
@@ -148,6 +156,7 @@ class Right:
         self.connection: socket.socket | None = None
         self.listener: socket.socket | None = None
         self.made: tuple[int, int] | None = None
+        self.is_half_closed = self.has_stored = False
         try:
             return act(request)
         except Failure as failure:
@@ -194,7 +203,7 @@ class Right:
 
     def is_port(self, text: str) -> bool:
         digits = text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= 5
-        return digits and int(text) <= 65535
+        return bool(digits and int(text) <= 65535)
 
     def is_group(self, text: str) -> bool:
         return len(text) == 2 and all(digit in "0123456789abcdefABCDEF" for digit in text)
@@ -239,6 +248,15 @@ class Right:
         self.limit = self.limit_of(request.get("close", self.default_close))
         if self.via != "unix" and not least_port <= self.port <= 65535:
             raise Failure("invalid-port")
+        if self.via == "unix":
+            self.check_path()
+
+    def check_path(self) -> None:
+        """`unix.path`"""
+        name = os.fsencode(self.path)
+        if len(name) > 107 or b"\0" in name or not name:
+            raise Failure("io", "no socket can have this path")
+        self.path.parent.stat()  # a folder that is missing, a loop
 
     def new_socket(self) -> socket.socket:
         new = socket.socket(socket.AF_UNIX if self.via == "unix" else self.hosts[self.via][0])
@@ -266,11 +284,11 @@ class Right:
         credentials = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         return int(struct.unpack("3i", credentials)[1])
 
-    def recv(self, end: socket.socket, most: int) -> bytes:
+    def recv(self, end: socket.socket, most: int, flags: int = 0) -> bytes:
         """At least one octet, or none at the end and after a reset. What has arrived comes before the bound."""
         while True:
             try:
-                return end.recv(most)
+                return end.recv(most, flags)
             except BlockingIOError:
                 self.wait(end, select.POLLIN)
             except ConnectionResetError:
@@ -294,13 +312,23 @@ class Right:
             message = self.message_to_send(request.get("message", ""))
             source = Source(request.get("data", {}))
             self.send(message, source)
-            return {"ok": True}
+            return {"ok": True, "confirmed": self.confirmed}
         finally:
             self.drop_listener()
             if source:
                 source.close()
             if self.connection:
-                self.abort(self.connection)
+                self.give_up(self.connection)
+
+    def give_up(self, end: socket.socket) -> None:
+        """`close.abort`, and after the half-close `close.keep`."""
+        if self.is_half_closed:
+            with contextlib.suppress(OSError):  # octets unread would make a reset of it
+                while end.recv(1 << 16):
+                    pass
+            end.close()
+        else:
+            self.abort(end)
 
     def least_server_port(self) -> int:
         return 0
@@ -326,7 +354,8 @@ class Right:
             raise Failure("message-not-utf8", str(error)) from None
 
     def send(self, message: bytes, source: Source) -> None:
-        self.listener = self.listen()
+        with self.locked_folder():
+            self.listener = self.listen()
         self.announce(self.listener)
         self.connection = self.accept_one(self.listener)
         self.after_accept()
@@ -334,11 +363,26 @@ class Right:
         self.check_owner(self.connection)
         self.start_wait("handshake")
         hello = self.read_hello(self.connection)
-        self.client_ended = False
+        self.client_ended = self.ended_early = self.confirmed = False
         self.transmit(self.connection, self.encode_echo(hello) + self.encode_head(message, source.size), source)
         self.half_close_and_drain(self.connection)
         self.close(self.connection)
         self.connection = None
+
+    @contextlib.contextmanager
+    def locked_folder(self) -> Iterator[None]:
+        """From the test of the path to listen (`unix.stale`)."""
+        if self.via != "unix":
+            yield
+            return
+        import fcntl
+
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def announce(self, listener: socket.socket) -> None:
         self.say({"listening": str(self.path) if self.via == "unix" else listener.getsockname()[1]})
@@ -458,6 +502,8 @@ class Right:
 
     def send_some(self, end: socket.socket, pending: memoryview) -> int:
         try:
+            if not self.client_ended:
+                self.discard(end)  # an end before the last octet is taken is early
             return end.send(pending)
         except BlockingIOError:
             self.blocked(end)
@@ -496,12 +542,29 @@ class Right:
 
     def half_close_and_drain(self, end: socket.socket) -> None:
         """`close.confirm`"""
+        is_early = self.client_ended
         self.half_close(end)
-        if not self.client_ended:
-            self.start_wait("confirm")
-            self.drain(end)
+        self.is_half_closed = True
+        self.start_wait("confirm")
+        self.drain(end)
+        self.check_gone(end)
+        self.confirmed = self.client_ended and not is_early and not self.queue(end)
+        self.wait_for_acknowledgement(end)
+        self.check_gone(end)
+
+    def check_gone(self, end: socket.socket) -> None:
         if end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise Failure("unconfirmed", "the client is gone")
+
+    def wait_for_acknowledgement(self, end: socket.socket) -> None:
+        """After an early end a reset may still come until the client's system has everything."""
+        while self.queue(end):
+            self.check_gone(end)
+            if self.has_moved(end):
+                self.each_octet()
+            if (self.remaining() or 1) <= 0:
+                raise Failure("unconfirmed", "the client does not take it")
+            time.sleep(0.002)
 
     def half_close(self, end: socket.socket) -> None:
         try:
@@ -523,31 +586,61 @@ class Right:
 
     def receive_request(self, request: dict[str, Any]) -> dict[str, Any]:
         self.msg = request.get("message", "")
-        sink = None
+        sink = note = None
+        self.is_held = False
         try:
             self.configure(request, 1)
             limits = request.get("limits", {})
             self.message_limit = limits.get("message", self.default_limit)
             self.data_limit: int = limits.get("data", 2**64)
+            sink = self.open_sink(request.get("to", {}).get("file"))
+            note = self.open_sink(request.get("message_file"))
             self.connection = self.connect()
             self.handshake(self.connection)
             message = self.receive_message(self.connection)
             size = self.receive_data_length(self.connection)
-            sink = Sink(request.get("to", {}).get("file"))
             self.receive_body(self.connection, size, sink)
-            data = self.deliver(sink)
+            data = self.deliver(sink, note, message)
             self.msg = message
-            self.close(self.connection)
+            self.take_last(self.connection)
+            self.close_confirming(self.connection)
             self.connection = None
             return {"ok": True, "message": self.msg, "data": data}
         finally:
-            if sink:
-                sink.discard()
+            for one in (sink, note):
+                if one:
+                    one.discard()
             if self.connection:
                 self.abort(self.connection)
 
-    def deliver(self, sink: Sink) -> dict[str, Any]:
+    def open_sink(self, to: str | None) -> Sink:
+        """`file.once`: before the client connects, and within T."""
+        self.start_wait("connect")
+        while True:
+            try:
+                return Sink(to)
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # a pipe that nobody has open for reading
+                    raise
+            if (self.remaining() or 1) <= 0:
+                self.late()
+            time.sleep(0.01)
+
+    def deliver(self, sink: Sink, note: Sink, message: str) -> dict[str, Any]:
+        """`close.last`: all of it is stored before the connection is closed."""
+        note.write(message.encode())
+        note.store()
         return sink.store()
+
+    def take_last(self, end: socket.socket) -> None:
+        """The frame's last octet, which was left unread on a Unix-domain socket until all was stored."""
+        if self.is_held:
+            end.recv(1)
+
+    def close_confirming(self, end: socket.socket) -> None:
+        if self.via != "unix":
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+        self.close(end)
 
     def connect(self) -> socket.socket:
         self.start_wait("connect")
@@ -565,6 +658,7 @@ class Right:
                     self.refused(code)
                 if code not in (0, errno.ECONNRESET):
                     raise OSError(code, os.strerror(code))
+                self.reset_when_killed(new)
                 self.check_ends(new)
                 self.prepare(new)
                 self.check_owner(new)
@@ -572,6 +666,11 @@ class Right:
                 self.abort(new)
                 raise
             return new
+
+    def reset_when_killed(self, new: socket.socket) -> None:
+        """`close.abort`: until the orderly close every end of this process is a reset."""
+        if self.via != "unix":
+            new.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def dial(self, new: socket.socket) -> int:
         code = new.connect_ex(self.place())
@@ -655,18 +754,40 @@ class Right:
             raise Failure("malformed-message", str(error)) from None
 
     def receive_data_length(self, end: socket.socket) -> int:
-        size = self.decode_length(self.read_exact(end, 8))
+        octets = self.read_exact(end, 8 - self.holds())
+        if self.holds():
+            octets += self.peek(end)
+        size = self.decode_length(octets)
         self.check_limit(size, self.data_limit)
+        if self.holds() and size:
+            end.recv(1)
+        self.is_held = self.holds()
         return size
 
+    def holds(self) -> bool:
+        """On a Unix-domain socket the frame's last octet stays unread until all is stored: a close is then a reset."""
+        return bool(self.via == "unix")
+
+    def peek(self, end: socket.socket) -> bytes:
+        """The next octet, which stays unread."""
+        self.each_octet()
+        octet = self.recv(end, 1, socket.MSG_PEEK)
+        if not octet:
+            raise Failure("truncated")
+        return octet
+
     def receive_body(self, end: socket.socket, size: int, sink: Sink) -> None:
-        while size:
+        last = bool(size) and self.holds()
+        left = size - last
+        while left:
             self.each_octet()
-            piece = self.recv(end, min(size, PIECE))
+            piece = self.recv(end, min(left, PIECE))
             if not piece:
-                raise Failure("truncated", f"{size} octets are missing")
+                raise Failure("truncated", f"{left} octets are missing")
             sink.write(piece)
-            size -= len(piece)
+            left -= len(piece)
+        if last:
+            sink.write(self.peek(end))
 
 
 if __name__ == "__main__":

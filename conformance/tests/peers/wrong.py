@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -23,6 +24,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 from right import GROUPS, MAGIC, PIECE, Failure, Right, Sink, Source
@@ -712,8 +715,8 @@ class CloseInTheHelloIsIo(Wrong):
 
     rule, role = "hello.eof", "server"
 
-    def recv(self, end: socket.socket, most: int) -> bytes:
-        octets = super().recv(end, most)
+    def recv(self, end: socket.socket, most: int, flags: int = 0) -> bytes:
+        octets = super().recv(end, most, flags)
         if not octets:
             raise Failure("io")
         return octets
@@ -724,8 +727,8 @@ class CloseInTheHelloIsWaitedOut(Wrong):
 
     rule, role = "hello.eof", "server"
 
-    def recv(self, end: socket.socket, most: int) -> bytes:
-        while not (octets := super().recv(end, most)):
+    def recv(self, end: socket.socket, most: int, flags: int = 0) -> bytes:
+        while not (octets := super().recv(end, most, flags)):
             self.limit = min(self.limit or 3, 3)
             self.start_wait("handshake")
             while True:
@@ -738,8 +741,8 @@ class TakesAShortHello(Wrong):
 
     rule, role = "hello.eof", "server"
 
-    def recv(self, end: socket.socket, most: int) -> bytes:
-        octets = super().recv(end, most)
+    def recv(self, end: socket.socket, most: int, flags: int = 0) -> bytes:
+        octets = super().recv(end, most, flags)
         return octets or b"abc"
 
 
@@ -1637,19 +1640,395 @@ class ClientClosesInOrder(Wrong):
         with contextlib.suppress(OSError):
             while end.recv(1 << 16):
                 pass
-        end.close()
+        self.close_confirming(end)
 
 
 class StoresAfterTheClose(Wrong):
     """The client closes, so that the server reports success, and then stores what it received."""
 
-    rule, role = "close.abort", "client"
+    rule, role = "close.last", "client"
 
-    def deliver(self, sink: Sink) -> dict[str, Any]:
+    def deliver(self, sink: Sink, note: Sink, message: str) -> dict[str, Any]:
         assert self.connection
-        self.connection.close()
+        self.take_last(self.connection)
+        self.close_confirming(self.connection)
         time.sleep(0.2)
-        return super().deliver(sink)
+        self.is_held, self.connection = False, socket.socket()
+        return super().deliver(sink, note, message)
+
+
+class StoresTheMessageAfterTheClose(Wrong):
+    """The client stores the data, closes, and stores the message then."""
+
+    rule, role = "close.last", "client"
+    effect = "a full disk loses the message, and send has succeeded"
+
+    def deliver(self, sink: Sink, note: Sink, message: str) -> dict[str, Any]:
+        self.later = (note, message)
+        return sink.store()
+
+    def close_confirming(self, end: socket.socket) -> None:
+        super().close_confirming(end)
+        time.sleep(0.2)
+        note, message = self.later
+        note.write(message.encode())
+        note.store()
+
+
+class FullDiskIsAnOrderlyEnd(Wrong):
+    """A client that cannot store what it received says so, after an orderly end."""
+
+    rule, role = "close.last", "client"
+    effect = "the sender reports success"
+
+    def deliver(self, sink: Sink, note: Sink, message: str) -> dict[str, Any]:
+        try:
+            return super().deliver(sink, note, message)
+        except OSError:
+            assert self.connection
+            self.take_last(self.connection)
+            self.close_confirming(self.connection)
+            self.connection = None
+            raise
+
+
+class FullDiskIsSuccess(Wrong):
+    """The client looks at no write: what does not fit is lost."""
+
+    rule, role = "close.last", "client"
+
+    def deliver(self, sink: Sink, note: Sink, message: str) -> dict[str, Any]:
+        with contextlib.suppress(OSError):
+            return super().deliver(sink, note, message)
+        return {"size": sink.size, "sha256": sink.digest.hexdigest()}
+
+    def receive_body(self, end: socket.socket, size: int, sink: Sink) -> None:
+        write = sink.write
+
+        def careless(octets: bytes) -> None:
+            with contextlib.suppress(OSError):
+                write(octets)
+                return
+            sink.digest.update(octets)
+            sink.size += len(octets)
+
+        sink.write = careless  # type: ignore[method-assign]
+        super().receive_body(end, size, sink)
+
+
+class KilledIsAnOrderlyEnd(Wrong):
+    """The client has not seen to it that its end is a reset when it is killed."""
+
+    rule, role = "close.abort", "client"
+    effect = "the sender reports success, and the receiver was killed before it stored anything"
+
+    def reset_when_killed(self, new: socket.socket) -> None:
+        pass
+
+    def holds(self) -> bool:
+        return False
+
+
+class ResetsWhenItIsLate(Wrong):
+    """A server whose client has not closed T after the half-close resets the connection."""
+
+    rule, role = "close.keep", "server"
+    effect = "a client that read 20,000 of 150,020 octets every T/2 lost 30,000"
+
+    def each_octet(self) -> None:
+        if self.phase != "confirm":
+            super().each_octet()
+
+    def give_up(self, end: socket.socket) -> None:
+        self.abort(end)
+
+
+class SaysConfirmedAlways(Wrong):
+    """Each success of the server is said to be confirmed."""
+
+    rule, role = "close.confirm", "server"
+
+    def half_close_and_drain(self, end: socket.socket) -> None:
+        super().half_close_and_drain(end)
+        self.confirmed = True
+
+
+class NeverSaysConfirmed(Wrong):
+    """No success of the server is said to be confirmed."""
+
+    rule, role = "close.confirm", "server"
+
+    def half_close_and_drain(self, end: socket.socket) -> None:
+        super().half_close_and_drain(end)
+        self.confirmed = False
+
+
+class ResetWhileConnectingIsSuccess(Wrong):
+    """A connection that is gone at the client's first look leaves it without data, and without an error."""
+
+    rule, role = "result.success", "client"
+    effect = "43 of 300 receives succeeded without one octet"
+
+    def check_ends(self, end: socket.socket) -> None:
+        time.sleep(0.002)
+        try:
+            end.getpeername()
+        except OSError:
+            self.is_gone = True
+
+    def receive_request(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.is_gone = False
+        try:
+            return super().receive_request(request)
+        except (Failure, OSError):
+            if not self.is_gone:
+                raise
+            nothing = {"size": 0, "sha256": hashlib.sha256().hexdigest(), "hex": ""}
+            return {"ok": True, "message": "", "data": nothing}
+
+
+# ---- Files.
+
+
+class TakesTheSizeLate(Wrong):
+    """The server sends the file as it is when the client comes, under the length that it had before."""
+
+    rule, role = "file.size", "server"
+
+    def transmit(self, end: socket.socket, head: bytes, source: Source) -> None:
+        if source.file:
+            source.size = os.fstat(source.file.fileno()).st_size
+            head = self.encode_echo(head[:8]) + head[8:-8] + self.encode_data_length(source.size)
+        super().transmit(end, head, source)
+
+
+class FillsAShorterFile(Wrong):
+    """Of a file that became shorter the server sends zeros for what is missing, and succeeds."""
+
+    rule, role = "file.size", "server"
+
+    def transmit(self, end: socket.socket, head: bytes, source: Source) -> None:
+        read = source.read
+
+        def filled(most: int) -> bytes:
+            count = min(most, source.size - source.offset)
+            try:
+                octets = read(most)
+            except Failure:
+                octets = b""
+            source.offset += count - len(octets)
+            return octets.ljust(count, b"\0")
+
+        source.read = filled  # type: ignore[method-assign]
+        super().transmit(end, head, source)
+
+
+class ShorterFileIsAnOrderlyEnd(Wrong):
+    """A server whose file became shorter closes in order, with octets owed."""
+
+    rule, role = "file.size", "server"
+
+    def transmit(self, end: socket.socket, head: bytes, source: Source) -> None:
+        try:
+            super().transmit(end, head, source)
+        except Failure as failure:
+            if failure.name == "io":
+                end.shutdown(socket.SHUT_WR)
+                end.close()
+                self.connection = None
+            raise
+
+
+class BelievesTheSizeOfProc(Wrong):
+    """The server sends a file of /proc as one of no octets, which is the size that the system tells."""
+
+    rule, role = "file.size", "server"
+
+    def send_request(self, request: dict[str, Any]) -> dict[str, Any]:
+        if "file" in request.get("data", {}) and not Path(request["data"]["file"]).stat().st_size:
+            request = {**request, "data": {"hex": ""}}
+        return super().send_request(request)
+
+
+class OpensTheFileLate(Wrong):
+    """The server looks for its file when a client has come."""
+
+    rule, role = "file.size", "server"
+
+    def send_request(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.late_file = request.get("data", {}).get("file")
+        if self.late_file and not Path(self.late_file).exists():
+            request = {**request, "data": {"hex": "00"}}
+        else:
+            self.late_file = None
+        return super().send_request(request)
+
+    def transmit(self, end: socket.socket, head: bytes, source: Source) -> None:
+        if self.late_file:
+            raise Failure("io", "there is no such file")
+        super().transmit(end, head, source)
+
+
+class NewFileIsReadable(Wrong):
+    """A file that the client makes can be read by everybody."""
+
+    rule, role = "file.whole", "client"
+
+    def deliver(self, sink: Sink, note: Sink, message: str) -> dict[str, Any]:
+        if sink.target and not sink.target.exists():
+            sink.mode = 0o644
+        return super().deliver(sink, note, message)
+
+
+class LosesTheMode(Wrong):
+    """A file that the client replaces has mode 0600 afterwards, whatever it had."""
+
+    rule, role = "file.whole", "client"
+
+    def deliver(self, sink: Sink, note: Sink, message: str) -> dict[str, Any]:
+        sink.mode = 0o600
+        return super().deliver(sink, note, message)
+
+
+class ReplacesALink(Wrong):
+    """The client replaces a symbolic link, and not the file that it leads to."""
+
+    rule, role = "file.whole", "client"
+
+    def open_sink(self, to: str | None) -> Sink:
+        sink = super().open_sink(to)
+        if to and sink.temporary:
+            sink.target = Path(to)
+        return sink
+
+
+class ReplacesAPipe(Wrong):
+    """The client puts a file in the place of a pipe."""
+
+    rule, role = "file.whole", "client"
+
+    def open_sink(self, to: str | None) -> Sink:
+        if not to or not Path(to).is_fifo():
+            return super().open_sink(to)
+        sink = super().open_sink(f"{to}.new")
+        sink.target = Path(to)
+        return sink
+
+
+class ShowsAPart(Wrong):
+    """The client writes into the file under its final name, and removes it when it fails."""
+
+    rule, role = "file.whole", "client"
+
+    def receive_body(self, end: socket.socket, size: int, sink: Sink) -> None:
+        if sink.temporary and sink.target:
+            sink.temporary.rename(sink.target)
+            sink.temporary = None
+        try:
+            super().receive_body(end, size, sink)
+        except Failure:
+            if sink.target:
+                sink.target.unlink()
+            raise
+
+
+class WaitsForAReaderForEver(Wrong):
+    """The client waits for somebody to open its pipe, whatever T is."""
+
+    rule, role = "file.once", "client"
+
+    def open_sink(self, to: str | None) -> Sink:
+        kept, self.limit = self.limit, None
+        try:
+            return super().open_sink(to)
+        finally:
+            self.limit = kept
+
+
+class OpensItsOutputLate(Wrong):
+    """The client opens its output when the data comes."""
+
+    rule, role = "file.once", "client"
+
+    def open_sink(self, to: str | None) -> Sink:
+        self.output = to
+        return super().open_sink(None)
+
+    def handshake(self, end: socket.socket) -> None:
+        super().handshake(end)
+        if self.output:
+            Sink(self.output).discard()
+
+
+# ---- Unix paths.
+
+
+class CutsThePathAtItsNul(Wrong):
+    """The server listens on what stands before a NUL."""
+
+    rule, role = "unix.path", "server"
+    effect = "it listens under another name than the one that was asked for"
+
+    def check_path(self) -> None:
+        self.told, self.path = str(self.path), Path(str(self.path).partition("\0")[0])
+
+    def announce(self, listener: socket.socket) -> None:
+        if self.via == "unix":
+            self.say({"listening": self.told})
+        else:
+            super().announce(listener)
+
+
+class LongPathIsInUse(Wrong):
+    """A path that is too long is in-use."""
+
+    rule, role = "unix.path", "server"
+
+    def check_path(self) -> None:
+        try:
+            super().check_path()
+        except Failure:
+            raise Failure("in-use") from None
+
+
+class MissingFolderIsRefused(Wrong):
+    """A path in a folder that is missing is refused for the client."""
+
+    rule, role = "unix.path", "client"
+
+    def check_path(self) -> None:
+        try:
+            super().check_path()
+        except (Failure, OSError):
+            raise Failure("refused") from None
+
+
+class FollowsALink(Wrong):
+    """The server that finds a link at its path listens where it leads to."""
+
+    rule, role = "unix.stale", "server"
+
+    def bind_unix(self, listener: socket.socket) -> None:
+        asked = self.path
+        self.path = asked.resolve()
+        super().bind_unix(listener)
+        self.path = asked
+
+
+class TwoListen(Wrong):
+    """Two servers that find one stale file remove each other's."""
+
+    rule, role = "unix.stale", "server"
+
+    @contextlib.contextmanager
+    def locked_folder(self) -> Iterator[None]:
+        yield
+
+    def remove_stale(self) -> None:
+        if not stat.S_ISSOCK(self.path.lstat().st_mode) or self.has_listener():
+            raise Failure("in-use")
+        time.sleep(0.002)
+        self.path.unlink(missing_ok=True)
 
 
 class LeaksRejected(Wrong):
@@ -1849,9 +2228,9 @@ class BoundPerCallAtTheServer(Wrong):
 
     rule, role = "time.handshake", "server"
 
-    def recv(self, end: socket.socket, most: int) -> bytes:
+    def recv(self, end: socket.socket, most: int, flags: int = 0) -> bytes:
         self.start_wait(self.phase)
-        return super().recv(end, most)
+        return super().recv(end, most, flags)
 
 
 class BoundPerCallAtTheClient(BoundPerCallAtTheServer):
