@@ -9,12 +9,18 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "src"), str(Path(__file__).resolve().parent)]
+
+
+from ends import UNWRITABLE  # noqa: E402
 
 
 def pytest_configure() -> None:
@@ -35,3 +41,31 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(f"replayed {count.total()} vectors of {len(count)} rules")
     if os.environ.get("KCOM5_REPLAYED"):
         Path(os.environ["KCOM5_REPLAYED"]).write_text(json.dumps(dict(sorted(count.items())), indent=1) + "\n", "utf-8")
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor() as threads:
+        yield threads
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """An empty directory whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="kcom5-") as path:
+        yield Path(path)
+
+
+@pytest.fixture(params=list(UNWRITABLE))
+def unwritable(request: pytest.FixtureRequest, directory: Path) -> Iterator[Path]:
+    """What cannot be opened for writing."""
+    (directory / "file").touch()
+    (directory / "directory").mkdir()
+    (directory / "read-only").mkdir(0o555)
+    directory.chmod(0o755)
+    user = os.geteuid()
+    if user == 0 and request.param == "not-permitted":
+        # Root may write everywhere; nobody may not.
+        os.seteuid(65534)
+    yield directory / UNWRITABLE[request.param]
+    os.seteuid(user)

@@ -1,0 +1,92 @@
+"""What the tests of the transport share: raw peers, and exchanges between two ends."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import live
+
+from kcom5 import Client, Server
+
+HELLO = b"KCOM5abc"
+MIB = 1 << 20
+SO_BUF_LOCK = 72
+DATA = bytes(range(251)) * 20_000
+T = live.PATIENCE
+
+
+def frame(message: bytes = b"", data: bytes = b"") -> bytes:
+    return len(message).to_bytes(4, "little") + message + len(data).to_bytes(8, "little") + data
+
+
+def files_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def raw_server(
+    pool: ThreadPoolExecutor, octets: bytes, *, then: Callable[[socket.socket], object] = socket.socket.close
+) -> tuple[int, Future[object]]:
+    """A server that sends these octets after the echo; its port, and what `then` gives."""
+    server = live.listen("tcp6")
+
+    def serve() -> object:
+        with server:
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(T)
+                connection.sendall(live.read(connection, 8) + octets)
+                return then(connection)
+
+    return server.getsockname()[1], pool.submit(serve)
+
+
+def end_of(connection: socket.socket) -> str:
+    """How a stream ends."""
+    try:
+        while connection.recv(MIB):
+            pass
+    except ConnectionResetError:
+        return "reset"
+    return "end"
+
+
+def read_all(connection: socket.socket) -> bytes:
+    octets = bytearray()
+    while piece := connection.recv(MIB):
+        octets += piece
+    return bytes(octets)
+
+
+def exchange(pool: ThreadPoolExecutor, send: Callable[[Server], object], client: Client | None = None) -> bytes:
+    """What a client receives of what `send` sends."""
+    with Server(port=0, close=T).open() as listening:
+        port = listening.port
+    started: Future[int] = Future()
+    server = Server(port=port, close=T, msg="hi", listening=started.set_result)  # type: ignore[arg-type]
+    sent = pool.submit(send, server)
+    assert started.result(T) == port
+    client = client or Client()
+    client.port, client.close = port, T
+    data = client.receive()
+    sent.result(T)
+    return data
+
+
+def no_client_came(server: socket.socket) -> bool:
+    server.setblocking(False)
+    try:
+        server.accept()[0].close()
+    except BlockingIOError:
+        return True
+    return False
+
+
+UNWRITABLE = {
+    "no-directory": "missing/target",
+    "file-for-a-directory": "file/target",
+    "directory-for-a-file": "directory",
+    "not-permitted": "read-only/target",
+}

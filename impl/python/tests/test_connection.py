@@ -1,0 +1,232 @@
+"""What a system, a signal or a killed process does to a connection; large data, and time."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import live
+import pytest
+import vectors
+from ends import DATA, HELLO, MIB, T, end_of, exchange, frame, raw_server
+
+import kcom5
+from kcom5 import Client, Server
+from kcom5.deadline import Deadline
+
+
+def test_a_reset_while_connecting_is_an_invalid_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
+        monkeypatch.setattr(socket.socket, "connect_ex", lambda *_, number=number: number)
+        with pytest.raises(kcom5.InvalidConnection) as caught:
+            Client(port=1).receive()
+        assert caught.value.detail == "the server left after 0 of 8 bytes of the echo"
+
+
+def test_a_listener_that_resets_at_once_is_never_a_success() -> None:
+    with live.listen("tcp6") as server:
+        stop_it = threading.Event()
+
+        def serve() -> None:
+            while not stop_it.is_set():
+                live.reset(server.accept()[0])
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = server.getsockname()[1]
+        for _ in range(300):
+            with pytest.raises(kcom5.InvalidConnection):
+                Client(port=port, close=T).receive()
+        stop_it.set()
+        live.connect("tcp6", port).close()
+        thread.join()
+
+
+def test_a_connect_that_the_kernel_gives_up_is_tried_again(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, failures = socket.socket.connect_ex, [errno.ETIMEDOUT, errno.EINTR, errno.ETIMEDOUT]
+
+    def fail(connection: socket.socket, place: Any) -> int:
+        return failures.pop() if failures else connect(connection, place)
+
+    monkeypatch.setattr(socket.socket, "connect_ex", fail)
+    port, _ = raw_server(pool, frame(b"", b"abc"))
+    assert Client(port=port, close=2**31 - 1).receive() == b"abc"
+    assert not failures
+
+
+def test_a_connection_that_was_aborted_is_not_the_first_one(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept, failures = socket.socket.accept, [errno.ECONNABORTED, errno.EPROTO]
+
+    def fail(listener: socket.socket) -> Any:
+        if failures:
+            raise OSError(failures.pop(), "aborted")
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", fail)
+    assert exchange(pool, lambda server: server.send(b"abc")) == b"abc"
+    assert not failures
+
+
+def test_the_wait_for_a_client_counts_from_open() -> None:
+    with Server(port=0, close=1).open() as listening:
+        select.select([], [], [], 0.7)
+        start = time.monotonic()
+        with pytest.raises(kcom5.Timeout):
+            listening.send(b"")
+        assert time.monotonic() - start < 0.7
+
+
+def test_nothing_is_confirmed_before_it_is(pool: ThreadPoolExecutor) -> None:
+    server = Server(port=0, close=T)
+    with server.open() as listening, live.connect("tcp6", listening.port) as client:
+        sent = pool.submit(listening.send, b"abc")
+        client.sendall(HELLO)
+        assert live.read(client, 8 + 12 + 3)[-3:] == b"abc"
+        assert not server.confirmed
+        client.close()
+        sent.result(T)
+        assert server.confirmed
+        assert listening.confirmed
+    server.port, server.close = 0, 0.1
+    with pytest.raises(kcom5.Timeout):
+        server.send(b"")
+    assert not server.confirmed
+
+
+def test_a_killed_receiver_is_never_a_success(pool: ThreadPoolExecutor, directory: Path) -> None:
+    code = "import sys, os, signal; sys.path.insert(0, sys.argv[1]); import kcom5\n"
+    code += "def stop(done, total):\n    if done == total: os.kill(os.getpid(), signal.SIGKILL)\n"
+    code += "where = {'path': sys.argv[2]} if '/' in sys.argv[2] else {'port': int(sys.argv[2])}\n"
+    code += "kcom5.Client(progress=stop, **where).receive()"
+    places: list[dict[str, Any]] = [{"port": 0}, {"path": directory / "socket"}]
+    for place in places:
+        with Server(close=T, **place).open() as listening:
+            sent = pool.submit(listening.send, b"abc")
+            command = [sys.executable, "-c", code, str(vectors.ROOT / "impl/python/src"), str(listening.place)]
+            assert subprocess.run(command).returncode == -signal.SIGKILL
+            with pytest.raises(kcom5.Unconfirmed):
+                sent.result(T)
+
+
+def test_no_key_or_message_is_shown_by_repr() -> None:
+    for shown in (Server(msg="secret"), Client(), kcom5.InvalidAddress("a detail")):
+        assert "secret" not in repr(shown)
+
+
+# ---- large data, and time
+def test_large_data_arrives_as_it_was_sent(pool: ThreadPoolExecutor) -> None:
+    data = os.urandom(MIB) * 64
+    digest = hashlib.sha256(data).hexdigest()
+    with Server(port=0, close=T).open() as listening:
+        sent = pool.submit(listening.send, data)
+        view = Client(port=listening.port, close=T).receive_view()
+        sent.result(T)
+    assert hashlib.sha256(view).hexdigest() == digest
+
+
+def test_a_reader_that_drains_the_queue_slowly_is_waited_for(pool: ThreadPoolExecutor) -> None:
+    """The system has taken all long before the client has it: acknowledged octets are what moves (`time.confirm`)."""
+    data = DATA[: MIB // 2]
+    with Server(port=0, close=1).open() as listening, live.raw_socket("tcp6") as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 15)
+        sent = pool.submit(listening.send, data)
+        client.connect(live.address("tcp6", listening.port))
+        client.sendall(HELLO)
+        whole = HELLO + frame(b"", data)
+        for at in range(0, len(whole), 1 << 16):
+            assert live.read(client, min(1 << 16, len(whole) - at)) == whole[at : at + (1 << 16)]
+            assert not sent.done()
+            select.select([], [], [], 0.35)  # less than T, and more than T in all
+        assert client.recv(1) == b""
+        client.close()
+        sent.result(T)
+
+
+CLIENTS: dict[str, tuple[bytes, int, str]] = {
+    "none": (b"", -1, "no client connected to [::1]:{port} within 1 s"),
+    "silent": (b"KC", 0, "got 2 of 8 bytes of the hello within 1 s"),
+    "stalled": (HELLO, 8, "the client took nothing for 1 s"),
+    "open": (HELLO, 64 * MIB + 20, "the client did not close within 1 s; it may have everything"),
+}
+"""What a client sends, how much it reads (-1: it does not come), and what the server says of it."""
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_server_says_what_it_waited_for_and_how_long(pool: ThreadPoolExecutor, name: str) -> None:
+    hello, reads, detail = CLIENTS[name]
+    with Server(port=0, close=1).open() as listening, live.raw_socket("tcp6") as client:
+        sent = pool.submit(listening.send, bytes(64 * MIB))
+        if reads >= 0:
+            client.connect(live.address("tcp6", listening.port))
+            client.sendall(hello)
+            live.read(client, reads)
+        with pytest.raises(kcom5.Unconfirmed if name == "open" else kcom5.Timeout) as caught:
+            sent.result(T)
+    assert caught.value.detail == detail.replace("{port}", str(listening.port))
+
+
+def test_a_server_says_that_the_client_left(pool: ThreadPoolExecutor) -> None:
+    with Server(port=0, close=T).open() as listening:
+        sent = pool.submit(listening.send, bytes(64 * MIB))
+        with live.connect("tcp6", listening.port) as client:
+            client.sendall(HELLO)
+            live.read(client, 9)
+            live.reset(client)
+        with pytest.raises(kcom5.Unconfirmed, match="the client left before it had taken everything"):
+            sent.result(T)
+
+
+@pytest.mark.parametrize(
+    ("octets", "detail"),
+    [
+        (b"", "got nothing for 1 s, after 0 of 4 bytes of the message length"),
+        (frame(b"hi", b"abc")[:-1], "got nothing for 1 s, after 2 of 3 bytes of the data"),
+    ],
+)
+def test_a_client_says_what_it_waited_for_and_how_long(pool: ThreadPoolExecutor, octets: bytes, detail: str) -> None:
+    port, _ = raw_server(pool, octets, then=end_of)
+    with pytest.raises(kcom5.Timeout) as caught:
+        Client(port=port, close=1).receive()
+    assert caught.value.detail == detail
+
+
+def test_a_client_says_where_nobody_listens(directory: Path) -> None:
+    with live.listen("tcp6") as server:
+        port = server.getsockname()[1]
+    for client, name in (
+        (Client(port=port), f"[::1]:{port}"),
+        (Client(path=directory / "socket"), f"{directory}/socket"),
+    ):
+        with pytest.raises(kcom5.Refused) as caught:
+            client.receive()
+        assert caught.value.detail == f"nobody listens on {name}"
+
+
+@pytest.mark.parametrize("seconds", [0, -1, -1e300, 1e300, 1 << 70])
+def test_a_time_that_is_none_or_endless_is_never_over(seconds: float) -> None:
+    deadline = Deadline(seconds)
+    assert not deadline.has_passed()
+    assert deadline.left() > 1e8
+    assert deadline.left(0.5) == 0.5
+
+
+def test_a_deadline_is_over_when_nothing_is_left() -> None:
+    deadline = Deadline(1e-9)
+    while not deadline.has_passed():
+        pass
+    assert deadline.left() == 0
