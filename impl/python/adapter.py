@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 import kcom5
 
 Json = dict[str, Any]
-SUPPORTS = ["pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message"]
+SUPPORTS = ["pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message", "message-file"]
 
 
 def octets_of(rule: Json) -> bytes:
@@ -40,10 +40,11 @@ def answer(request: Json, client: kcom5.Client) -> Json:
             server.listening = lambda bound: print(json.dumps({"listening": bound}), flush=True)
             server.msg = message if isinstance(message, str) else octets_of(message)
             server.send_file(data["file"]) if "file" in data else server.send(octets_of(data))
-            return {"ok": True}
+            return {"ok": True, "confirmed": server.confirmed}
         case {"op": "receive", "via": "tcp4" | "tcp6" | "unix" as via}:
             limits = kcom5.Limits(**request.get("limits", {}))
             vars(client).update(place, ipv6=via == "tcp6", limits=limits, msg=request.get("message", ""))
+            client.message_file = request.get("message_file")
             if "to" in request:
                 size, sha256 = client.receive_file(request["to"]["file"]), hashlib.sha256()
                 with Path(request["to"]["file"]).open("rb") as file:
