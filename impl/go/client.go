@@ -146,17 +146,37 @@ func (c *Client) connect(ctx context.Context) (conn net.Conn, err error) {
 	end := deadline(seconds(c.Wait))
 	for {
 		conn, err = c.dial(ctx, deadline(seconds(c.Close)))
-		if err == nil && conn.LocalAddr().Network() == "tcp" && conn.LocalAddr().String() == conn.RemoteAddr().String() {
-			conn.Close() // (`connect.self`)
-			conn, err = nil, syscall.ECONNREFUSED
+		if err == nil {
+			err = checkSelf(conn)
+		}
+		if err == nil {
+			return conn, nil
 		}
 		if !isOneOf(err, refused) || c.Wait <= 0 || hasPassed(end) {
-			return conn, err
+			return nil, err
 		}
 		if err := pause(ctx, 20*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// checkSelf closes a connection to itself (`connect.self`).
+func checkSelf(conn net.Conn) error {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	here, there := tcp.LocalAddr(), tcp.RemoteAddr()
+	if here == nil || there == nil { // the system did not tell
+		tcp.Close()
+		return errors.New("the connection's addresses are not known")
+	}
+	if here.String() == there.String() {
+		tcp.Close()
+		return syscall.ECONNREFUSED
+	}
+	return nil
 }
 
 // dial connects until end. A bound of the system's own is none: then it dials again (`time.connect`). It fails with the

@@ -160,10 +160,9 @@ func (s *serving) lookForEnd() error {
 		if err != nil {
 			return s.failed(first(s.ctx.Err(), err))
 		}
-		if !hasEnded {
+		if !hasEnded || !s.isDrainedSoon() {
 			return nil
 		}
-		<-s.drained
 	}
 	err := s.drainErr
 	if eventOf(err) != core.End {
@@ -179,6 +178,18 @@ func (s *serving) lookForEnd() error {
 		s.exchange.On(core.End)
 	}
 	return s.exchange.Err()
+}
+
+// isDrainedSoon waits for the one who reads, who has nothing left but the end.
+func (s *serving) isDrainedSoon() bool {
+	timer := time.NewTimer(100 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-s.drained:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
 
 // confirm half-closes, and waits for the client's end, or until everything is acknowledged if it came early
