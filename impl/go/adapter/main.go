@@ -31,6 +31,7 @@ func serve(line []byte) (answer object) {
 	var err error
 	var r struct {
 		Op, Via, Key, Address string
+		MessageFile           string `json:"message_file"`
 		Message               *string
 	}
 	var body struct { // a message is a string, or this
@@ -52,7 +53,7 @@ func serve(line []byte) (answer object) {
 	switch {
 	case r.Op == "about":
 		answer = object{"name": "kcom5-go", "version": kcom5.Version, "language": "go",
-			"supports": []string{"pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message"}}
+			"supports": []string{"pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message", "message-file"}}
 	case r.Op == "pack":
 		address := ""
 		address, err = kcom5.Pack(server.Port, octets(r.Key))
@@ -68,9 +69,9 @@ func serve(line []byte) (answer object) {
 		} else {
 			err = server.Send(append(octets(body.Data.Hex), filled(body.Data.Fill, body.Data.Size)...))
 		}
-		answer = object{"ok": true}
+		answer = object{"ok": true, "confirmed": server.Confirmed}
 	case r.Op == "receive" && isVia:
-		client.Msg = message
+		client.Msg, client.MessageFile = message, r.MessageFile
 		var data object
 		if body.To.File != "" {
 			err = client.ReceiveFile(context.Background(), body.To.File)
