@@ -1,15 +1,16 @@
 """An interruption before the program can handle it ends the process by the signal, and not by a traceback.
 
 Does: for the program `kcom5` only, when the package is imported, the default action of SIGINT until `main` has its
-own. Does not: touch anything where the package is used as a library.
+own. Does not: touch anything where the package is used as a library. Before this module Python itself starts, for
+some 20 ms, and an interruption there is Python's to tell.
 """
 
 from __future__ import annotations
 
+# The built-in part of `signal`: that module itself takes some milliseconds to import.
+import _signal  # type: ignore[import-not-found]
 import os
-import signal
 import sys
-from contextlib import suppress
 
 
 def _is_program() -> bool:
@@ -18,6 +19,8 @@ def _is_program() -> bool:
     return "kcom5" in sys.orig_argv if name == "-m" else os.path.basename(name) in ("kcom5", "kcom5.exe")  # noqa: PTH119
 
 
-if _is_program() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    with suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+if _is_program() and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    try:  # noqa: SIM105 (contextlib would have to be imported)
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    except ValueError:
+        pass  # not in the main thread
