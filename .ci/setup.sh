@@ -45,7 +45,7 @@ missing_packages() {
   if needs cxx; then
     command -v cmake > /dev/null || printf 'cmake '
     command -v ninja > /dev/null || printf 'ninja-build '
-    missing_headers CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev openssl/evp.h:libssl-dev
+    missing_headers nlohmann/json.hpp:nlohmann-json3-dev openssl/evp.h:libssl-dev
   fi
   if needs cxx || needs go; then command -v "${CXX:-c++}" > /dev/null || printf 'g++ '; fi
   ! needs go || command -v go > /dev/null || printf 'golang-go '
@@ -109,9 +109,9 @@ install_packages() {
   if command -v apt-get > /dev/null; then
     say "  apt-get update && apt-get install -y --no-install-recommends $packages$browser"
   else
-    say "  dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git golang python3 chromium chromedriver cli11-devel json-devel gtest-devel openssl-devel"
+    say "  dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git golang python3 chromium chromedriver json-devel gtest-devel openssl-devel"
     say "or, as any user:"
-    say "  brew install cmake ninja llvm git go python cli11 nlohmann-json googletest openssl chromedriver"
+    say "  brew install cmake ninja llvm git go python nlohmann-json googletest openssl chromedriver"
     say "(CMake fetches RapidCheck and what your system does not have.)"
   fi
   exit 1

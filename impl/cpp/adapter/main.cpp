@@ -141,7 +141,7 @@ void send(const json& request) {
   } else {
     server.send(octets_of(data));
   }
-  answer({{"ok", true}});
+  answer({{"ok", true}, {"confirmed", server.confirmed}});
 }
 
 void receive(const json& request, kcom5::Client& client) {
@@ -150,6 +150,7 @@ void receive(const json& request, kcom5::Client& client) {
   const json limits = request.value("limits", json::object());
   client.limits.message = limits.value("message", client.limits.message);
   client.limits.data = limits.value("data", client.limits.data);
+  client.message_file = request.value("message_file", "");
   json data;
   if (request.contains("to")) {
     const std::string file = request.at("to").at("file");
@@ -167,7 +168,8 @@ void serve(const json& request, kcom5::Client& client) {
     answer({{"name", "kcom5-cpp"},
             {"version", KCOM5_VERSION},
             {"language", "c++"},
-            {"supports", {"pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message"}}});
+            {"supports",
+             {"pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message", "message-file"}}});
   } else if (op == "pack") {
     answer({{"address", kcom5::pack(number(request.at("port")), from_hex(request.at("key")))}});
   } else if (op == "unpack") {

@@ -1,388 +1,270 @@
 // The program kcom5: send, receive, pack, unpack. `kcom5 --help` describes it.
 //
-// It adds to the library what a person at a shell needs: files and pipes, waiting for the other side, words. No secret
-// is ever taken from the command line.
-#include <unistd.h>
-
-#include <CLI/CLI.hpp>
-#include <algorithm>
-#include <atomic>
-#include <cctype>
-#include <chrono>
-#include <csignal>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <functional>
-#include <memory>
+// It adds to the library what a person at a shell needs: words, secrets that stay secret, signals. No secret is ever
+// taken from the command line.
+#include <exception>
+#include <new>
+#include <optional>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #include "kcom5/kcom5.hpp"
-#include "report.hpp"
+#include "options.hpp"
+#include "secrets.hpp"
+#include "signals.hpp"
+#include "source.hpp"
+#include "words.hpp"
 
 namespace {
 
 using kcom5::Failure;
-using kcom5::cli::Exit;
-using kcom5::cli::Progress;
-using kcom5::cli::Report;
-using kcom5::cli::with_commas;
-using nlohmann::json;
+using namespace kcom5::cli;
 
-// ---- signals: the first one cancels the running call, which cleans up; the second one kills.
+enum Exit { exit_ok = 0, exit_internal = 1, exit_usage = 2, exit_transport = 3, exit_protocol = 4 };
 
-std::atomic<int> caught_signal{0};
-std::atomic<kcom5::Server*> running_server{nullptr};
-std::atomic<kcom5::Client*> running_client{nullptr};
-
-extern "C" void on_signal(int number) {
-  caught_signal = number;
-  if (kcom5::Server* const server = running_server) server->cancel();
-  if (kcom5::Client* const client = running_client) client->cancel();
+[[noreturn]] void fail_closed(const char* stream) {
+  throw Failure{std::make_error_code(std::errc::bad_file_descriptor), std::string{stream} + " is closed"};
 }
 
-void catch_signals() {
-  struct sigaction action{};
-  action.sa_handler = on_signal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);  // and no SA_RESTART: reads and writes come back
-  for (const int number : {SIGINT, SIGTERM}) ::sigaction(number, &action, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-}
-
-/// Registers an end for the signal handler while it lives.
-template <class End>
-struct Running {
-  std::atomic<End*>& slot;
-  Running(std::atomic<End*>& where, End& end) : slot{where} { slot = &end; }
-  ~Running() { slot = nullptr; }
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
-};
-
-// ---- options
-
-struct Options {
-  int port = kcom5::default_port;
-  bool ipv4 = false;
-  std::string socket;
-  std::string address;
-  int timeout = kcom5::default_close;
-  std::string message;
-  std::string message_file;
-  std::string file = "-";
-  std::string source = "-";
-  int wait = 2;
-  bool json = false;
-};
-
-[[noreturn]] void fail_with_errno(const std::string& name) {
-  const std::error_code ec{errno, std::system_category()};
-  throw Failure{ec, name + ": " + ec.message()};
-}
-
-std::string read_all(std::FILE* file, const std::string& name, std::uint64_t most) {
-  std::string text;
-  std::vector<char> block(std::size_t{64} << 10);
-  while (text.size() < most) {
-    const std::size_t count = std::fread(block.data(), 1, block.size(), file);
-    text.append(block.data(), count);
-    if (count == 0) break;
+int port_of(const Options& options, int lowest) {
+  const std::optional<int> port = options.port(lowest);
+  if (!port) {
+    throw Failure{kcom5::Error::invalid_port,
+                  "got port " + options.get("--port") + ", expected " + std::to_string(lowest) + " to 65535"};
   }
-  if (std::ferror(file) != 0) fail_with_errno(name);
-  return text;
+  return *port;
 }
 
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, CloseFile>;
-
-std::string read_file(const std::string& path, std::uint64_t most) {
-  const File file{std::fopen(path.c_str(), "rbe")};
-  if (file == nullptr) fail_with_errno(path);
-  return read_all(file.get(), path, most);
-}
-
-constexpr std::uint64_t max_secret_size = 4096;  // far more than an address or a key has
-
-/// A file for the message: made before the exchange, so that a wrong path costs no data, and named when it is complete.
-class MessageFile {
+/// One run of a command.
+class Program {
  public:
-  explicit MessageFile(const std::string& path) : path_{path} {
-    if (path.empty()) return;
-    const auto type = std::filesystem::status(path).type();
-    if (type != std::filesystem::file_type::not_found && type != std::filesystem::file_type::regular) {
-      file_.reset(std::fopen(path.c_str(), "wbe"));
-    } else {
-      temporary_ = path + ".XXXXXX";
-      const int descriptor = ::mkstemp(temporary_.data());
-      if (descriptor < 0) temporary_.clear();
-      if (descriptor >= 0) file_.reset(::fdopen(descriptor, "wb"));
-    }
-    if (file_ == nullptr) fail_with_errno(path);
-  }
-  ~MessageFile() {
-    if (!temporary_.empty()) ::unlink(temporary_.c_str());
-  }
-  MessageFile(const MessageFile&) = delete;
-  MessageFile& operator=(const MessageFile&) = delete;
+  Program(const Options& options, Words& words) : options_{options}, words_{words} {}
 
-  void finish(const std::string& text) {
-    if (path_.empty()) return;
-    std::fwrite(text.data(), 1, text.size(), file_.get());
-    if (std::fflush(file_.get()) != 0) fail_with_errno(path_);
-    if (!temporary_.empty() && std::rename(temporary_.c_str(), path_.c_str()) != 0) fail_with_errno(path_);
-    temporary_.clear();
+  void run() {
+    if (options_.command == "help") {
+      words_.result(help_of(options_.about), {});
+    } else if (options_.command == "version") {
+      words_.result(std::string{"kcom5 "} + KCOM5_VERSION + "\n", {});
+    } else if (options_.command == "send") {
+      send();
+    } else if (options_.command == "receive") {
+      receive();
+    } else if (options_.command == "pack") {
+      pack();
+    } else {
+      unpack();
+    }
   }
+
+  /// What an interrupted command has done.
+  [[nodiscard]] const std::string& done() const noexcept { return done_; }
+  /// Whether a part of the data may be somewhere after a failure.
+  [[nodiscard]] bool is_in_place() const noexcept { return is_in_place_; }
 
  private:
-  std::string path_;
-  std::string temporary_;
-  File file_;
-};
-
-/// A secret from where no other user can read it: "-", "env:NAME" or a file. One line end is taken off.
-std::string read_secret(const std::string& source) {
-  std::string text;
-  if (source == "-") {
-    text = read_all(stdin, "standard input", max_secret_size);
-  } else if (source.starts_with("env:")) {
-    const char* const value = std::getenv(source.substr(4).c_str());
-    if (value == nullptr) {
-      throw Failure{std::make_error_code(std::errc::invalid_argument), "no environment variable " + source.substr(4)};
+  /// What both ends are told.
+  void configure(kcom5::Options& end, int lowest_port) {
+    end.ipv6 = !options_.has("--ipv4");
+    end.port = port_of(options_, lowest_port);
+    end.close = static_cast<int>(options_.number("--timeout", kcom5::default_close));
+    end.path = options_.get("--unix");
+    end.progress = [this](std::uint64_t done, std::uint64_t total) {
+      size_ = total;
+      words_.progress(done, total);
+    };
+    if (options_.has("--address")) {
+      const Secret text = read_secret(words_, options_.get("--address"));
+      kcom5::Address address = kcom5::unpack(text.text);
+      end.port = address.port;
+      wipe(address.key.data(), address.key.size());
     }
-    text = value;
-  } else {
-    text = read_file(source, max_secret_size);
   }
-  if (text.ends_with('\n')) text.pop_back();
-  if (text.ends_with('\r')) text.pop_back();
-  return text;
-}
 
-/// What both ends are told.
-void configure(kcom5::Options& end, const Options& options) {
-  end.ipv6 = !options.ipv4;
-  end.port = options.address.empty() ? options.port : kcom5::unpack(read_secret(options.address)).port;
-  end.close = options.timeout;
-  end.path = options.socket;
-}
+  [[nodiscard]] bool is_stdin(const std::string& name) const { return name == "-" || standard_stream_of(name) == 0; }
 
-// ---- commands
-
-/// Returns how many octets were sent.
-std::uint64_t send_once(kcom5::Server& server, const Options& options) {
-  Progress progress;
-  std::uint64_t sent = 0;
-  server.progress = [&](std::uint64_t done, std::uint64_t total) {
-    sent = total;
-    progress.show(done, total);
-  };
-  if (options.file == "-") {
-    server.send_descriptor(STDIN_FILENO);
-  } else {
-    server.send_file(options.file);
-  }
-  return sent;
-}
-
-void send(const Options& options, const Report& report) {
-  kcom5::Server server;
-  const Running<kcom5::Server> running{running_server, server};
-  configure(server, options);
-  server.msg =
-      options.message_file.empty() ? options.message : read_file(options.message_file, kcom5::max_message_size + 1);
-  server.listening = [&](int port) {
-    if (!options.socket.empty()) {
-      report.result({{"listening", options.socket}}, "listening on " + options.socket);
-    } else {
-      report.result({{"listening", port}},
-                    "listening on " + std::string{options.ipv4 ? "127.0.0.1:" : "[::1]:"} + std::to_string(port));
+  /// The message to send, from the command line or a file.
+  std::string message(const kcom5::Server& server) {
+    if (!options_.has("--message-file")) return options_.get("--message");
+    const std::string name = options_.get("--message-file");
+    if (is_stdin(name) && words_.is_closed(0)) fail_closed("standard input");
+    const kcom5::Waits waits{server.close, is_interrupted()};
+    kcom5::FileSource source = name == "-" ? kcom5::FileSource{0, "standard input", server.spool_dir, waits}
+                                           : kcom5::FileSource{name, server.spool_dir, waits};
+    std::string text;
+    if (source.size() > kcom5::max_message_size) {
+      throw Failure{kcom5::Error::message_too_long,
+                    "got a message of " + std::to_string(source.size()) + " bytes, expected at most 4294967295"};
     }
-  };
-  const std::uint64_t sent = send_once(server, options);
-  report.result({{"ok", true}, {"sent", sent}}, "sent " + with_commas(sent) + " octets");
-}
+    for (kcom5::Octets bytes = source.next(); !bytes.empty(); bytes = source.next()) {
+      text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
+    return text;
+  }
 
-std::uint64_t receive_once(kcom5::Client& client, const Options& options) {
-  Progress progress;
-  client.progress = [&](std::uint64_t done, std::uint64_t total) { progress.show(done, total); };
-  return options.file == "-" ? client.receive_descriptor(STDOUT_FILENO) : client.receive_file(options.file);
-}
-
-/// The two programs of a pair are often started at the same time: for a while, nobody listening is no failure.
-std::uint64_t receive_when_ready(kcom5::Client& client, const Options& options) {
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point until = Clock::now() + std::chrono::seconds{options.wait};
-  for (;;) {
+  void send() {
+    kcom5::Server server;
+    done_ = "no client had connected";
+    configure(server, 0);
+    server.spool_dir = options_.get("--spool-dir");
+    server.msg = message(server);
+    server.listening = [&](int port) {
+      const std::string place = (server.ipv6 ? "[::1]:" : "127.0.0.1:") + std::to_string(port);
+      words_.say("listening on " + (server.path.empty() ? place : escaped(server.path.native())));
+      words_.tell({{"listening", server.path.empty() ? std::to_string(port) : json_string(server.path.native())}});
+    };
+    if (is_stdin(options_.operand) && words_.is_closed(0)) fail_closed("standard input");
+    if (options_.operand != "-") check_file(options_.operand);
     try {
-      return receive_once(client, options);
-    } catch (const Failure& failure) {
-      if (failure.error() != kcom5::Error::refused || Clock::now() >= until || caught_signal != 0) throw;
+      const Running running{server};
+      if (options_.operand == "-") {
+        server.send_descriptor(0);
+      } else {
+        server.send_file(options_.operand);
+      }
+    } catch (...) {
+      if (server.stage() == kcom5::Server::Stage::sending) done_ = "the transfer was not complete";
+      if (server.stage() == kcom5::Server::Stage::sent) {
+        done_ = "everything was sent, but the client did not confirm it";
+      }
+      throw;
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    words_.say("sent " + with_commas(size_) + " bytes, " +
+               (server.confirmed ? "confirmed" : "not confirmed: the client had ended its sending side early"));
+    words_.tell({{"ok", "true"}, {"sent", std::to_string(size_)}, {"confirmed", server.confirmed ? "true" : "false"}});
   }
-}
 
-void receive(const Options& options, const Report& report) {
-  kcom5::Client client;
-  const Running<kcom5::Client> running{running_client, client};
-  configure(client, options);
-  MessageFile message{options.message_file};
-  const std::uint64_t received = receive_when_ready(client, options);
-  message.finish(client.msg);
-  const std::string words = "received " + with_commas(received) + " octets";
-  report.result({{"ok", true}, {"received", received}, {"message", client.msg}},
-                client.msg.empty() ? words : words + ", message " + kcom5::cli::quoted(client.msg));
-}
-
-void pack(const Options& options, const Report&) {
-  std::string digits = read_secret(options.source);
-  std::erase_if(digits, [](unsigned char c) { return std::isspace(c) != 0; });
-  std::vector<std::uint8_t> key;
-  const bool is_hex = std::ranges::all_of(digits, [](unsigned char c) { return std::isxdigit(c) != 0; });
-  if (!is_hex || digits.size() % 2 != 0) {
-    throw Failure{kcom5::Error::invalid_key, "got " + std::to_string(digits.size()) +
-                                                 " characters, expected hexadecimal digits, two for each octet"};
+  void receive() {
+    kcom5::Client client;
+    done_ = "nothing was delivered";
+    configure(client, 1);
+    client.limits.message = options_.size("--max-message", client.limits.message);
+    client.limits.data = options_.size("--max-data", client.limits.data);
+    client.wait = static_cast<int>(options_.number("--wait", 2));
+    client.no_clobber = options_.has("--no-clobber");
+    const std::string output = options_.output();
+    const std::string message = options_.get("--message-file");
+    for (const std::string& name : {output, message}) {
+      const int stream = name == "-" ? 1 : standard_stream_of(name);
+      if (stream == 1 && words_.is_closed(1)) fail_closed("standard output");
+      if (stream == 2 && words_.is_closed(2)) fail_closed("standard error");
+    }
+    client.message_file = message == "-" ? "/dev/stdout" : message;
+    std::uint64_t received = 0;
+    try {
+      const Running running{client};
+      received = output == "-" ? client.receive_descriptor(1) : client.receive_file(output);
+    } catch (...) {
+      const std::uint64_t written = client.written_in_place();
+      is_in_place_ = written > 0;
+      if (written > 0) {
+        done_ = std::to_string(written) + " bytes were written to " + (output == "-" ? "standard output" : output) +
+                ", which is not the whole";
+      }
+      throw;
+    }
+    words_.say("received " + with_commas(received) + " bytes" +
+               (client.msg.empty() ? "" : ", message " + in_quotes(client.msg)));
+    words_.tell({{"ok", "true"}, {"received", std::to_string(received)}, {"message", json_string(client.msg)}});
   }
-  for (std::size_t i = 0; i < digits.size(); i += 2) {
-    key.push_back(static_cast<std::uint8_t>(std::stoi(digits.substr(i, 2), nullptr, 16)));
+
+  void pack() {
+    const int port = port_of(options_, 1);
+    std::vector<std::uint8_t> key = read_key(words_, options_.get("--key", "-"));
+    const Secret address{kcom5::pack(port, key)};
+    wipe(key.data(), key.size());
+    words_.result(address.text + "\n", {{"address", json_string(address.text)}});
   }
-  const std::string address = kcom5::pack(options.port, key);
-  std::puts(options.json ? json{{"address", address}}.dump().c_str() : address.c_str());
-}
 
-void unpack(const Options& options, const Report&) {
-  const kcom5::Address address = kcom5::unpack(read_secret(options.source));
-  std::string key;
-  for (const std::uint8_t octet : address.key) {
-    key += "0123456789abcdef"[octet >> 4];
-    key += "0123456789abcdef"[octet & 15];
+  void unpack() {
+    const Secret text = read_secret(words_, options_.operand);
+    kcom5::Address address = kcom5::unpack(text.text);
+    Secret key{""};
+    for (const std::uint8_t byte : address.key) {
+      key.text += "0123456789abcdef"[byte >> 4];
+      key.text += "0123456789abcdef"[byte & 15];
+    }
+    wipe(address.key.data(), address.key.size());
+    words_.result("port " + std::to_string(address.port) + "\nkey " + key.text + "\n",
+                  {{"port", std::to_string(address.port)}, {"key", json_string(key.text)}});
   }
-  if (options.json) {
-    std::puts(json{{"port", address.port}, {"key", key}}.dump().c_str());
-  } else {
-    std::printf("port %d\nkey %s\n", address.port, key.c_str());
-  }
-}
 
-// ---- the command line
-
-constexpr const char* secret_help = "`-` for standard input, `env:NAME` for an environment variable, or a file";
-
-/// Decimal digits and nothing else: the library's own reading takes 0x10 and an empty word too.
-const CLI::Validator is_number{
-    [](const std::string& text) {
-      const std::string digits = text.substr(text.starts_with('-') ? 1 : 0);
-      const bool right = !digits.empty() && std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; });
-      return right ? "" : "got '" + text + "', expected a whole number";
-    },
-    ""};
-
-void add_options_of_both(CLI::App& command, Options& options) {
-  CLI::Option* const port =
-      command.add_option("--port", options.port, "The port")->check(is_number)->capture_default_str();
-  CLI::Option* const ipv4 = command.add_flag("--ipv4", options.ipv4, "127.0.0.1 instead of [::1]");
-  CLI::Option* const socket = command.add_option("--unix", options.socket, "The path of a Unix-domain socket instead");
-  command.add_option("--address", options.address, std::string{"The port from an address: "} + secret_help)
-      ->excludes(port)
-      ->excludes(socket);
-  socket->excludes(port)->excludes(ipv4);
-  command.add_option("--timeout", options.timeout, "Seconds of silence to bear; 0 or negative: for ever")
-      ->check(is_number)
-      ->capture_default_str();
-  command.add_flag(
-      "--json", options.json,
-      "One JSON object a line: on standard output, or on standard error if the data goes to standard output");
-}
-
-struct Command {
-  CLI::App* app;
-  std::function<void(const Options&, const Report&)> run;
+  const Options& options_;
+  Words& words_;
+  std::string done_;
+  std::uint64_t size_ = 0;
+  bool is_in_place_ = false;
 };
 
-std::vector<Command> add_commands(CLI::App& app, Options& options) {
-  CLI::App* const send_app =
-      app.add_subcommand("send", "Listen, and hand a file or standard input to the one client that comes");
-  send_app->add_option("FILE", options.file, "What to send; `-`: standard input, read to its end first")
-      ->capture_default_str();
-  add_options_of_both(*send_app, options);
-  CLI::Option* const message = send_app->add_option("--message", options.message, "The message, UTF-8");
-  send_app->add_option("--message-file", options.message_file, "A file with the message")->excludes(message);
-  send_app->footer("--port 0 lets the system choose a port, which is shown.\n\n  tar c . | kcom5 send -");
-
-  CLI::App* const receive_app = app.add_subcommand("receive", "Connect, and take what the server sends");
-  receive_app->add_option("-o,--output", options.file, "Where to put the data; `-`: standard output")
-      ->capture_default_str();
-  add_options_of_both(*receive_app, options);
-  receive_app->add_option("--message-file", options.message_file, "Where to put the message");
-  receive_app->add_option("--wait", options.wait, "Seconds to keep trying while nobody listens")
-      ->check(is_number)
-      ->capture_default_str();
-  receive_app->footer(
-      "A file gets its name when it is complete; it is readable by its owner only.\n"
-      "What went to standard output before a failure is not the whole: look at the exit code.\n\n"
-      "  kcom5 receive -o - | tar x");
-
-  CLI::App* const pack_app = app.add_subcommand("pack", "Make an address of a port and a key");
-  pack_app->add_option("--port", options.port, "The port")->check(is_number)->capture_default_str();
-  pack_app->add_option("--key", options.source, std::string{"The key in hexadecimal: "} + secret_help)
-      ->capture_default_str();
-  pack_app->add_flag("--json", options.json, "As a JSON object");
-
-  CLI::App* const unpack_app = app.add_subcommand("unpack", "Show the port and the key of an address");
-  unpack_app->add_option("SOURCE", options.source, std::string{"The address: "} + secret_help)->capture_default_str();
-  unpack_app->add_flag("--json", options.json, "As a JSON object");
-
-  return {{send_app, send}, {receive_app, receive}, {pack_app, pack}, {unpack_app, unpack}};
+/// What to do about this failure.
+std::string_view hint_of(const Failure& failure, const Options& options, bool is_in_place) {
+  const std::string& detail = failure.detail();
+  if (failure.error() == kcom5::Error::truncated && is_in_place) {
+    return "the sender stopped before the end: what was written is not the whole";
+  }
+  if (failure.error() != kcom5::Error::io) return hint_for(failure.error());
+  const bool has_no_address =
+      failure.code() == std::errc::address_not_available || failure.code() == std::errc::address_family_not_supported;
+  if (has_no_address && detail.starts_with("[::1]")) {
+    return "this system has no IPv6 loopback address: use --ipv4 on both sides";
+  }
+  const std::string spool = kcom5::folder_of_spool(options.get("--spool-dir")).string();
+  if (options.command == "send" && detail.starts_with(spool + ": ")) {
+    return "--spool-dir DIR names another folder for temporary files";
+  }
+  if (detail.ends_with(": exists already")) return "leave out --no-clobber to replace it";
+  return hint_for(failure.error());
 }
 
-int run(const Command& command, const Options& options) {
-  const bool data_on_stdout = command.app->get_name() == "receive" && options.file == "-";
-  const Report report{options.json, data_on_stdout};
-  if (command.app->get_name() == "send" && options.file == "-" && options.address == "-") {
-    report.error("usage", "both the data and the address from standard input", "give one of them as a file");
-    return static_cast<int>(Exit::usage);
+int code_of(kcom5::Family family) {
+  switch (family) {
+    case kcom5::Family::usage:
+      return exit_usage;
+    case kcom5::Family::transport:
+      return exit_transport;
+    case kcom5::Family::protocol:
+      return exit_protocol;
   }
+  return exit_internal;
+}
+
+int run(const Options& options, Words& words) {
+  Program program{options, words};
+  const auto fail_interrupted = [&] {
+    words.fail("interrupted", program.done(), "");
+    return 128 + caught_signal();
+  };
   try {
-    command.run(options, report);
-    return static_cast<int>(Exit::ok);
+    program.run();
+    return words.has_lost() ? exit_transport : exit_ok;
+  } catch (const Interrupted&) {
+    return fail_interrupted();
   } catch (const Failure& failure) {
-    if (const int number = caught_signal) {
-      report.error("interrupted", "nothing was delivered", "");
-      return 128 + number;
-    }
-    return static_cast<int>(report.failure(failure));
+    if (caught_signal() != 0) return fail_interrupted();
+    words.fail(name(failure.error()), failure.detail(), hint_of(failure, options, program.is_in_place()));
+    return code_of(family(failure.error()));
+  } catch (const std::bad_alloc&) {
+    words.fail("io", "the memory does not suffice", hint_for(kcom5::Error::io));
+    return exit_transport;
   } catch (const std::exception& error) {
-    report.error("internal", error.what(), "");
-    return static_cast<int>(Exit::other);
+    words.fail("internal", error.what(), "");
+    return exit_internal;
   }
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  CLI::App app{"Hand one message and one block of octets from one process to another on this computer.", "kcom5"};
-  app.set_version_flag("--version", std::string{"kcom5 "} + KCOM5_VERSION);
-  app.require_subcommand(1);
-  app.footer(
-      "Exit codes: 0 done, 2 wrong use, 3 the system or the other side was not there, 4 the other side broke the "
-      "protocol,\n"
-      "1 anything else, 130 and 143 interrupted. Keys and addresses are never taken from the command line.");
+int main(int count, char** arguments) {
+  Words words{open_closed_streams()};
+  start_signals();
   Options options;
-  const std::vector<Command> commands = add_commands(app, options);
   try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    std::string command = "kcom5";
-    for (const CLI::App* const sub : app.get_subcommands()) command += " " + sub->get_name();
-    Report{false, false}.error("usage", error.what(), "`" + command + " --help` shows the options");
-    return static_cast<int>(Exit::usage);
+    options = parse({arguments + (count > 0 ? 1 : 0), arguments + count});
+  } catch (const UsageError& error) {
+    words.fail("usage", error.what(), "`kcom5 --help` and `kcom5 COMMAND --help` tell more");
+    return exit_usage;
   }
-  catch_signals();
-  const auto chosen = std::ranges::find_if(commands, [](const Command& command) { return command.app->parsed(); });
-  return run(*chosen, options);
+  words.is_quiet = options.has("--quiet");
+  if (options.has("--json")) words.json_to = options.writes_to_stdout() ? 2 : 1;
+  return run(options, words);
 }

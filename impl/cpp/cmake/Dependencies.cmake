@@ -17,7 +17,6 @@ if(KCOM5_BUILD_PROGRAMS OR KCOM5_BUILD_TESTS)
 endif()
 if(KCOM5_BUILD_PROGRAMS)
   find_package(OpenSSL REQUIRED COMPONENTS Crypto)  # the adapter's SHA-256
-  kcom5_require(CLI11 CLI11::CLI11 https://github.com/CLIUtils/CLI11.git v2.4.2)
 endif()
 if(KCOM5_BUILD_TESTS)
   kcom5_require(GTest GTest::gtest_main https://github.com/google/googletest.git v1.15.2)

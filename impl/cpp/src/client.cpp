@@ -4,14 +4,18 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 
-#include "body.hpp"
 #include "kcom5/address.hpp"
+#include "output.hpp"
+#include "sink.hpp"
 #include "stream.hpp"
 #include "system.hpp"
 #include "unix_path.hpp"
+#include "waits.hpp"
 #include "words.hpp"
 
 namespace kcom5 {
@@ -42,8 +46,13 @@ system::Endpoint endpoint_of(const Options& options) {
 /// One exchange with a server.
 class Conversation {
  public:
-  Conversation(const Client& client, const std::atomic<bool>& cancelled, Sink& sink)
-      : client_{client}, sink_{sink}, exchange_{random_nonce(), client.limits}, stream_{client, cancelled} {}
+  /// `message` is where the message is stored, too, or null.
+  Conversation(const Client& client, const std::atomic<bool>& cancelled, Sink& sink, Output* message)
+      : client_{client},
+        sink_{sink},
+        message_{message},
+        exchange_{random_nonce(), client.limits},
+        stream_{client, cancelled} {}
 
   /// Returns with everything stored and the connection closed in order. Throws Failure.
   void run() {
@@ -53,7 +62,7 @@ class Conversation {
     while (exchange_.state() == ClientState::data && exchange_.needed() > 0) receive_data();
     if (exchange_.error()) fail();
     tell_progress();
-    sink_.finish();  // what throws here resets the connection: the server must not take it for a success
+    deliver();  // what throws here resets the connection: the server must not take it for a success
     exchange_.delivered();
     if (exchange_.state() != ClientState::done) fail();
     if (is_held_back_) take_held_back();
@@ -127,6 +136,24 @@ class Conversation {
       return event;
     }
     return stream_.receive(room.first(std::min<std::uint64_t>(room.size(), needed - (may_be_last ? 1 : 0))), count);
+  }
+
+  /// Stores everything that the caller asked for: `close.last`. The data gets its name last.
+  void deliver() {
+    Output* const data = sink_.output();
+    if (data != nullptr) data->complete();
+    if (message_ != nullptr) {
+      message_->write(octets_of(exchange_.message()));
+      message_->complete();
+      message_->publish();
+    }
+    if (data == nullptr) return;
+    try {
+      data->publish();
+    } catch (...) {
+      if (message_ != nullptr) message_->withdraw();
+      throw;
+    }
   }
 
   void take_held_back() {
@@ -230,6 +257,7 @@ class Conversation {
 
   const Client& client_;
   Sink& sink_;
+  Output* message_;
   ClientExchange exchange_;
   Stream stream_;
   bool is_held_back_ = false;                         // the octet that was given to the exchange last is still unread
@@ -244,18 +272,53 @@ class Client::Impl {
  public:
   /// Leaves the data with `sink` and the message with `client`; returns the data's size.
   std::uint64_t receive(Client& client, Sink& sink) {
+    const Waits waits = waits_of(client);
+    std::optional<Output> message;
+    if (!client.message_file.empty()) message.emplace(client.message_file, client.no_clobber, waits);
+    const Deadline until{client.wait};
+    for (;;) {
+      Conversation conversation{client, cancelled_, sink, message ? &*message : nullptr};
+      try {
+        conversation.run();
+      } catch (const Failure& failure) {
+        if (failure.error() != Error::refused || client.wait <= 0 || until.passed()) throw;
+        system::wait(system::none, {}, until.left(refused_delay));
+        continue;
+      }
+      client.msg = conversation.message();
+      return conversation.data_size();
+    }
+  }
+
+  /// The same, with the data stored in an output that `open` gives.
+  template <class Open>
+  std::uint64_t receive_to(Client& client, Open open) {
+    in_place_ = 0;
     check(client);
-    Conversation conversation{client, cancelled_, sink};
-    conversation.run();
-    client.msg = conversation.message();
-    return conversation.data_size();
+    const Waits waits = waits_of(client);
+    Output output = open(waits);
+    const Counted counted{in_place_, output};
+    FileSink sink{output};
+    return receive(client, sink);
   }
 
   void cancel() noexcept { cancelled_ = true; }
-  [[nodiscard]] const std::atomic<bool>& cancelled() const noexcept { return cancelled_; }
+  [[nodiscard]] std::uint64_t in_place() const noexcept { return in_place_; }
 
  private:
+  static constexpr std::chrono::milliseconds refused_delay{20};
+
+  [[nodiscard]] Waits waits_of(const Options& options) const noexcept { return {options.close, cancelled_}; }
+
+  /// Success or not.
+  struct Counted {
+    std::uint64_t& in_place;
+    const Output& output;
+    ~Counted() { in_place = output.in_place(); }
+  };
+
   std::atomic<bool> cancelled_{false};
+  std::uint64_t in_place_ = 0;
 };
 
 Client::Client() : impl_{std::make_unique<Impl>()} {}
@@ -264,6 +327,7 @@ Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
 Buffer Client::receive() {
+  check(*this);
   MemorySink sink;
   impl_->receive(*this, sink);
   return sink.take();
@@ -274,8 +338,7 @@ Buffer Client::receive(std::error_code& ec) {
 }
 
 std::uint64_t Client::receive_file(const std::filesystem::path& file) {
-  FileSink sink{file, impl_->cancelled()};
-  return impl_->receive(*this, sink);
+  return impl_->receive_to(*this, [&](const Waits& waits) { return Output{file, no_clobber, waits}; });
 }
 
 std::uint64_t Client::receive_file(const std::filesystem::path& file, std::error_code& ec) {
@@ -283,13 +346,15 @@ std::uint64_t Client::receive_file(const std::filesystem::path& file, std::error
 }
 
 std::uint64_t Client::receive_descriptor(int descriptor) {
-  DescriptorSink sink{descriptor, "descriptor " + std::to_string(descriptor), impl_->cancelled()};
-  return impl_->receive(*this, sink);
+  return impl_->receive_to(
+      *this, [&](const Waits& waits) { return Output{descriptor, name_of_descriptor(descriptor), waits}; });
 }
 
 std::uint64_t Client::receive_descriptor(int descriptor, std::error_code& ec) {
   return without_exception(ec, [&] { return receive_descriptor(descriptor); });
 }
+
+std::uint64_t Client::written_in_place() const noexcept { return impl_->in_place(); }
 
 void Client::cancel() noexcept { impl_->cancel(); }
 

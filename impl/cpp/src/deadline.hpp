@@ -6,6 +6,11 @@
 
 namespace kcom5 {
 
+/// A wait looks around at least this often: for a cancellation, and for bytes that were acknowledged.
+inline constexpr std::chrono::milliseconds glance{250};
+/// The time between two attempts where nothing tells when the next one is worth while.
+inline constexpr std::chrono::milliseconds retry_delay{10};
+
 class Deadline {
  public:
   using Clock = std::chrono::steady_clock;  // monotonic

@@ -8,12 +8,13 @@
 #include <string>
 #include <utility>
 
-#include "body.hpp"
 #include "kcom5/address.hpp"
 #include "kcom5/exchange.hpp"
 #include "listener.hpp"
+#include "source.hpp"
 #include "stream.hpp"
 #include "system.hpp"
+#include "waits.hpp"
 #include "words.hpp"
 
 namespace kcom5 {
@@ -35,14 +36,17 @@ void check(const Options& options) {
 /// One exchange with the client that came.
 class Conversation {
  public:
-  Conversation(const Options& options, const std::atomic<bool>& cancelled, Source& source, Listener& listener)
+  Conversation(const Options& options, const std::atomic<bool>& cancelled, Source& source, Listener& listener,
+               Server::Stage& stage)
       : options_{options},
         source_{source},
+        stage_{stage},
         exchange_{options.msg, source.size()},
         stream_{options, cancelled, listener.accept()} {}
 
   /// Whether the success was confirmed. Throws Failure.
   bool run() {
+    stage_ = Server::Stage::sending;
     on(stream_.is_other_user() ? Event::wrong : Event::connected);
     if (exchange_.error()) throw Failure{*exchange_.error(), "the client runs as another user"};
     while (exchange_.state() == ServerState::hello) receive();
@@ -98,6 +102,7 @@ class Conversation {
       }
       if (pieces.back().empty()) pieces.back() = source_.next();
       if (!pieces.back().empty()) continue;
+      stage_ = Server::Stage::sent;
       const Event closed = stream_.half_close();
       on(closed == Event::more ? Event::sent : closed);
     }
@@ -154,6 +159,7 @@ class Conversation {
 
   const Options& options_;
   Source& source_;
+  Server::Stage& stage_;
   ServerExchange exchange_;
   Stream stream_;
   Event event_ = Event::more;  // the last one
@@ -182,17 +188,19 @@ class Server::Impl {
   void send(Server& server, Make make) {
     const AtEnd forget{listener_};
     server.confirmed = false;
+    stage_ = Stage::listening;
     check(server);
     auto source = make();
     open(server);
     // The listener goes as soon as it has its client: `listen.refuse-others`.
-    Conversation conversation{server, cancelled_, source, *listener_};
+    Conversation conversation{server, cancelled_, source, *listener_, stage_};
     listener_.reset();
     server.confirmed = conversation.run();
   }
 
   void cancel() noexcept { cancelled_ = true; }
-  [[nodiscard]] const std::atomic<bool>& cancelled() const noexcept { return cancelled_; }
+  [[nodiscard]] Stage stage() const noexcept { return stage_; }
+  [[nodiscard]] Waits waits(const Options& options) const noexcept { return {options.close, cancelled_}; }
 
  private:
   /// `close.residue`: success or not.
@@ -202,6 +210,7 @@ class Server::Impl {
   };
 
   std::optional<Listener> listener_;
+  Stage stage_ = Stage::listening;
   std::atomic<bool> cancelled_{false};
 };
 
@@ -228,13 +237,7 @@ void Server::send(Octets data, std::error_code& ec) {
 }
 
 void Server::send_file(const std::filesystem::path& file) {
-  system::Descriptor opened;
-  impl_->send(*this, [&] {
-    std::error_code ec;
-    opened = system::open_read(file, ec);
-    if (ec) throw failure_of(ec, file.string());
-    return DescriptorSource{opened.get(), file.string(), impl_->cancelled()};
-  });
+  impl_->send(*this, [&] { return FileSource{file, spool_dir, impl_->waits(*this)}; });
 }
 
 void Server::send_file(const std::filesystem::path& file, std::error_code& ec) {
@@ -242,14 +245,15 @@ void Server::send_file(const std::filesystem::path& file, std::error_code& ec) {
 }
 
 void Server::send_descriptor(int descriptor) {
-  impl_->send(*this, [&] {
-    return DescriptorSource{descriptor, "descriptor " + std::to_string(descriptor), impl_->cancelled()};
-  });
+  impl_->send(*this,
+              [&] { return FileSource{descriptor, name_of_descriptor(descriptor), spool_dir, impl_->waits(*this)}; });
 }
 
 void Server::send_descriptor(int descriptor, std::error_code& ec) {
   without_exception(ec, [&] { send_descriptor(descriptor); });
 }
+
+Server::Stage Server::stage() const noexcept { return impl_->stage(); }
 
 void Server::cancel() noexcept { impl_->cancel(); }
 

@@ -83,7 +83,7 @@ Event Stream::dial(const system::Endpoint& endpoint) {
       // A path where nothing is has nobody who listens; a folder that is missing is another matter.
       std::error_code missing;
       const std::filesystem::path folder = options_.path.parent_path();
-      (void)system::open_folder(folder.empty() ? "." : folder, false, missing);
+      (void)system::open_folder(system::none, folder.empty() ? "." : folder, false, missing);
       return missing ? event_of(missing) : Event::refused;
     }
     Event event = Event::more;

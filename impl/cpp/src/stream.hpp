@@ -21,11 +21,6 @@
 
 namespace kcom5 {
 
-/// A wait looks around at least this often: for a cancellation, and for octets that were acknowledged.
-inline constexpr std::chrono::milliseconds glance{250};
-/// The time between two attempts where nothing tells when the next one is worth while.
-inline constexpr std::chrono::milliseconds retry_delay{10};
-
 /// Data of more octets is worth some preparation.
 inline constexpr std::uint64_t much = std::uint64_t{64} << 10;
 

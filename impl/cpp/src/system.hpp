@@ -168,17 +168,39 @@ std::error_code remove(int folder, const std::string& name) noexcept;
 /// The user as which this process acts.
 std::uint32_t user() noexcept;
 
-/// A folder, for names to be looked up in. `to_lock`: for lock(), too, which takes the right to read it.
-Descriptor open_folder(const std::filesystem::path& path, bool to_lock, std::error_code& ec) noexcept;
+/// A folder, for names to be looked up in; `path` starts at the folder `base`, or at the working folder. `to_lock`: for
+/// lock(), too, which takes the right to read it.
+Descriptor open_folder(int base, const std::filesystem::path& path, bool to_lock, std::error_code& ec) noexcept;
 /// Takes or gives back the one exclusive lock of a folder. would_block: somebody else has it.
 std::error_code lock(int folder, bool is_taken) noexcept;
 
-Descriptor open_read(const std::filesystem::path& path, std::error_code& ec) noexcept;
-Descriptor open_write(const std::filesystem::path& path, std::error_code& ec) noexcept;
-/// A new file for its owner only, `prefix` and six random characters; its name is put into `path`.
-Descriptor open_temporary(const std::string& prefix, std::filesystem::path& path, std::error_code& ec);
-bool is_regular(int descriptor) noexcept;
-std::optional<std::uint64_t> size_left(int descriptor, std::error_code& ec) noexcept;
+/// Where a link leads to.
+std::string read_link(int folder, const std::string& name, std::error_code& ec);
+/// The descriptor of this process that the name stands for, if the folder is the one of its descriptors.
+std::optional<int> descriptor_of(int folder, const std::string& name) noexcept;
+/// Another descriptor of the same file. A pipe: one that does not block, of its own, where that is to be had.
+Descriptor duplicate(int descriptor, std::error_code& ec) noexcept;
+Descriptor reopen_pipe(int descriptor) noexcept;
+/// Whether something may be written to it: permission_denied, or bad_file_descriptor.
+std::error_code check_writable(int folder, const std::string& name) noexcept;
+std::error_code check_writable(int descriptor) noexcept;
+
+/// A file to read. A pipe does not block.
+Descriptor open_source(const std::filesystem::path& path, std::error_code& ec) noexcept;
+/// A new file for its owner only, without a name; it goes with the process. not_supported: it is not to be had here.
+Descriptor create_unnamed(int folder, std::error_code& ec) noexcept;
+/// A new file for its owner only. file_exists: there is one of this name.
+Descriptor create(int folder, const std::string& name, std::error_code& ec) noexcept;
+/// An existing file to write to, not a link. It does not block. no_such_device_or_address: a pipe that nobody reads.
+Descriptor open_target(int folder, const std::string& name, std::error_code& ec) noexcept;
+std::error_code truncate(int descriptor) noexcept;
+std::error_code set_mode(int descriptor, std::uint32_t mode) noexcept;
+/// Gives an unnamed file a name. file_exists: it is taken.
+std::error_code link(int file, int folder, const std::string& name) noexcept;
+/// `replaces`: also an existing file; else file_exists.
+std::error_code rename(int folder, const std::string& from, const std::string& to, bool replaces) noexcept;
+
+std::uint64_t position(int descriptor, std::error_code& ec) noexcept;
 std::error_code rewind(int descriptor) noexcept;
 
 /// One read or write; zero octets read: the end.

@@ -1,14 +1,13 @@
-// The seam for POSIX systems: files and memory. What only Linux has is marked. See system.hpp.
+// The seam for POSIX systems: files. What only Linux has is marked. See system.hpp.
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
+#include <climits>
+#include <cstdio>
+#include <string>
 
 #include "system.hpp"
 
@@ -21,7 +20,6 @@ std::size_t counted(ssize_t result, std::error_code& ec) noexcept {
   if (result < 0) ec = last_error();
   return result < 0 ? 0 : static_cast<std::size_t>(result);
 }
-void close_on_exec(int descriptor) noexcept { ::fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
 std::error_code result_of(int result) noexcept { return result == 0 ? std::error_code{} : last_error(); }
 
 FileStatus::Kind kind_of(mode_t mode) noexcept {
@@ -51,47 +49,6 @@ Descriptor::~Descriptor() {
 
 std::error_code Descriptor::close() noexcept { return result_of(::close(std::exchange(descriptor_, none))); }
 
-void random(std::span<std::uint8_t> octets, std::error_code& ec) noexcept {
-  if (::getentropy(octets.data(), octets.size()) != 0) ec = last_error();
-}
-
-#ifdef __linux__
-
-namespace {
-/// What is smaller is cheaper to copy than to map.
-constexpr std::size_t map_from = std::size_t{1} << 20;
-}  // namespace
-
-void* resize(void* memory, std::size_t before, std::size_t after) noexcept {
-  if (after < map_from) return std::realloc(memory, after);
-  const bool is_map = before >= map_from;
-  void* const map = is_map ? ::mremap(memory, before, after, MREMAP_MAYMOVE)
-                           : ::mmap(nullptr, after, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (map == MAP_FAILED) return nullptr;
-  // The whole map, always: a part with another advice would be a map of its own, and could not be moved with the rest.
-  ::madvise(map, after, MADV_HUGEPAGE);
-  if (!is_map && memory != nullptr) {
-    std::memcpy(map, memory, before);
-    std::free(memory);
-  }
-  return map;
-}
-
-void release(void* memory, std::size_t size) noexcept {
-  if (size < map_from) {
-    std::free(memory);
-  } else {
-    ::munmap(memory, size);
-  }
-}
-
-#else
-
-void* resize(void* memory, std::size_t /*before*/, std::size_t after) noexcept { return std::realloc(memory, after); }
-void release(void* memory, std::size_t /*size*/) noexcept { std::free(memory); }
-
-#endif
-
 FileStatus look(int folder, const std::string& name, std::error_code& ec) noexcept {
   struct stat status{};
   if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) return status_of(status);
@@ -112,60 +69,129 @@ std::error_code remove(int folder, const std::string& name) noexcept {
 
 std::uint32_t user() noexcept { return ::geteuid(); }
 
-Descriptor open_folder(const std::filesystem::path& path, [[maybe_unused]] bool to_lock, std::error_code& ec) noexcept {
+namespace {
+
+/// A descriptor, or none and the error.
+Descriptor opened(int descriptor, std::error_code& ec) noexcept {
+  if (descriptor < 0) ec = last_error();
+  return Descriptor{descriptor};
+}
+
+int start_of(int base) noexcept { return base == none ? AT_FDCWD : base; }
+
+/// The name under which the system offers a descriptor.
+std::string path_of(int descriptor) { return "/dev/fd/" + std::to_string(descriptor); }
+
+}  // namespace
+
+Descriptor open_folder(int base, const std::filesystem::path& path, [[maybe_unused]] bool to_lock,
+                       std::error_code& ec) noexcept {
 #ifdef O_PATH
   const int way = to_lock ? O_RDONLY : O_PATH;
 #else
   const int way = O_RDONLY;
 #endif
-  Descriptor folder{::open(path.c_str(), way | O_DIRECTORY | O_CLOEXEC)};
-  if (folder.get() < 0) ec = last_error();
-  return folder;
+  return opened(::openat(start_of(base), path.c_str(), way | O_DIRECTORY | O_CLOEXEC), ec);
 }
 
 std::error_code lock(int folder, bool is_taken) noexcept {
   return result_of(::flock(folder, is_taken ? LOCK_EX | LOCK_NB : LOCK_UN));
 }
 
-Descriptor open_read(const std::filesystem::path& path, std::error_code& ec) noexcept {
-  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.get() < 0) ec = last_error();
-  return file;
+std::string read_link(int folder, const std::string& name, std::error_code& ec) {
+  std::string target(PATH_MAX, '\0');
+  target.resize(counted(::readlinkat(folder, name.c_str(), target.data(), target.size()), ec));
+  return target;
 }
 
-Descriptor open_write(const std::filesystem::path& path, std::error_code& ec) noexcept {
-  Descriptor file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
-  if (file.get() < 0) ec = last_error();
-  return file;
-}
-
-Descriptor open_temporary(const std::string& prefix, std::filesystem::path& path, std::error_code& ec) {
-  std::string name = prefix + "XXXXXX";
-  Descriptor file{::mkstemp(name.data())};
-  if (file.get() < 0) {
-    ec = last_error();
-    return file;
+std::optional<int> descriptor_of(int folder, const std::string& name) noexcept {
+  if (name.empty() || name.size() > 9 || name.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+  struct stat here{};
+  if (::fstat(folder, &here) != 0) return std::nullopt;
+  for (const char* const path : {"/dev/fd", "/proc/self/fd", "/proc/thread-self/fd"}) {
+    struct stat own{};
+    if (::stat(path, &own) == 0 && own.st_dev == here.st_dev && own.st_ino == here.st_ino) return std::stoi(name);
   }
-  close_on_exec(file.get());
-  path = name;
-  return file;
+  return std::nullopt;
 }
 
-std::optional<std::uint64_t> size_left(int descriptor, std::error_code& ec) noexcept {
-  struct stat status{};
-  if (::fstat(descriptor, &status) != 0) {
-    ec = last_error();
-    return std::nullopt;
+Descriptor duplicate(int descriptor, std::error_code& ec) noexcept {
+  return opened(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0), ec);
+}
+
+Descriptor reopen_pipe([[maybe_unused]] int descriptor) noexcept {
+#ifdef __linux__
+  return Descriptor{::open(path_of(descriptor).c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)};
+#else
+  return {};
+#endif
+}
+
+std::error_code check_writable(int folder, const std::string& name) noexcept {
+  return result_of(::faccessat(folder, name.c_str(), W_OK, AT_EACCESS));
+}
+
+std::error_code check_writable(int descriptor) noexcept {
+  const int flags = ::fcntl(descriptor, F_GETFL);
+  if (flags < 0) return last_error();
+  const bool is_writable = (flags & O_ACCMODE) != O_RDONLY;
+  return is_writable ? std::error_code{} : std::make_error_code(std::errc::bad_file_descriptor);
+}
+
+Descriptor open_source(const std::filesystem::path& path, std::error_code& ec) noexcept {
+  return opened(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), ec);
+}
+
+Descriptor create_unnamed([[maybe_unused]] int folder, std::error_code& ec) noexcept {
+#ifdef O_TMPFILE
+  // Without /proc it could not get a name.
+  if (::access("/proc/self/fd", X_OK) == 0) {
+    Descriptor file{::openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)};
+    if (file.get() >= 0) return file;
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) {
+      ec = last_error();
+      return {};
+    }
   }
-  if (!S_ISREG(status.st_mode) || status.st_size == 0) return std::nullopt;
+#endif
+  ec = std::make_error_code(std::errc::not_supported);
+  return {};
+}
+
+Descriptor create(int folder, const std::string& name, std::error_code& ec) noexcept {
+  return opened(::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), ec);
+}
+
+Descriptor open_target(int folder, const std::string& name, std::error_code& ec) noexcept {
+  return opened(::openat(folder, name.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC), ec);
+}
+
+std::error_code truncate(int descriptor) noexcept { return result_of(::ftruncate(descriptor, 0)); }
+
+std::error_code set_mode(int descriptor, std::uint32_t mode) noexcept {
+  return result_of(::fchmod(descriptor, static_cast<mode_t>(mode)));
+}
+
+std::error_code link(int file, int folder, const std::string& name) noexcept {
+  const std::string path = "/proc/self/fd/" + std::to_string(file);
+  return result_of(::linkat(AT_FDCWD, path.c_str(), folder, name.c_str(), AT_SYMLINK_FOLLOW));
+}
+
+std::error_code rename(int folder, const std::string& from, const std::string& to, bool replaces) noexcept {
+  if (replaces) return result_of(::renameat(folder, from.c_str(), folder, to.c_str()));
+#ifdef RENAME_NOREPLACE
+  if (::renameat2(folder, from.c_str(), folder, to.c_str(), RENAME_NOREPLACE) == 0) return {};
+  if (errno != EINVAL && errno != ENOSYS) return last_error();
+#endif
+  // Also this fails if there is a file.
+  if (::linkat(folder, from.c_str(), folder, to.c_str(), 0) != 0) return last_error();
+  return remove(folder, from);
+}
+
+std::uint64_t position(int descriptor, std::error_code& ec) noexcept {
   const off_t at = ::lseek(descriptor, 0, SEEK_CUR);
   if (at < 0) ec = last_error();
-  return at < status.st_size ? static_cast<std::uint64_t>(status.st_size - at) : 0;
-}
-
-bool is_regular(int descriptor) noexcept {
-  struct stat status{};
-  return ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+  return at < 0 ? 0 : static_cast<std::uint64_t>(at);
 }
 
 std::error_code rewind(int descriptor) noexcept {

@@ -1,15 +1,11 @@
 // See unix_path.hpp. Everything after the folder was opened is relative to it: its path may lead elsewhere by then.
 #include "unix_path.hpp"
 
-#include <chrono>
-
 #include "kcom5/failure.hpp"
 #include "words.hpp"
 
 namespace kcom5 {
 namespace {
-
-constexpr std::chrono::milliseconds lock_delay{10};
 
 void check(const std::error_code& ec, const std::string& name) {
   if (ec) throw failure_of(ec, name);
@@ -48,7 +44,7 @@ void SocketName::open_folder() {
   name_ = slash == std::string::npos ? path_ : path_.substr(slash + 1);
   if (name_.empty()) name_ = ".";
   std::error_code ec;
-  folder_ = system::open_folder(folder, true, ec);
+  folder_ = system::open_folder(system::none, folder, true, ec);
   check(ec, path_);
 }
 
@@ -60,7 +56,7 @@ void SocketName::lock(const Deadline& deadline, const std::atomic<bool>& cancell
     if (!ec) return;
     if (ec != std::errc::operation_would_block && ec != std::errc::interrupted) check(ec, path_);
     if (has_passed) throw Failure{Error::timeout, "the folder is locked by another process"};
-    system::wait(system::none, {}, deadline.left(lock_delay));
+    system::wait(system::none, {}, deadline.left(retry_delay));
   }
 }
 

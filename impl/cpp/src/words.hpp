@@ -18,6 +18,13 @@ namespace kcom5 {
 /// The bound in words: "150 s".
 [[nodiscard]] inline std::string seconds_of(const Options& options) { return std::to_string(options.close) + " s"; }
 
+/// A descriptor that the caller gave.
+[[nodiscard]] inline std::string name_of_descriptor(int descriptor) {
+  if (descriptor == 0) return "standard input";
+  if (descriptor == 1) return "standard output";
+  return "descriptor " + std::to_string(descriptor);
+}
+
 /// `io` of something that has a name: "NAME: what the system says".
 [[nodiscard]] inline Failure failure_of(const std::error_code& ec, const std::string& name) {
   return Failure{ec, name + ": " + ec.message()};

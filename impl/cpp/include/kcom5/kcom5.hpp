@@ -1,4 +1,6 @@
 // All of KCOM5. `Server` sends, `Client` receives, pack() and unpack() make and read addresses.
+//
+// It compiles where exceptions are turned off: the overloads with a std::error_code throw nothing then.
 #pragma once
 
 #include <string>
@@ -11,24 +13,9 @@
 namespace kcom5 {
 
 /// As the overload with an `ec`, but throws Failure.
-[[nodiscard]] inline std::string pack(int port, Octets key) {
-  std::error_code ec;
-  std::string text = pack(port, key, ec);
-  if (ec == Error::invalid_port) throw Failure{ec, "got port " + std::to_string(port) + ", expected 1 to 65535"};
-  if (ec) {
-    throw Failure{ec,
-                  "got a key of " + std::to_string(key.size()) + " octets, expected a count of them that divides 48"};
-  }
-  return text;
-}
+[[nodiscard]] std::string pack(int port, Octets key);
 
-/// As the overload with an `ec`, but throws Failure.
-[[nodiscard]] inline Address unpack(std::string_view text) {
-  std::error_code ec;
-  const Address address = unpack(text, ec);
-  // The text itself may hold a key: no message repeats it.
-  if (ec) throw Failure{ec, "got a text of " + std::to_string(text.size()) + " octets that is not PORT.HH.HH…"};
-  return address;
-}
+/// As the overload with an `ec`, but throws Failure. Its words do not repeat the text, which may hold a key.
+[[nodiscard]] Address unpack(std::string_view text);
 
 }  // namespace kcom5

@@ -31,6 +31,8 @@ class Server : public Options {
   /// Whether the last successful send was confirmed: the client's orderly end came after the server's half-close. Not
   /// confirmed: the client had ended its sending side before. False from the start of each send on.
   bool confirmed = false;
+  /// The folder for the spool of input whose size is not known. Empty: the environment's TMPDIR, or else /tmp.
+  std::filesystem::path spool_dir;
 
   /// Listens, and returns the port to tell the client (0 with `path`). Optional: a send does it otherwise.
   int open();
@@ -40,15 +42,21 @@ class Server : public Options {
   void send(Octets data);
   void send(Octets data, std::error_code& ec);
 
-  /// Sends `msg` and a file with constant memory. A file that is shorter at the end than at the start is io; what is
-  /// written to it during the call may be sent or not.
+  /// Sends `msg` and a file with constant memory. The length is that of the file when it is opened, before the server
+  /// listens (`file.size`). A file that ends earlier is io, and the client hears of it. A file whose size tells nothing
+  /// (of /proc, a pipe) is first read to its end into a spool file without a name. A pipe that no process opens for
+  /// writing within T is timeout.
   void send_file(const std::filesystem::path& file);
   void send_file(const std::filesystem::path& file, std::error_code& ec);
 
-  /// Sends `msg` and what a descriptor still has: the rest of a file; or all of a pipe, which is first read to its end
-  /// into a temporary file without a name, because its length must be known. The descriptor stays open.
+  /// Sends `msg` and what a descriptor still has: the rest of a file, or all of a pipe, by way of the spool. The
+  /// descriptor stays open.
   void send_descriptor(int descriptor);
   void send_descriptor(int descriptor, std::error_code& ec);
+
+  /// How far the last send came: it waited for a client; it sent; the system had taken everything.
+  enum class Stage { listening, sending, sent };
+  [[nodiscard]] Stage stage() const noexcept;
 
   /// Ends a running call soon, with io (operation canceled). For other threads and signal handlers. A call that starts
   /// later is ended too.

@@ -1,0 +1,148 @@
+// See source.hpp. Spec: `file.size`.
+#include "source.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "kcom5/failure.hpp"
+#include "output.hpp"
+
+namespace kcom5 {
+namespace {
+
+using Kind = system::FileStatus::Kind;
+
+/// Files of /proc say that they are empty, those of /sys that they have a page; neither has a block on a disk.
+constexpr std::uint64_t most_without_blocks = 65536;
+
+void check(const std::error_code& ec, const std::string& name) {
+  if (ec) throw failure_of(ec, name);
+}
+
+/// A file without a name. Throws Failure that names the folder.
+system::Descriptor open_spool(const std::filesystem::path& path) {
+  std::error_code ec;
+  const system::Descriptor folder = system::open_folder(system::none, path, false, ec);
+  check(ec, path.string());
+  system::Descriptor file = system::create_unnamed(folder.get(), ec);
+  if (ec == std::errc::not_supported) {
+    std::string name;
+    file = create_temporary(folder.get(), name, ec = {});
+    if (!ec) ec = system::remove(folder.get(), name);
+  }
+  check(ec, path.string());
+  return file;
+}
+
+}  // namespace
+
+std::filesystem::path folder_of_spool(const std::filesystem::path& spool_dir) {
+  if (!spool_dir.empty()) return spool_dir;
+  const char* const folder = std::getenv("TMPDIR");
+  return folder != nullptr && *folder != '\0' ? folder : "/tmp";
+}
+
+FileSource::FileSource(const std::filesystem::path& path, const std::filesystem::path& spool_dir, const Waits& waits)
+    : name_{path.string()}, descriptor_{system::none} {
+  std::error_code ec;
+  opened_ = system::open_source(path, ec);
+  check(ec, name_);
+  descriptor_ = opened_.get();
+  const system::FileStatus status = system::look(descriptor_, ec);
+  check(ec, name_);
+  prepare(spool_dir, waits, status.kind == Kind::fifo ? wait_for_writer(waits) : 0);
+}
+
+FileSource::FileSource(int descriptor, std::string name, const std::filesystem::path& spool_dir, const Waits& waits)
+    : name_{std::move(name)}, descriptor_{descriptor} {
+  prepare(spool_dir, waits, 0);
+}
+
+/// `count` bytes were read already.
+void FileSource::prepare(const std::filesystem::path& spool_dir, const Waits& waits, std::size_t count) {
+  std::error_code ec;
+  const system::FileStatus status = system::look(descriptor_, ec);
+  check(ec, name_);
+  if (status.kind == Kind::folder) {
+    throw Failure{std::make_error_code(std::errc::is_a_directory), name_ + ": is a directory"};
+  }
+  const bool is_regular = status.kind == Kind::regular;
+  const bool is_size_true = status.size > most_without_blocks || (status.size > 0 && status.blocks > 0);
+  if (!is_regular || !is_size_true) {
+    spool(spool_dir, waits, count, is_regular);
+    return;
+  }
+  const std::uint64_t at = system::position(descriptor_, ec);
+  check(ec, name_);
+  size_ = status.size - std::min(status.size, at);
+}
+
+/// A pipe that was opened without blocking tells its end while nobody has opened it for writing. What was read.
+std::size_t FileSource::wait_for_writer(const Waits& waits) {
+  const Deadline deadline{waits.seconds};
+  for (;;) {
+    const bool has_passed = deadline.passed();
+    waits.check_cancelled();
+    std::error_code ec;
+    const std::size_t count = system::read(descriptor_, block_.room(block_size), ec);
+    if (count > 0 || ec == std::errc::operation_would_block) return count;
+    if (ec != std::errc::interrupted) check(ec, name_);
+    // The end is there to be read only after somebody had opened it.
+    if (system::wait(descriptor_, {.read = true}, deadline.left(retry_delay)).read) return 0;
+    if (has_passed) throw waits.timeout(name_, "no process opened it for writing within");
+  }
+}
+
+void FileSource::spool(const std::filesystem::path& spool_dir, const Waits& waits, std::size_t count, bool is_regular) {
+  const std::filesystem::path folder = folder_of_spool(spool_dir);
+  system::Descriptor copy;
+  if (count == 0) count = read_some(block_.room(block_size), is_regular ? nullptr : &waits);
+  for (; count > 0; count = read_some(block_.room(block_size), is_regular ? nullptr : &waits)) {
+    if (copy.get() < 0) copy = open_spool(folder);
+    for (Octets bytes = block_.first(count); !bytes.empty();) {
+      waits.check_cancelled();
+      std::error_code ec;
+      const std::size_t some = system::write(copy.get(), bytes, ec);
+      if (ec != std::errc::interrupted) check(ec, folder.string());
+      bytes = bytes.subspan(some);
+    }
+    size_ += count;
+  }
+  if (size_ == 0) return;
+  check(system::rewind(copy.get()), folder.string());
+  opened_ = std::move(copy);
+  descriptor_ = opened_.get();
+}
+
+/// One read, however often a signal interrupts it. With `waits` it ends when the caller cancels, also while nothing
+/// comes: a person at a terminal may take any time.
+std::size_t FileSource::read_some(std::span<std::uint8_t> room, const Waits* waits) {
+  for (;;) {
+    if (waits != nullptr) {
+      waits->check_cancelled();
+      if (!system::wait(descriptor_, {.read = true}, glance).read) continue;
+    }
+    std::error_code ec;
+    const std::size_t count = system::read(descriptor_, room, ec);
+    if (ec == std::errc::interrupted || ec == std::errc::operation_would_block) continue;
+    check(ec, name_);
+    return count;
+  }
+}
+
+Octets FileSource::next() {
+  if (given_ > 0) by_system_ = false;
+  if (given_ == size_) return {};
+  std::span<std::uint8_t> room = block_.room(size_ - given_);
+  if (by_system_) room = room.first(std::min(room.size(), by_system_from));  // the system sends the rest
+  const std::size_t count = read_some(room, nullptr);
+  if (count == 0) {
+    throw Failure{std::make_error_code(std::errc::io_error), name_ + ": became shorter while it was sent: got " +
+                                                                 std::to_string(given_) + " of " +
+                                                                 std::to_string(size_) + " bytes"};
+  }
+  given_ += count;
+  return block_.first(count);
+}
+
+}  // namespace kcom5

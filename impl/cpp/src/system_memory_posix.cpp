@@ -1,0 +1,55 @@
+// The seam for POSIX systems: memory and randomness. What only Linux has is marked. See system.hpp.
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "system.hpp"
+
+namespace kcom5::system {
+
+void random(std::span<std::uint8_t> octets, std::error_code& ec) noexcept {
+  if (::getentropy(octets.data(), octets.size()) != 0) ec = {errno, std::system_category()};
+}
+
+#ifdef __linux__
+
+namespace {
+/// What is smaller is cheaper to copy than to map.
+constexpr std::size_t map_from = std::size_t{1} << 20;
+}  // namespace
+
+void* resize(void* memory, std::size_t before, std::size_t after) noexcept {
+  if (after < map_from) return std::realloc(memory, after);
+  const bool is_map = before >= map_from;
+  void* const map = is_map ? ::mremap(memory, before, after, MREMAP_MAYMOVE)
+                           : ::mmap(nullptr, after, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (map == MAP_FAILED) return nullptr;
+  // The whole map, always: a part with another advice would be a map of its own, and could not be moved with the rest.
+  ::madvise(map, after, MADV_HUGEPAGE);
+  if (!is_map && memory != nullptr) {
+    std::memcpy(map, memory, before);
+    std::free(memory);
+  }
+  return map;
+}
+
+void release(void* memory, std::size_t size) noexcept {
+  if (size < map_from) {
+    std::free(memory);
+  } else {
+    ::munmap(memory, size);
+  }
+}
+
+#else
+
+void* resize(void* memory, std::size_t /*before*/, std::size_t after) noexcept { return std::realloc(memory, after); }
+void release(void* memory, std::size_t /*size*/) noexcept { std::free(memory); }
+
+#endif
+
+}  // namespace kcom5::system
