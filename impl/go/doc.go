@@ -13,8 +13,13 @@
 // KCOM5 over TCP authenticates nobody and encrypts nothing: see the security considerations of the spec. With the field
 // Path both ends use a Unix-domain socket, and refuse the peers of other users (Linux and macOS).
 //
-// The files: server, client, stream and deadline are the only ones with sockets and a clock; body has the ways to give
-// and take data; the files system_* are the seam to the system; package core has the octets and the states.
+// Success is a state: a call returns nil exactly if its exchange is done (`result.success`). Everything that the caller asked
+// to be stored is stored before the server hears of success (`close.last`). If a callback panics, so does the call, and
+// nothing of it is left.
+//
+// The files: server, serving, client, receiving, stream and deadline are the only ones with connections and a clock; source,
+// spool and sink have the ways to give and take data; the files system_* and unixpath_* are the seam to the system; package
+// core has the bytes and the states.
 package kcom5
 
 import "kcom5/core"

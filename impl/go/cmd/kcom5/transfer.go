@@ -4,8 +4,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"kcom5"
 )
@@ -105,7 +107,7 @@ func receive(ctx context.Context, p *program, a arguments) error {
 		err = client.ReceiveFile(ctx, output)
 	}
 	if err != nil {
-		return err
+		return asTyped(a, err)
 	}
 	words := "received " + grouped(received) + " bytes"
 	if client.Msg != "" {
@@ -116,4 +118,15 @@ func receive(ctx context.Context, p *program, a arguments) error {
 		json = fmt.Sprintf(`{"ok":true,"received":%d,"message":%s}`, received, quoteASCII(client.Msg))
 	}
 	return p.say(words, json)
+}
+
+// asTyped calls standard output so where the library knows only its path.
+func asTyped(a arguments, err error) error {
+	var failed *kcom5.Error
+	if a.get("--message-file", "") == "-" && errors.As(err, &failed) {
+		if what := strings.TrimPrefix(failed.Detail, "/dev/stdout: "); what != failed.Detail {
+			failed.Detail = "standard output: " + what
+		}
+	}
+	return err
 }
