@@ -53,6 +53,7 @@ __attribute__((constructor)) static void read_environment(void) {
 
 static void configure(void) {
   const struct config *c = &configs[now.cfg];
+  if (is_told) printf("@config %d\n", now.cfg);
   now.tr = c->tr, now.cli = c->cli, now.srv = c->srv, now.ms = c->ms, now.ds = c->ds;
   now.tt = c->tt, now.room = c->room, now.faults = c->faults, now.rules = c->rules;
 }
@@ -61,6 +62,10 @@ static void configure(void) {
 static void tell(void) {
   if (is_told)
     printf("@step %s %s %s %d %d %d\n", deed_names[now.deed], event_names[now.ev], state_names[now.deed == D_CLIENT][now.deed == D_CLIENT ? now.c_st : now.s_st], now.s_w, now.arr, now.c_rd);
+}
+
+static void tell_wire(const char *what) {
+  if (is_told) printf("@wire %s\n", what);
 }
 
 static void claim(int number, int holds) {

@@ -29,6 +29,13 @@ class Edit:
         left_out = 1 << list(RULES).index(self.rule) if self.rule else 0
         return [replace(config, rules=ALL_RULES & ~left_out) for config in configs]
 
+    def apply(self, tables: dict[str, Table]) -> dict[str, Table]:
+        """The tables with the edited cells."""
+        edited = dict(tables)
+        for role, state, event, text in self.cells:
+            edited[role] = edited[role].change(state, event, text)
+        return edited
+
     def text(self, tables: dict[str, Table]) -> str:
         """The cells as KCOM5_EDITS has them."""
         numbers = Numbers(tables)
@@ -37,9 +44,11 @@ class Edit:
         )
 
 
-def explore(folder: Path, tables: dict[str, Table], edit: Edit, configs: Iterable[Config]) -> spin.Result:
-    """The shortest counter-example that the edit gives."""
-    return spin.run(folder, edit.configs(configs), edit.text(tables), for_ever="TICKS" in edit.shown_by)
+def explore(
+    folder: Path, tables: dict[str, Table], edit: Edit, configs: Iterable[Config]
+) -> tuple[spin.Result, list[Config]]:
+    """The counter-example that the edit gives, the shortest of its configuration; and that configuration."""
+    return spin.shortest(folder, edit.configs(configs), edit.text(tables))
 
 
 def cell(title: str, shown_by: str, *cells: Place) -> Edit:

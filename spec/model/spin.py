@@ -104,6 +104,16 @@ def run(folder: Path, configs: Iterable[Config], edits: str = "", for_ever: bool
     return answer
 
 
+def shortest(folder: Path, configs: list[Config], edits: str = "") -> tuple[Result, list[Config]]:
+    """What is violated, and a configuration in which it is; the trail is its shortest one (not that of TICKS)."""
+    result = run(folder, configs, edits, for_ever=True)
+    if not result.violated:
+        return result, configs
+    chosen = [int(words[1]) for words in tell(folder, configs, edits) if words[0] == "config"]
+    configs = configs[chosen[0] : chosen[0] + 1]
+    return run(folder, configs, edits, for_ever=result.violated == "TICKS"), configs
+
+
 def tell(folder: Path, configs: Iterable[Config], edits: str = "") -> list[list[str]]:
     """The steps of the counter-example that the last run found, as words."""
     environment = {
@@ -115,4 +125,8 @@ def tell(folder: Path, configs: Iterable[Config], edits: str = "") -> list[list[
     result = subprocess.run(
         ["./for-ever", "-r"], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
-    return [line[1:].split() for line in result.stdout.splitlines() if line.startswith(("@step", "@event"))]
+    return [
+        line[1:].split()
+        for line in result.stdout.splitlines()
+        if line.startswith(("@step", "@event", "@wire", "@config"))
+    ]

@@ -4,11 +4,13 @@ static int is_tcp(void) { return now.tr != UNIX; }
 static int rule(int bit) { return (now.rules & bit) != 0; }
 
 static void reset_to_client(void) {
+  tell_wire("server reset");
   now.rst_sc = 1;
   now.hurt_c = now.tr == WINDOWS;
 }
 
 static void reset_to_server(void) {
+  tell_wire("client reset");
   now.rst_cs = 1;
   now.hurt_s = now.tr == WINDOWS;
 }
@@ -18,6 +20,7 @@ static void server_close(void) {
   int is_unread = now.x > 0 || now.h_s > now.s_h;
   now.s_cl = 1;
   if (now.conn == 1 || (now.conn == 2 && is_unread && !now.c_cl)) reset_to_client();
+  else if (now.conn == 2) tell_wire("server close");
 }
 
 static void server_abort(void) {
@@ -30,7 +33,7 @@ static void client_close(void) {
   now.c_cl = 1;
   if (now.conn == 0 || now.conn == 3 || now.rst_sc) return;
   if (now.arr > now.c_rd) reset_to_server();
-  else now.c_fin = 1;
+  else now.c_fin = 1, tell_wire("client close");
 }
 
 static void client_reset(void) {
@@ -60,7 +63,7 @@ static void server_event(void) {
   now.s_idle = 1;
   if (event == E_more && now.s_st != S_hello && !rule(R_CHATTER)) now.s_due = 0;
   action = take(0);
-  if (action == A_half_close) now.s_shut = 1, now.s_due = 0;
+  if (action == A_half_close) now.s_shut = 1, now.s_due = 0, tell_wire("server half-close");
   if (action == A_confirm) now.s_conf = 1, claim(P_END_CONFIRMS, now.s_endok);
   if (now.s_cl == 0 && (now.s_st == S_done || now.s_st == S_failed)) {
     if (now.s_shut && rule(R_READ_AWAY)) now.x = 0;
@@ -78,6 +81,7 @@ static void client_event(void) {
   if (action == A_deliver) now.c_del = !now.c_bad && now.c_rd + now.c_peek == octets();
   if (action == A_send_hello) {
     now.h_s = 2;
+    tell_wire("client hello");
     if (now.s_cl == 1) reset_to_client();
   }
   if (now.c_st == C_failed && now.c_cl == 0) client_abort();
@@ -106,7 +110,7 @@ static void client_reads(void) {
   if (is_whole && field == C_data) {
     now.c_pend = 1;
     if (!rule(R_STORE_FIRST)) take_peeked(), client_close();
-    else if (!rule(R_HALF_LAST) && !now.rst_sc) now.c_fin = 1;
+    else if (!rule(R_HALF_LAST) && !now.rst_sc) now.c_fin = 1, tell_wire("client half-close");
     return;
   }
   if (is_whole) {
@@ -156,10 +160,11 @@ static void step(void) {
       break;
     case D_EXTRA:
       now.x_late |= now.s_shut;
+      tell_wire("client extra");
       if (now.s_cl == 0) now.x++;
       else if (is_tcp()) reset_to_client();
       break;
-    case D_HALF_CLOSES: now.c_fin = 1; break;
+    case D_HALF_CLOSES: now.c_fin = 1; tell_wire("client half-close"); break;
     case D_CLIENT_STOPS: now.c_stop = 1; break;
   }
 }
