@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,9 @@ import pytest
 import trio
 import trio.testing
 
-from kcom5_conformance import process, runner
-from kcom5_conformance.bench import Bench, Case, Mismatch, NotRun, TooBusy, Unsupported
+from kcom5_conformance import diagnose, process, runner
+from kcom5_conformance.adapter import Adapter
+from kcom5_conformance.bench import Bench, Call, Case, Mismatch, NotRun, TooBusy, Unsupported, frame
 from kcom5_conformance.model import Axis, Problem, Result, Verdict
 from kcom5_conformance.runner import (
     MOST_BUSY,
@@ -191,6 +194,143 @@ def test_adapter_that_reads_no_more_fails_the_case_and_is_replaced() -> None:
     assert wrong.verdict is Verdict.FAIL
     assert "did not read its request within 1.5 s" in wrong.problems[0].got
     assert {result.verdict for result in results.values()} == {Verdict.PASS}
+
+
+def test_adapter_that_hangs_after_its_answer_fails_its_own_case_and_no_other() -> None:
+    results, _ = conduct(subject("hangs-afterwards"), NOW, *BEFORE_AND_AFTER, scale=SHORT, tries=1)
+    wrong = results.pop(NOW.id)
+    assert wrong.verdict is Verdict.FAIL
+    assert "did not answer within" in wrong.problems[0].got
+    assert {result.verdict for result in results.values()} == {Verdict.PASS}
+
+
+def test_adapter_that_ends_between_two_cases_is_charged_to_the_first() -> None:
+    async def run() -> tuple[Result, Adapter]:
+        found = await runner.smoke(RIGHT, PATIENCE)
+        results: list[Result] = []
+        made = Runner(RIGHT, found, 1, 1, 1, results.append)
+        adapters: dict[bool, Adapter] = {}
+        await made._case(case("first", exchange("fair")), adapters)
+        os.kill(adapters[False].pid, signal.SIGKILL)
+        while adapters[False].is_running:
+            await trio.sleep(0.01)
+        await made._case(case("second", exchange("fair")), adapters)
+        await adapters[False].kill()
+        assert results[1].verdict is Verdict.PASS
+        return results[0], adapters[False]
+
+    first, _ = trio.run(run)
+    assert first.verdict is Verdict.CRASHED
+    assert "killed by SIGKILL" in first.problems[0].got
+
+
+def test_line_that_is_nested_too_deeply_is_the_adapters_fault() -> None:
+    results, made = conduct(subject("nests"), NOW, *BEFORE_AND_AFTER, tries=1)
+    wrong = results.pop(NOW.id)
+    assert (wrong.verdict, made.defects) == (Verdict.FAIL, [])
+    assert "nested too deeply" in wrong.problems[0].got
+    assert {result.verdict for result in results.values()} == {Verdict.PASS}
+
+
+def test_place_that_was_not_asked_for_is_the_adapters_fault() -> None:
+    results, made = conduct(subject("listens-elsewhere"), NOW, *BEFORE_AND_AFTER, tries=1)
+    assert made.defects == []
+    assert "says that it listens on '\\ud800\\x00', which it was not asked" in results[NOW.id].problems[0].got
+
+
+def test_standard_error_is_not_kept_but_for_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    results, _ = conduct(subject("floods"), NOW, tries=1)
+    said = results[NOW.id].problems[0].got
+    assert said.endswith("noise\nthe last words")
+    assert len(said) < 5000
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT RUN: only Linux gives orphans to the suite")
+def test_what_an_adapter_started_ends_with_it_whatever_its_session(tmp_path: Path) -> None:
+    file = tmp_path / "children"
+    command = [sys.executable, str(ODD), "leaves-children", str(file)]
+    script = f"""
+import sys, trio
+sys.path[:0] = {sys.path!r}
+from kcom5_conformance import children
+from test_runner import NOW, Subject, conduct
+children.adopt()
+conduct(Subject("odd", {command!r}), NOW, tries=1)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=Path(__file__).parent)
+    pids = file.read_text().split()
+    assert len(pids) == 2
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_transport_that_this_machine_lacks_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = "this machine has no loopback address ::1 (Cannot assign requested address)"
+    monkeypatch.setattr(runner, "why_not", lambda via: reason if via == "tcp6" else "")
+    other = case("other", exchange("fair"), via="tcp4")
+    results, _ = conduct(RIGHT, NOW, other)
+    assert (results[NOW.id].verdict, results[NOW.id].reason) == (Verdict.NOT_RUN, reason)
+    assert results[other.id].verdict is Verdict.PASS
+
+
+def test_defect_in_one_case_costs_that_case() -> None:
+    results, made = conduct(RIGHT, case("broken", raising(KeyError("x"))), *BEFORE_AND_AFTER)
+    broken = results.pop("echo.exact/broken@tcp6")
+    assert (broken.verdict, broken.reason) == (Verdict.NOT_RUN, "the suite itself is broken here: KeyError: 'x'")
+    assert [type(defect) for defect in made.defects] == [KeyError]
+    assert {result.verdict for result in results.values()} == {Verdict.PASS}
+
+
+def test_diagnosis_that_fails_costs_the_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(*_: Any) -> str:
+        raise IndexError("of a field that is not there")
+
+    monkeypatch.setattr(diagnose, "_of_server", dies)
+    results, made = conduct(subject("unsteady", os.devnull), case("fails", raising(mismatch())), tries=1)
+    (result,) = results.values()
+    assert (result.verdict, result.cause, made.defects) == (Verdict.FAIL, "", [])
+
+
+def test_wrong_octets_that_are_cut_for_display_are_diagnosed() -> None:
+    """A client that says `ok` with 51 to 4,096 wrong octets."""
+
+    async def run(bench: Bench) -> None:
+        async with bench.listen() as listener:
+            call = await bench.call("receive", listener.place)
+            connection = await listener.accept()
+            await connection.send(await connection.hello() + frame(b"", bytes(200)))
+            await connection.expect_end()
+            connection.close()
+            await call.expect_ok("", b"\1" * 200)
+
+    results, made = conduct(RIGHT, case("long", run, role="client"), tries=1)
+    (result,) = results.values()
+    assert (result.verdict, made.defects) == (Verdict.FAIL, [])
+
+
+@pytest.mark.parametrize("size", [1 << 24])
+def test_large_message_is_neither_shown_whole_nor_costs_much_to_tell(size: int) -> None:
+    async def run() -> tuple[int, str]:
+        one = case("large", exchange("now"), role="client")
+        async with trio.open_nursery() as nursery:
+            bench = Bench(one, Adapter([]), nursery, 0.01, 1)
+            answer = {"ok": True, "message": "x" * size, "data": {"size": 0, "sha256": ""}}
+            call = Call(bench, {"op": "receive"}, bench.adapter, answer)
+            bench.calls.append(call)
+            bench.log("implementation", "answer", text=answer)
+            call.ended.set()
+            tracemalloc.start()
+            with pytest.raises(Mismatch) as found:
+                await call.expect_ok("y" * 10, b"")
+            told = f"{found.value} {call.told} {bench.events}"
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        return peak, told
+
+    peak, told = trio.run(run)
+    assert peak < 1 << 20
+    assert len(told) < 5000
 
 
 def test_connection_that_is_not_accepted_fails_the_case() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -332,3 +333,78 @@ def test_two_files_are_what_each_end_sent(tmp_path: Path) -> None:
     assert verify(tmp_path / "client", tmp_path / "server").is_ok(strict=True)
     (tmp_path / "server").write_bytes(BIG_DATA)
     assert rules(verify(tmp_path / "client", tmp_path / "server")) == ["data.length"]
+
+
+# ---- records that are large, cut, or do not end
+
+
+def _seconds(path: Path) -> float:
+    start = time.process_time()
+    verify(path)
+    return time.process_time() - start
+
+
+def _early(count: int) -> list[bytes]:
+    """Every segment of the data comes before the one that stands before it."""
+    stream = HELLO + frame(b"", bytes(500 * count))
+    recorder = exchange(server=b"")
+    first = recorder.sequence["<"]
+    for at in range(0, len(stream), 500):
+        recorder.server(stream[at : at + 500])
+    assert recorder.sequence["<"] == first + len(stream)
+    recorder.packets[4:] = recorder.packets[:3:-1]
+    return recorder.close().packets
+
+
+@pytest.mark.parametrize("count", [10_000])
+def test_capture_with_early_segments_takes_time_by_its_length(tmp_path: Path, count: int) -> None:
+    """5.7 MB took 34 s."""
+    path = capture(tmp_path / "a", _early(count))
+    assert path.stat().st_size > 5_700_000
+    (connection,) = verify(path).connections
+    assert (len(connection.server), connection.problems) == (20 + 500 * count, [])
+    few = capture(tmp_path / "few", _early(count // 4))
+    assert _seconds(path) < 12 * _seconds(few) + 0.5
+
+
+def test_text_full_of_right_lengths_takes_time_by_its_length(tmp_path: Path) -> None:
+    """1.28 MB took 37 s."""
+    path = tmp_path / "a"
+
+    def write(count: int) -> None:
+        size = 20 * count
+        declared = size - 8
+        pieces = [max(size - at - 28, 0).to_bytes(8, "little") + bytes(12) for at in range(8, size, 20)]
+        stream = (HELLO + declared.to_bytes(4, "little") + b"".join(pieces))[: size + 12]
+        path.write_text(f"> {HELLO.hex()}\n< {stream.hex()}\n")
+
+    write(8_000)
+    few = _seconds(path)
+    write(32_000)
+    assert path.stat().st_size > 1_280_000
+    assert _seconds(path) < 12 * few + 0.5
+
+
+def test_record_has_a_bound_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = capture(tmp_path / "a", exchange().close().packets)
+    monkeypatch.setattr("kcom5_conformance.verify.MOST_READ", 100)
+    with pytest.raises(UsageError, match="has more than 0 MiB, which is not read"):
+        verify(path)
+
+
+@pytest.mark.parametrize("kept", [4, 7, 12, 23, len(RIGHT) - 1])
+def test_capture_that_stops_in_the_middle_is_not_judged(tmp_path: Path, kept: int) -> None:
+    verdicts = judged(tmp_path, exchange(server=RIGHT[:kept]))
+    assert (rules(verdicts), verdicts.word()) == ([], "not judged")
+    assert show(tmp_path / "a.pcap", Console(file=io.StringIO())) == 5
+    # What is wrong already stays wrong.
+    wrong = judged(tmp_path, exchange(server=b"kcom5"))
+    assert (rules(wrong), wrong.word()) == (["echo.exact"], "does not conform")
+
+
+def test_standard_input_can_be_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    octets = capture(tmp_path / "a", exchange().close().packets).read_bytes()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(octets)))
+    assert verify(Path("-")).word() == "conforms"
+    with pytest.raises(UsageError, match="both files are standard input"):
+        verify(Path("-"), Path("-"))

@@ -5,6 +5,7 @@ The contract is `conformance/ADAPTER.md`. Nothing here knows the protocol under 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
@@ -61,6 +62,23 @@ def fault(line: object, definition: str) -> str:
         return "nested too deeply"
 
 
+def understood(line: bytes, *definitions: str) -> tuple[Json | None, str]:
+    """The answer in a line, as one of these definitions of the schema says; or None, and what is wrong."""
+    try:
+        answer = json.loads(line, parse_constant=_no_number)
+    except RecursionError:
+        return None, f"wrote a line that is nested too deeply: {line[:200]!r}"
+    except ValueError:
+        return None, f"wrote a line that is no JSON: {line[:200]!r}"
+    # One key tells which kind of line it means to be.
+    marked = [name for name in definitions if _MARKS.get(name) in answer] if isinstance(answer, dict) else []
+    kinds = marked or [name for name in definitions if name not in _MARKS] or definitions
+    reason = fault(answer, kinds[0])
+    if reason or not isinstance(answer, dict):
+        return None, f"answered {line[:200].decode(errors='replace')}: {reason}"
+    return answer, ""
+
+
 class Adapter:
     """One process. One request at a time."""
 
@@ -104,8 +122,10 @@ class Adapter:
 
     async def _listen(self, stderr: trio.lowlevel.FdStream) -> None:
         """Keeps the last words of standard error, however many there are."""
+        with suppress(AttributeError, OSError):  # a larger pipe, where Linux gives one
+            fcntl.fcntl(stderr.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)
         with suppress(trio.ClosedResourceError, trio.BrokenResourceError):
-            while piece := await stderr.receive_some(1 << 16):
+            while piece := await stderr.receive_some(1 << 20):
                 self._hear(piece)
 
     def _hear(self, piece: bytes) -> None:
@@ -137,20 +157,10 @@ class Adapter:
 
     async def answer(self, *definitions: str) -> Json:
         """The next answer, as one of these definitions of the schema says. The caller bounds the wait."""
-        line = await self._line()
-        try:
-            answer = json.loads(line, parse_constant=_no_number)
-        except RecursionError:
-            raise await self._broken(f"wrote a line that is nested too deeply: {line[:200]!r}") from None
-        except ValueError:
-            raise await self._broken(f"wrote a line that is no JSON: {line[:200]!r}") from None
-        # One key tells which kind of line it means to be.
-        marked = [name for name in definitions if _MARKS.get(name) in answer] if isinstance(answer, dict) else []
-        kinds = marked or [name for name in definitions if name not in _MARKS] or definitions
-        reason = fault(answer, kinds[0])
-        if not reason and isinstance(answer, dict):
-            return answer
-        raise await self._broken(f"answered {line[:200].decode(errors='replace')}: {reason}")
+        answer, what = understood(await self._line(), *definitions)
+        if answer is None:
+            raise await self._broken(what)
+        return answer
 
     async def broken(self, what: str) -> AdapterError:
         """Ends an adapter that broke the contract; gives the error to raise."""

@@ -342,7 +342,7 @@ class Done:
 
     run: Run
     ended: BaseException | None = None
-    defects: list[Exception] = field(default_factory=list)
+    defects: list[BaseException] = field(default_factory=list)
     """What went wrong in the suite itself, each in a case that is not run."""
 
 

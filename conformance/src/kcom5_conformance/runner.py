@@ -299,7 +299,7 @@ class Runner:
     long_lanes: int = LONG_LANES
     complaint: str = ""
     """How an adapter ended at the end of the run, if it was not as the contract says."""
-    defects: list[Exception] = field(default_factory=list)
+    defects: list[BaseException] = field(default_factory=list)
     """What went wrong in the suite itself."""
     _last: dict[int, Result] = field(default_factory=dict)
     """The last result of each adapter, to which an end that is seen later belongs."""
@@ -427,8 +427,8 @@ class Runner:
 
     def _defect(self, case: Case, outcome: Outcome) -> Result:
         assert outcome.error is not None
-        self.defects.append(outcome.error)
         error = leaves(outcome.error)[0]
+        self.defects.append(error)
         words = str(error) if isinstance(error, SuiteBroken) else f"{type(error).__name__}: {error}"
         return self._result(case, Verdict.NOT_RUN, reason=f"the suite itself is broken here: {words}"[:KEPT])
 

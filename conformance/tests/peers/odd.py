@@ -51,6 +51,9 @@ class Odd(Right):
         if self.manner == "reads-no-more" and self.is_turn:
             self.say(answer)
             forever()
+        if self.manner == "hangs-afterwards" and self.is_turn:
+            self.say(answer)
+            forever()
         if self.manner == "stuck" and operation == "send":
             forever()
         if self.manner == "nameless" and "error" in answer:
@@ -82,6 +85,18 @@ class Odd(Right):
         if self.manner == "loud":
             sys.stderr.write("noise\n" * 1_000_000)
             sys.stderr.flush()
+        if self.manner == "floods":
+            for _ in range(20):
+                os.write(2, b"noise\n" * 200_000)
+            os.write(2, b"the last words\n")
+            sys.exit(3)
+        if self.manner == "leaves-children":
+            leave_a_child(self.file, in_its_session=True)
+            leave_a_child(self.file, in_its_session=False)
+        if self.manner == "nests":
+            print("[" * 100_000, flush=True)
+        if self.manner == "listens-elsewhere":
+            print(json.dumps({"listening": "\ud800\0"}), flush=True)
 
     def say(self, answer: dict[str, Any]) -> None:
         if self.manner == "twice" and self.is_turn and "ok" in answer:
@@ -103,6 +118,22 @@ class Odd(Right):
                 if log.tell() % 3 == 1:
                     return super().encode_head(message + b"!", size)
         return super().encode_head(message, size)
+
+
+def leave_a_child(file: str, in_its_session: bool) -> None:
+    """A process that nobody waits for, and that says its number in the file."""
+    if (child := os.fork()) > 0:
+        os.waitpid(child, 0)
+        return
+    if not in_its_session:
+        os.setsid()
+    if os.fork() == 0:
+        with Path(file).open("a") as log:
+            log.write(f"{os.getpid()}\n")
+        for number in range(3):
+            os.close(number)
+        forever()
+    os._exit(0)
 
 
 def forever() -> NoReturn:

@@ -27,19 +27,24 @@ func main() {
 
 func say(answer object) { json.NewEncoder(os.Stdout).Encode(answer) }
 
+type request struct {
+	Op, Via, Key, Address string
+	MessageFile           string `json:"message_file"`
+	Message               *string
+}
+
+// bodies are octets: a message is a string, or this.
+type bodies struct {
+	Message, Data, To struct {
+		Hex, Fill, File string
+		Size            int
+	}
+}
+
 func serve(line []byte) (answer object) {
 	var err error
-	var r struct {
-		Op, Via, Key, Address string
-		MessageFile           string `json:"message_file"`
-		Message               *string
-	}
-	var body struct { // a message is a string, or this
-		Message, Data, To struct {
-			Hex, Fill, File string
-			Size            int
-		}
-	}
+	var r request
+	var body bodies
 	server, client := kcom5.NewServer(), kcom5.NewClient()
 	for _, fields := range []any{&r, &body, server, client} {
 		json.Unmarshal(line, fields)
@@ -63,32 +68,10 @@ func serve(line []byte) (answer object) {
 		answer, err = object{"port": port, "key": fmt.Sprintf("%x", key)}, failed
 	case r.Op == "send" && isVia:
 		server.Msg = message + string(octets(body.Message.Hex)) + text(filled(body.Message.Fill, body.Message.Size))
-		server.Listening = func(port int) { say(object{"listening": map[bool]any{true: server.Path, false: port}[port == 0]}) }
-		if body.Data.File != "" {
-			err = server.SendFile(context.Background(), body.Data.File)
-		} else {
-			err = server.Send(append(octets(body.Data.Hex), filled(body.Data.Fill, body.Data.Size)...))
-		}
-		answer = object{"ok": true, "confirmed": server.Confirmed}
+		answer, err = send(server, body)
 	case r.Op == "receive" && isVia:
 		client.Msg, client.MessageFile = message, r.MessageFile
-		var data object
-		if body.To.File != "" {
-			err = client.ReceiveFile(context.Background(), body.To.File)
-			file, _ := os.Open(body.To.File)
-			defer file.Close()
-			hash := sha256.New()
-			size, _ := io.Copy(hash, file)
-			data = object{"size": size, "sha256": fmt.Sprintf("%x", hash.Sum(nil))}
-		} else {
-			var received []byte
-			received, err = client.Receive()
-			data = object{"size": len(received), "sha256": fmt.Sprintf("%x", sha256.Sum256(received))}
-			if len(received) <= 4096 {
-				data["hex"] = fmt.Sprintf("%x", received)
-			}
-		}
-		answer = object{"ok": true, "message": client.Msg, "data": data}
+		answer, err = receive(client, body.To.File)
 	default:
 		answer = object{"unsupported": true}
 	}
@@ -99,6 +82,45 @@ func serve(line []byte) (answer object) {
 		}
 	}
 	return answer
+}
+
+func send(server *kcom5.Server, body bodies) (object, error) {
+	server.Listening = func(port int) { say(object{"listening": map[bool]any{true: server.Path, false: port}[port == 0]}) }
+	if body.Data.File != "" {
+		err := server.SendFile(context.Background(), body.Data.File)
+		return object{"ok": true, "confirmed": server.Confirmed}, err
+	}
+	err := server.Send(append(octets(body.Data.Hex), filled(body.Data.Fill, body.Data.Size)...))
+	return object{"ok": true, "confirmed": server.Confirmed}, err
+}
+
+func receive(client *kcom5.Client, to string) (object, error) {
+	if to != "" {
+		size := uint64(0)
+		client.Progress = func(done, _ uint64) { size = done }
+		if err := client.ReceiveFile(context.Background(), to); err != nil {
+			return nil, err
+		}
+		return object{"ok": true, "message": client.Msg, "data": object{"size": size, "sha256": digest(to)}}, nil
+	}
+	received, err := client.Receive()
+	data := object{"size": len(received), "sha256": fmt.Sprintf("%x", sha256.Sum256(received))}
+	if len(received) <= 4096 {
+		data["hex"] = fmt.Sprintf("%x", received)
+	}
+	return object{"ok": true, "message": client.Msg, "data": data}, err
+}
+
+// digest is of what a file holds. A pipe or a device does not hold it: it is not read.
+func digest(name string) string {
+	hash := sha256.New()
+	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+		if file, err := os.Open(name); err == nil {
+			defer file.Close()
+			io.Copy(hash, file)
+		}
+	}
+	return fmt.Sprintf("%x", hash.Sum(nil))
 }
 
 func octets(digits string) []byte { octets, _ := hex.DecodeString(digits); return octets }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"kcom5/internal/vectors"
 )
@@ -222,129 +221,6 @@ func nameOf(err error) string {
 		return fmt.Sprintf("an error without a name: %v", err)
 	}
 	return string(failed.Name)
-}
-
-// check replays once, and compares with the outcome.
-func check(t *testing.T, v vectors.Vector, way string, all []act, pieces func(run [][]byte) [][]byte) {
-	t.Helper()
-	got, err := replay(v, all, pieces)
-	if err != nil {
-		t.Errorf("%s, %s: %v", v.ID, way, err)
-		return
-	}
-	if got.name != v.Outcome.Error || v.Outcome.At != nil && got.at != *v.Outcome.At {
-		t.Errorf("%s, %s: got %q at %d, expected %q", v.ID, way, got.name, got.at, v.Outcome.Error)
-	}
-	if v.Outcome.Confirmed != nil && got.confirmed != *v.Outcome.Confirmed {
-		t.Errorf("%s, %s: confirmed is %v", v.ID, way, got.confirmed)
-	}
-	if v.Role == "client" && got.name == "" && (got.message != v.Outcome.Message || got.data != string(v.Outcome.Data(replayed))) {
-		t.Errorf("%s, %s: another message or other data", v.ID, way)
-	}
-}
-
-func asGiven(run [][]byte) [][]byte { return run }
-
-func whole(run [][]byte) [][]byte { return [][]byte{bytes.Join(run, nil)} }
-
-func octetByOctet(run [][]byte) (pieces [][]byte) {
-	octets := bytes.Join(run, nil)
-	for len(octets) > 0 && len(pieces) < 4096 {
-		pieces = append(pieces, octets[:1])
-		octets = octets[1:]
-	}
-	if len(octets) > 0 {
-		pieces = append(pieces, octets)
-	}
-	return pieces
-}
-
-func cutAfter(size int) func(run [][]byte) [][]byte {
-	return func(run [][]byte) [][]byte {
-		octets := bytes.Join(run, nil)
-		if size >= len(octets) {
-			return [][]byte{octets}
-		}
-		return [][]byte{octets[:size], octets[size:]}
-	}
-}
-
-func checkConversation(t *testing.T, v vectors.Vector) {
-	all, longest, last := acts(v), 0, -1
-	for i, act := range all {
-		if act.do == "run" {
-			last = i
-			if size := len(bytes.Join(act.run, nil)); size > longest {
-				longest = size
-			}
-		}
-	}
-	check(t, v, "as given", all, asGiven)
-	if v.IsFixed {
-		return
-	}
-	check(t, v, "whole", all, whole)
-	if longest > 1<<20 {
-		return
-	}
-	check(t, v, "octet by octet", all, octetByOctet)
-	for size := 1; size <= 64 && size < longest; size++ {
-		check(t, v, fmt.Sprintf("cut after %d", size), all, cutAfter(size))
-	}
-	if v.Role == "client" && last >= 0 && mayTrail(all[last+1:]) {
-		trailing := append([]act(nil), all...)
-		trailing[last].run = append(append([][]byte(nil), all[last].run...), []byte{0x00, 0xff, 0x4b})
-		check(t, v, "trailing", trailing, whole)
-	}
-}
-
-// mayTrail tells whether octets after the last run change nothing, by the acts that follow it.
-func mayTrail(following []act) bool {
-	hasEnded := false
-	for _, act := range following {
-		switch act.do {
-		case "half-close", "reset", "stall":
-			return false
-		case "close":
-			return hasEnded
-		case "expect-end":
-			hasEnded = true
-		}
-	}
-	return true
-}
-
-// absent is a string whose octets are not there: its length may be looked at, and nothing else.
-func absent(size int) string {
-	header := struct {
-		octets *byte
-		size   int
-	}{new(byte), size}
-	return *(*string)(unsafe.Pointer(&header))
-}
-
-func checkRow(t *testing.T, v vectors.Vector) {
-	var got string
-	var err error
-	switch v.Op {
-	case "pack":
-		got, err = Pack(v.Port, v.Key)
-	case "message":
-		err = CheckMessage(absent(v.Size))
-	default:
-		var port int
-		var key []byte
-		if port, key, err = Unpack(v.In); err == nil {
-			got = fmt.Sprintf("%d %x", port, key)
-		}
-	}
-	name := ""
-	if err != nil {
-		name = nameOf(err)
-	}
-	if got != v.Out || name != v.Outcome.Error {
-		t.Errorf("%s: got %q %q, expected %q %q", v.ID, got, name, v.Out, v.Outcome.Error)
-	}
 }
 
 func TestEveryVectorComesOutTheSameInEveryWay(t *testing.T) {
