@@ -17,6 +17,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,9 @@ def read_capture(path: Path) -> None:
 
 
 def reports(_folder: Path) -> list[bytes]:
-    return [json.dumps(sample().to_json()).encode()]
+    run = sample()
+    run.results, run.rules = run.results[:10], run.rules[:3]
+    return [json.dumps(run.to_json()).encode()]
 
 
 def read_report(path: Path) -> None:
@@ -197,12 +200,17 @@ KINDS: dict[str, tuple[Callable[[Path], list[bytes]], Callable[[Path], None]]] =
 }
 
 
+@cache
+def _right(kind: str, folder: Path) -> list[bytes]:
+    return KINDS[kind][0](folder)
+
+
 def try_one(kind: str, number: int, seed: int, folder: Path) -> str:
     """Reads one damaged file; what went wrong, else empty. The file stays, as `KIND`, until the next one."""
-    make, read = KINDS[kind]
+    read = KINDS[kind][1]
     chooser = random.Random(f"{seed} {kind} {number}")
     path = folder / kind
-    octets = chooser.choice(make(folder))
+    octets = chooser.choice(_right(kind, folder))
     is_odd = kind in ("report", "line") and chooser.random() < 0.5
     path.write_bytes(odd(octets, chooser) if is_odd else mutated(octets, chooser))
     start = time.process_time()
