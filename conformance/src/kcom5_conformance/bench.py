@@ -385,7 +385,8 @@ class Call:
 
     async def _read(self) -> None:
         try:
-            definitions = [f"answer-{self.request['op']}", "error", "unsupported"]
+            kind = f"answer-{self.request['op']}" + ("-to" if "to" in self.request else "")
+            definitions = [kind, "error", "unsupported"]
             if self.request["op"] == "send":
                 answer = await self.adapter.answer("answer-listening", *definitions)
                 if "listening" in answer:

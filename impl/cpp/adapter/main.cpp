@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <limits>
@@ -155,6 +156,8 @@ void receive(const json& request, kcom5::Client& client) {
   if (request.contains("to")) {
     const std::string file = request.at("to").at("file");
     client.receive_file(file);
+    // What went into a pipe cannot be read again.
+    if (!std::filesystem::is_regular_file(file)) return answer({{"ok", true}, {"message", client.msg}});
     data = describe_file(file);
   } else {
     data = describe(client.receive().octets());
