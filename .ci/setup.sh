@@ -11,6 +11,7 @@
 #   tools    the Python packages of the checks
 #   git      git
 #   browser  Chromium and its driver: installed where that works, and else done without
+#   spin     the model checker and a C compiler, likewise
 
 NEEDS=${NEEDS-}
 
@@ -70,11 +71,16 @@ missing_headers() { # HEADER:PACKAGE…
   done
 }
 
-missing_browser() {
-  needs browser || return
-  command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null ||
-    printf 'chromium '
-  command -v chromedriver > /dev/null || printf 'chromium-driver '
+missing_optional() {
+  if needs browser; then
+    command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null ||
+      printf 'chromium '
+    command -v chromedriver > /dev/null || printf 'chromium-driver '
+  fi
+  if needs spin; then
+    command -v spin > /dev/null || printf 'spin '
+    command -v cc > /dev/null || printf 'gcc libc6-dev '
+  fi
 }
 
 apt() {
@@ -83,10 +89,10 @@ apt() {
 }
 
 install_packages() {
-  local packages browser
+  local packages optional
   packages=$(missing_packages)
-  browser=$(missing_browser)
-  if [ -z "$packages$browser" ]; then return; fi
+  optional=$(missing_optional)
+  if [ -z "$packages$optional" ]; then return; fi
   if command -v apt-get > /dev/null && [ "$(id -u)" = 0 ]; then
     apt update > build/setup.log 2>&1
     packages=$(missing_packages) # by the new lists
@@ -97,17 +103,17 @@ install_packages() {
       say "error: the installation failed; all of its output is in build/setup.log"
       exit 1
     }
-    [ -z "$browser" ] || say "installing: $browser"
+    [ -z "$optional" ] || say "installing: $optional"
     # shellcheck disable=SC2086 # lists of words
-    [ -z "$browser" ] || apt install -y --no-install-recommends $browser >> build/setup.log 2>&1 ||
-      say "warning: $browser cannot be installed: what needs a browser is not run"
+    [ -z "$optional" ] || apt install -y --no-install-recommends $optional >> build/setup.log 2>&1 ||
+      say "warning: $optional cannot be installed: what needs it is not run"
     return
   fi
-  if [ -z "$packages" ]; then return; fi # what needs the browser says that it is not run
+  if [ -z "$packages" ]; then return; fi # what needs the optional says that it is not run
   say "error: missing: $packages"
   say "hint: install it and run this again; as root:"
   if command -v apt-get > /dev/null; then
-    say "  apt-get update && apt-get install -y --no-install-recommends $packages$browser"
+    say "  apt-get update && apt-get install -y --no-install-recommends $packages$optional"
   else
     say "  dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git golang python3 chromium chromedriver json-devel gtest-devel openssl-devel"
     say "or, as any user:"

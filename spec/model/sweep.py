@@ -1,6 +1,7 @@
 """Change each cell of both tables into everything else that it could say, and see what catches the change.
 
-The cheap catches come first: a reason of a dash that is missing or too much, a vector, then the model.
+The cheap catches come first: a reason of a dash that is missing or too much, the name of a failure, a vector; then the
+other properties of the model.
 """
 
 from __future__ import annotations
@@ -46,6 +47,29 @@ def changes(table: Table) -> Iterator[tuple[str, str, str]]:
                 yield state, event, text
 
 
+def error_of(role: str, state: str, event: str) -> str | None:
+    """The error that the event must name there (the property NAME, as claims.h has it); None: it is not judged so."""
+    is_early = state in ("connecting", "echo", "hello")
+    match event:
+        case "failure" | "cancel":
+            return "io"
+        case "timeout":
+            return "unconfirmed" if state in ("confirming", "draining") else "timeout"
+        case "refused":
+            return "refused"
+        case "over":
+            return "over-limit"
+        case "wrong":
+            return "malformed-message" if state == "message" else "invalid-connection"
+        case "reset" | "end" if role == "client":
+            return "invalid-connection" if is_early else "truncated"
+        case "reset" if state != "listening":
+            return "invalid-connection" if is_early else "unconfirmed"
+        case "end" if is_early:
+            return "invalid-connection"
+    return None
+
+
 class Sweep:
     """The tables and everything that may catch a change of them."""
 
@@ -60,6 +84,9 @@ class Sweep:
         edited = {**self.tables, role: self.tables[role].change(state, event, text)}
         if dash_faults(edited, self.reasons):
             return Change(role, state, event, text, "reason of a dash", "")
+        expected = error_of(role, state, event)
+        if expected is not None and edited[role].cells[state, event].error != expected:
+            return Change(role, state, event, text, "property", PROPERTIES["NAME"][0])
         if why := replay.first_fault(edited[role], self.vectors):
             return Change(role, state, event, text, "vector", why)
         if self.folder is None:
