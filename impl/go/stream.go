@@ -183,10 +183,27 @@ func (s *stream) end(linger int) {
 	}
 	s.isClosed = true
 	s.stop()
+	if linger < 0 && s.drained != nil {
+		s.readAway()
+	}
 	s.linger(linger)
 	s.Conn.Close()
 	if s.drained != nil {
 		<-s.drained
+	}
+}
+
+// readAway reads what has arrived: a close with octets unread would be a reset (`close.keep`). A context that ended may
+// have stopped the reading before.
+func (s *stream) readAway() {
+	end := time.Now().Add(time.Millisecond)
+	s.SetReadDeadline(end)
+	<-s.drained
+	var octets [4096]byte
+	for time.Now().Before(end) {
+		if _, err := s.Conn.Read(octets[:]); err != nil {
+			return
+		}
 	}
 }
 

@@ -24,6 +24,7 @@ from ends import DATA, HELLO, MIB, T, end_of, exchange, frame, raw_server
 import kcom5
 from kcom5 import Client, Server
 from kcom5.deadline import Deadline
+from kcom5.stream import Stream
 
 
 def test_a_reset_while_connecting_is_an_invalid_connection(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,3 +231,16 @@ def test_a_deadline_is_over_when_nothing_is_left() -> None:
     while not deadline.has_passed():
         pass
     assert deadline.left() == 0
+
+
+def test_the_fin_of_the_half_close_is_no_byte_that_is_not_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a client that comes before its kernel acknowledged the FIN still confirms (`close.confirm`)."""
+    with (
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as listener,
+        socket.create_connection(listener.getsockname()[:2]) as ours,
+    ):
+        stream = Stream(ours)
+        monkeypatch.setattr("fcntl.ioctl", lambda *_: (1).to_bytes(4, sys.byteorder))
+        assert stream.unacknowledged() == 1
+        stream.half_close()
+        assert stream.unacknowledged() == 0

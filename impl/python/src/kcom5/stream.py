@@ -171,6 +171,7 @@ class Stream:
         self.socket = connection
         self.is_local = connection.family not in (socket.AF_INET, socket.AF_INET6)
         self._queue = 0
+        self._is_half_closed = False
         if not self.is_local:
             _tune(connection)
 
@@ -221,13 +222,15 @@ class Stream:
     def half_close(self) -> None:
         """End the sending. Raises an OSError of RESETS if the connection is gone."""
         self.socket.shutdown(socket.SHUT_WR)
+        self._is_half_closed = True
 
     def unacknowledged(self) -> int:
         """Return how many bytes the peer's system has not acknowledged; 0 where the system does not tell."""
         if sys.platform != "linux":
             return 0
         count: int = struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0]
-        return count
+        # TCP counts the FIN of the half-close too. It is acknowledged last, so one that is left is the FIN.
+        return count - 1 if count and self._is_half_closed and not self.is_local else count
 
     def has_drained(self) -> bool:
         """Tell whether the peer's system has acknowledged bytes since the last call, where the system knows."""
