@@ -137,3 +137,16 @@ def test_report_is_written_though_the_runner_dies(tmp_path: Path, monkeypatch: p
     document = json.loads((tmp_path / "report" / "report.json").read_text())
     assert (document["as_expected"], len(document["results"])) == (False, 2)
     assert document["complaints"] == ["the run ended before its end: interrupted"]
+
+
+def test_suites_on_one_machine_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """All of them want the default port."""
+    line = "suite run --case '*default*' -- $right > $one & " * 4
+    names = iter("abcd")
+    while "$one" in line:
+        line = line.replace("$one", next(names), 1)
+    shell(f"{line} wait", tmp_path)
+    for name in "abcd":
+        said = (tmp_path / name).read_text()
+        assert said.rstrip().endswith(": as expected"), said
+        assert "not-run" not in said
