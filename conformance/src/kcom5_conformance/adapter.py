@@ -51,8 +51,19 @@ def _validator(definition: str) -> Draft202012Validator:
     return Draft202012Validator({"$ref": f"#/$defs/{definition}", "$defs": schema["$defs"]})
 
 
+def _is_plain(line: object, definition: str) -> bool:
+    """Whether it is one of the commonest answers: the schema's own check takes half of a conversation's time."""
+    if not isinstance(line, dict):
+        return False
+    if definition == "answer-listening":
+        return set(line) == {"listening"} and type(line["listening"]) is int and 0 < line["listening"] < 65536
+    return definition == "answer-send" and line == {"ok": True} and line["ok"] is True
+
+
 def fault(line: object, definition: str) -> str:
     """Why a line is not what the schema's definition says; empty if it is."""
+    if _is_plain(line, definition):
+        return ""
     try:
         if _validator(definition).is_valid(line):
             return ""

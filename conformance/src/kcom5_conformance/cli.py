@@ -40,6 +40,7 @@ from . import (
 from .adapter import SuiteBroken
 from .errors import UsageError, leaves
 from .escape import one_line, safe
+from .explore import settings as exploring
 from .model import Result, Run, Verdict
 from .report import html, json, junit, terminal, words
 from .runner import (
@@ -57,6 +58,7 @@ from .selection import Selection, every_case, subjects
 
 AS_EXPECTED, NOT_AS_EXPECTED, USAGE, BROKEN_ADAPTER, BROKEN_SUITE, INTERRUPTED, NOBODY_READS = 0, 1, 2, 3, 4, 130, 141
 MOST_WARNINGS = 3
+EXPLORE_SECONDS = 4.0
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -177,6 +179,25 @@ def _parser() -> _Parser:
     run.add_argument("--baseline", type=Path, metavar="FILE", help="known failures: the run fails if it differs")
     run.add_argument("--matrix", action="store_true", help="then run every server with every client, too")
 
+    run.add_argument("--explore", type=_seconds, default=EXPLORE_SECONDS, metavar="SECONDS",
+                     help="then explore each role for so long, if every case is chosen (default: "
+                     f"{EXPLORE_SECONDS:.0f}; 0: not at all)")  # fmt: skip
+
+    conversations = command("explore", "try conversations that nobody wrote, made from the rules", _explore)
+    conversations.usage = "kcom5-conformance explore [OPTIONS] [NAME...] | [OPTIONS] -- ADAPTER-COMMAND"
+    _subject_options(conversations)
+    conversations.add_argument("--role", choices=("server", "client"), help="of the implementation (default: both)")
+    conversations.add_argument("--seconds", type=_seconds, default=60.0, metavar="S", help="of each role (default: 60)")
+    conversations.add_argument(
+        "--examples", type=_positive, default=0, metavar="N", help="at most so many of each role"
+    )
+    conversations.add_argument(
+        "--save", type=Path, metavar="DIR", help="keep failures there; what is there comes first"
+    )
+    conversations.add_argument("--first", action="store_true", help="stop at the first failure of a role")
+    _run_options(conversations)
+    _report_option(conversations)
+
     pairs = command("matrix", "run every server with every client", _matrix)
     _subject_options(pairs)
     _run_options(pairs)
@@ -243,6 +264,16 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout-scale", type=_positive_float, default=1.0, metavar="X", help="be X times as patient")
 
 
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 86400:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected seconds, 0 to 86400")
+    return value
+
+
 def _report_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, metavar="DIR", help="write report.json, junit.xml and index.html there")
 
@@ -289,6 +320,11 @@ def _matrix(options: argparse.Namespace) -> int:
     if options.capture is not None:
         files.check_folder(options.capture)
     return _finish(options, _perform(options, None, with_matrix=True))
+
+
+def _explore(options: argparse.Namespace) -> int:
+    _check_report(options)
+    return _finish(options, _perform(options, None, with_matrix=False))
 
 
 def _check_report(options: argparse.Namespace) -> None:
@@ -370,10 +406,13 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
         results=[],
     )
 
-    def report(result: Result) -> None:
+    def add(result: Result) -> None:
         if result.verdict.has_failed and not result.cause:
             result.cause = diagnose.cause_of(result)
         run.results.append(result)
+
+    def report(result: Result) -> None:
+        add(result)
         progress.advance(result)
 
     done = Done(run)
@@ -398,6 +437,11 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
                 progress.finish()
             if runner.complaint:
                 run.complaints.append(runner.complaint)
+            if how := _exploring(options, selection, seed):
+                roles = [role for role in exploring.ROLES if options.act is _run or options.role in (None, role)]
+                from .explore.command import explore  # Hypothesis takes its time to load
+
+                run.explored += await explore(subject, found, roles, how, add, console)
         if with_matrix:
             run.complaints += await _run_matrix(options, smoked, seed, progress, report)
 
@@ -433,6 +477,17 @@ def _lanes(jobs: int) -> tuple[int, int]:
     if (short, long) != (jobs, LONG_LANES):
         _warn(f"at most {limit} files may be open (ulimit -n): fewer cases run side by side, which takes longer")
     return short, long
+
+
+def _exploring(options: argparse.Namespace, selection: Selection | None, seed: int) -> exploring.Settings | None:
+    """How to explore, if that is asked for: `run` does it with every case only."""
+    scale, jobs = options.timeout_scale, options.jobs
+    if options.act is _explore:
+        return exploring.Settings(seed, options.seconds, scale, jobs, examples=options.examples, folder=options.save,
+                                is_first_enough=options.first)  # fmt: skip
+    if options.act is _run and selection == Selection() and options.explore:
+        return exploring.Settings(seed, options.explore, scale, jobs)
+    return None
 
 
 async def _run_matrix(

@@ -103,6 +103,8 @@ class Result:
     """Of a flaky case: it failed `failed` of `tried` times."""
     reproduction: str = ""
     """A program that does the same without the suite."""
+    vector: str = ""
+    """Of a conversation that was found by exploring: a file of vectors, as JSON, with this one."""
 
 
 @dataclass
@@ -129,6 +131,22 @@ class Peer:
 
 
 @dataclass
+class Explored:
+    """What exploring one implementation in one role visited."""
+
+    peer: str
+    role: Role
+    conversations: int
+    seconds: float
+    unrepeated: int
+    """Failures that did not come again."""
+    pairs: list[Json]
+    """`state`, `event`, how many `visits`; `dash`: in the table nothing happens there."""
+    outcomes: list[Json]
+    """`rule` that a conversation was about, its `outcome`, how many `visits`."""
+
+
+@dataclass
 class Run:
     """All of a run."""
 
@@ -151,6 +169,7 @@ class Run:
     """What a shell has to be given to start the suite as it was started."""
     subjects: str = ""
     """The options that choose the same implementations again."""
+    explored: list[Explored] = field(default_factory=list)
 
     def counts_as_failure(self, result: Result) -> bool:
         """Whether the run fails by this result: a broken SHOULD does by `strict` only."""
@@ -198,5 +217,6 @@ def run_from_json(document: Json) -> Run:
             "peers": [Peer(**peer) for peer in fields["peers"]],
             "rules": [Rule(**rule) for rule in fields["rules"]],
             "results": results,
+            "explored": [Explored(**one) for one in fields.get("explored", [])],
         }
     )

@@ -91,6 +91,7 @@ def print_summary(run: Run, console: Console) -> None:
     _failures(run, console)
     _counts(run, console)
     _coverage(run, console)
+    _explored(run, console)
     _left_out(run, console)
     for complaint in run.complaints:
         console.print(Text.assemble(("complaint  ", "bold red"), safe(complaint)))
@@ -171,6 +172,9 @@ def _failure(result: Result) -> RenderableType:
     if shown:
         rows = diagnose.annotate(shown.stream, result.role, shown.at, shown.expected_stream)
         parts.append(Padding(Text(diagnose.hexdump(rows), no_wrap=True, overflow="ellipsis"), (0, 0, 0, 11)))
+    if result.vector:
+        parts.append(_rows([("ladder", words.ladder(result))]))
+        parts += [Text(text) for text in (result.reproduction, f"as a vector: {result.vector}") if text]
     return Group(*parts)
 
 
@@ -210,6 +214,18 @@ def _coverage(run: Run, console: Console) -> None:
     if untried:
         few = len(untried) <= 5
         console.print(f"not tried: {', '.join(rule.name for rule in untried) if few else f'{len(untried)} rules'}")
+
+
+def _explored(run: Run, console: Console) -> None:
+    """What exploring visited of the tables, and what it did not."""
+    for one in run.explored:
+        cells = [pair for pair in one.pairs if not pair["dash"]]
+        missed = [f"{pair['state']} × {pair['event']}" for pair in cells if not pair["visits"]]
+        text = f"explored {safe(one.peer)} as {one.role}: {one.conversations:,} conversations, "
+        text += f"{len(cells) - len(missed)} of {len(cells)} cells, {len(one.outcomes)} pairs of rule and outcome"
+        console.print(Text(text))
+        if missed:
+            console.print(Text(f"not visited: {', '.join(missed)}", "bright_black"))
 
 
 def _left_out(run: Run, console: Console) -> None:

@@ -1,0 +1,158 @@
+"""`explore` as the command line has it: implementations and roles, what is saved, what goes into the report."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from ..escape import safe
+from ..model import Explored, Json, Problem, Result, Role, Verdict
+from ..report import words
+from ..runner import Smoke, Subject
+from .engine import Explorer, Failure, Visited
+from .model import expect
+from .play import level_of
+from .script import Script, to_vector
+from .settings import ROLES, Settings
+from .tables import FINAL, table
+
+
+async def explore(
+    subject: Subject,
+    smoke: Smoke,
+    roles: list[Role],
+    options: Settings,
+    report: Callable[[Result], None],
+    console: Console,
+) -> list[Explored]:
+    """Explores an implementation in each role that it has; results are given to `report` as they come."""
+    found = []
+    for role in roles:
+        if ROLES[role] not in smoke.about["supports"]:
+            continue
+        saved = [script for script in options.saved() if script.role == role]
+        failed: set[str] = set()
+
+        def tell_failure(failure: Failure, failed: set[str] = failed) -> None:
+            result = result_of(failure, subject.name)
+            failed.add(result.rule)
+            options.save(failure.played.script)
+            report(result)
+
+        with tempfile.TemporaryDirectory(prefix="kcom5-") as folder, _progress(console, subject.name, role) as tell:
+            explorer = Explorer(
+                subject,
+                smoke,
+                role,
+                options.seed,
+                options.seconds,
+                options.examples,
+                options.scale,
+                options.jobs,
+                Path(folder),
+                tell_failure,
+                tell,
+                options.is_first_enough,
+            )
+            await explorer.run(saved)
+        visited = explorer.visited
+        for result in _passed(visited, subject.name, role, failed):
+            report(result)
+        found.append(_summary(visited, subject.name, role))
+        rate = f"{visited.conversations / max(visited.seconds, 0.001):.0f} a second"
+        line = f"{safe(subject.name)}: explored as {role}: {words.count(visited.conversations, 'conversation')}"
+        unrepeated = f", {visited.unrepeated} failed once and not again" if visited.unrepeated else ""
+        console.print(f"{line} in {visited.seconds:.1f} s, {rate}, {len(failed) or 'no'} rules broken{unrepeated}",
+                      markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+    return found
+
+
+def result_of(failure: Failure, peer: str) -> Result:
+    """A failure as every report has it: with the ladder, a program that does the same, and a vector."""
+    played = failure.played
+    script, problem = played.script, played.problem
+    assert problem is not None
+    vector = vector_of(script, problem)
+    is_flaky = failure.failed < failure.tried and not played.is_crash
+    verdict = Verdict.CRASHED if played.is_crash else Verdict.FLAKY if is_flaky else Verdict.FAIL
+    result = Result(
+        f"explore/{vector['id']}@{script.via}",
+        peer,
+        problem.rule,
+        problem.level,
+        script.role,
+        script.via,
+        f"found by exploring, conversation {failure.number:,}, after {failure.after:.1f} s",
+        verdict,
+        problems=[problem],
+        failed=failure.failed,
+        tried=failure.tried,
+    )
+    if played.bench is not None:
+        result.events = played.bench.events
+        result.reproduction = played.bench.reproduction()
+    result.vector = json.dumps({"about": "Found by exploring.", "vectors": [vector]}, ensure_ascii=False)
+    return result
+
+
+def vector_of(script: Script, problem: Problem) -> Json:
+    """The script as a vector, with what is right as its outcome."""
+    expected = expect(script)
+    outcome: Json = {"ok": True} if expected.likely == "ok" else {"error": expected.likely}
+    if expected.likely == "ok" and script.role == "client":
+        if expected.message:
+            outcome["message"] = expected.message
+        data = expected.data
+        if data:
+            outcome["data"] = data.hex(" ") if isinstance(data, bytes) else data.to_json()
+    note = f"expected {problem.expected}; an implementation gave {problem.got}"[:200]
+    return to_vector(script, problem.rule, level_of(problem.rule), note, outcome)
+
+
+def _passed(visited: Visited, peer: str, role: Role, failed: set[str]) -> Iterator[Result]:
+    """A result for each rule of which all conversations came out right."""
+    for rule in sorted({rule for rule, _ in visited.outcomes} - failed):
+        outcomes = {name: count for (one, name), count in visited.outcomes.items() if one == rule}
+        note = ", ".join(f"{name} {count:,}" for name, count in sorted(outcomes.items()))
+        yield Result(f"explore/{role}/{rule}", peer, rule, level_of(rule), role, "", f"conversations: {note}",
+                     Verdict.PASS, tried=sum(outcomes.values()))  # fmt: skip
+
+
+def _summary(visited: Visited, peer: str, role: Role) -> Explored:
+    """Which pairs were visited, beside those that can never be."""
+    states = table(role)
+    pairs: list[Json] = []
+    for state in states.states:
+        for event in states.events:
+            if state not in FINAL:
+                is_dash = states.cell(state, event).is_dash
+                pairs.append({"state": state, "event": event, "visits": visited.pairs[state, event], "dash": is_dash})
+    outcomes: list[Json] = [
+        {"rule": rule, "outcome": outcome, "visits": count}
+        for (rule, outcome), count in sorted(visited.outcomes.items())
+    ]
+    return Explored(peer, role, visited.conversations, visited.seconds, visited.unrepeated, pairs, outcomes)
+
+
+@contextlib.contextmanager
+def _progress(console: Console, peer: str, role: str) -> Iterator[Callable[[Visited], None]]:
+    """On a terminal: how far it is."""
+    start = time.monotonic()
+    head = f"{safe(peer)}: exploring as {role}"
+    if not console.is_terminal:
+        yield lambda visited: None
+        return
+    with console.status(head) as status:
+
+        def tell(visited: Visited) -> None:
+            seconds = time.monotonic() - start
+            rate = visited.conversations / max(seconds, 0.001)
+            status.update(f"{head}: {visited.conversations:,} conversations, {rate:.0f} a second, {seconds:.0f} s")
+
+        yield tell

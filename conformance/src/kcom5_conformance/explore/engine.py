@@ -1,0 +1,394 @@
+"""Explores one implementation: portions of scripts, several adapters, shrinking, residue, and what was visited."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from .. import process, runner
+from ..adapter import Adapter, AdapterError, Crashed
+from ..bench import Bench, Case, Mismatch, TooBusy
+from ..model import Problem
+from ..runner import Smoke, Subject
+from . import generate, residue
+from .model import expect
+from .play import Play, level_of
+from .script import Script
+from .strategies import Circumstance, circumstance, under
+
+PORTION = 48
+"""Scripts that are generated at a time: meanwhile nothing else runs."""
+TIMED_PORTION = 12
+VARIANTS = 3
+"""In how many circumstances each script is played."""
+TIMED_LANES = 12
+HASTE = 0.3
+"""Of the patience: what comes too late for it is tried again with all of it."""
+SHRINK_SECONDS = 12.0
+BISECT_SECONDS = 10.0
+"""Beyond the time to explore."""
+LOOK_AFTER = 24
+"""Conversations of an adapter after which what it left behind is looked for."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """How a script came out."""
+
+    script: Script
+    problem: Problem | None
+    """What was wrong; of a SHOULD rule, if nothing else was."""
+    outcome: str
+    bench: Bench | None
+    is_crash: bool = False
+
+    @property
+    def sign(self) -> str:
+        """Failures of one sign are one failure."""
+        return "" if self.problem is None else f"{self.script.role} {self.problem.rule} {self.problem.axis}"
+
+
+@dataclass
+class Failure:
+    """A failure, shrunk, that came again; a crash need not."""
+
+    played: Played
+    after: float
+    """Seconds from the start of its role."""
+    number: int
+    """Of the conversation that showed it first."""
+    failed: int = 1
+    tried: int = 1
+    """It came so often when it was tried again."""
+
+
+@dataclass
+class Visited:
+    """What one role's conversations were about."""
+
+    conversations: int = 0
+    seconds: float = 0.0
+    pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """State and event."""
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Rule and outcome."""
+    unrepeated: int = 0
+    """Failures that did not come again."""
+
+
+@dataclass
+class Explorer:
+    """One implementation, one role."""
+
+    subject: Subject
+    smoke: Smoke
+    role: str
+    seed: int
+    seconds: float
+    examples: int
+    """At most so many conversations; 0: no limit."""
+    scale: float
+    jobs: int
+    folder: Path
+    """Of its own, empty: there the adapters have their files."""
+    found: Callable[[Failure], None]
+    tell: Callable[[Visited], None] = lambda visited: None
+    is_first_enough: bool = False
+    visited: Visited = field(default_factory=Visited)
+    known: set[str] = field(default_factory=set)
+    """Signs of failures that were dealt with."""
+    seen: set[str] = field(default_factory=set)
+    """SHOULD rules that are broken."""
+    _start: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._supports = frozenset(self.smoke.about["supports"])
+        self._patience = runner.PATIENCE * self.scale
+        self._shrinking = trio.Lock()
+        self._is_enough = False
+
+    @property
+    def is_over(self) -> bool:
+        visited = self.visited
+        visited.seconds = trio.current_time() - self._start
+        return (
+            self._is_enough
+            or visited.seconds > self.seconds
+            or (bool(self.examples) and visited.conversations >= self.examples)
+        )
+
+    async def run(self, saved: list[Script]) -> None:
+        """Plays what was saved, and then explores until it is over."""
+        self._start = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            if saved:
+                await self._play_all(saved, [Lane(self) for _ in range(self.jobs)], lambda script: None)
+            nursery.start_soon(self._explore, False, PORTION, self.jobs)
+            nursery.start_soon(self._explore, True, TIMED_PORTION, TIMED_LANES)
+        self.visited.seconds = trio.current_time() - self._start
+
+    async def _explore(self, is_timed: bool, size: int, count: int) -> None:
+        lanes = [Lane(self) for _ in range(count)]
+        number = self.seed * 2 + is_timed
+        try:
+            while not self.is_over:
+                scripts = generate.portion(self.role, is_timed, number, size)
+                chooser = random.Random(number)
+                given = {script: script for script in scripts}
+                todo = list(scripts) if not is_timed else []
+                for script in scripts:
+                    for _ in range(1 if is_timed else VARIANTS - 1):
+                        variant = under(script, circumstance(chooser, self._supports))
+                        given[variant] = script
+                        todo.append(variant)
+                todo = [script for script in todo if script.via in self._supports]
+                shrink = partial(self._shrink, is_timed, number, size, given)
+                await self._play_all(todo, lanes, shrink)
+                self.tell(self.visited)
+                number += 1 << 20
+        finally:
+            with trio.CancelScope(shield=True):
+                for lane in lanes:
+                    await lane.close()
+
+    async def _play_all(self, scripts: list[Script], lanes: list[Lane], shrink: Callable[[Script], object]) -> None:
+        """Side by side. A failure is tried again, shrunk and told when the lane comes to it."""
+        waiting = scripts[::-1]
+
+        async def work(lane: Lane) -> None:
+            while waiting and not self._is_enough and trio.current_time() - self._start < self.seconds:
+                script = waiting.pop()
+                played = await lane.play(script, HASTE * self._patience)
+                self._count(played)
+                if played.problem is not None and played.sign not in self.known:
+                    await self._suspect(lane, played, shrink)
+                if lane.count >= LOOK_AFTER and not script.is_timed:
+                    await self._look_for_residue(lane)
+
+        async with trio.open_nursery() as nursery:
+            for lane in lanes:
+                nursery.start_soon(work, lane)
+
+    def _count(self, played: Played) -> None:
+        visited, expected = self.visited, expect(played.script)
+        visited.conversations += 1
+        visited.outcomes[expected.rule, played.outcome or "–"] += 1
+        visited.pairs.update(expected.path)
+
+    async def _suspect(self, lane: Lane, first: Played, shrink: Callable[[Script], object]) -> None:
+        """Is it a failure? It has to come again, with all patience. Then it is made small."""
+        async with self._shrinking:
+            if first.sign in self.known or self._is_enough:
+                return
+            number, after = self.visited.conversations, trio.current_time() - self._start
+            again = [await lane.play(first.script, self._patience) for _ in range(2)]
+            if any(played.problem is not None for played in again):
+                again += [await lane.play(first.script, self._patience) for _ in range(2)]
+            failed = [played for played in again if played.problem is not None and played.sign not in self.known]
+            sign, count = Counter(played.sign for played in failed).most_common(1)[0] if failed else ("", 0)
+            if count < 2:
+                self.visited.unrepeated += 1
+                if first.is_crash:
+                    self.known.add(first.sign)
+                    self._report(Failure(first, after, number, failed=1, tried=1 + len(again)))
+                return
+            self.known |= {first.sign, sign}
+            least = await self._least(lane, next(played for played in failed if played.sign == sign), shrink)
+            self._report(Failure(least, after, number, failed=count, tried=len(again)))
+
+    def _report(self, failure: Failure) -> None:
+        self.found(failure)
+        self._is_enough = self._is_enough or self.is_first_enough
+
+    async def _least(self, lane: Lane, failed: Played, shrink: Callable[[Script], object]) -> Played:
+        """The same failure in the plainest circumstances, and by the least script that Hypothesis finds."""
+        best = failed
+        plain = under(failed.script, Circumstance(close=failed.script.close))
+        for script in (plain, replace(plain, close=30) if not plain.is_timed else plain):
+            if script != best.script and script.via in self._supports:
+                played = await lane.play(script, self._patience)
+                best = played if played.sign == failed.sign else best
+        job = shrink(best.script)
+        if job is None:
+            return best
+        least: Script = await job(lane, best)  # type: ignore[operator]
+        if least == best.script:
+            return best
+        played = await lane.play(least, self._patience)
+        return played if played.sign == failed.sign else best
+
+    def _shrink(self, is_timed: bool, number: int, size: int, given: dict[Script, Script], script: Script) -> object:
+        """The work of shrinking a script of this portion; nothing for one that is not of it."""
+        raw = next((raw for raw in given.values() if _core(raw) == _core(script)), None)
+        if raw is None:
+            return None
+        case = Circumstance(script.via, script.close, script.before, script.in_file)
+
+        async def work(lane: Lane, failed: Played) -> Script:
+            last = trio.current_time() + SHRINK_SECONDS
+
+            async def fails(script: Script) -> bool:
+                if trio.current_time() > last:
+                    return False
+                played = await lane.play(under(script, case), HASTE * self._patience)
+                return played.sign == failed.sign
+
+            def shrink() -> Script:
+                return generate.shrink(
+                    self.role, is_timed, number, size, raw, lambda script: trio.from_thread.run(fails, script)
+                )
+
+            return under(await trio.to_thread.run_sync(shrink), case)
+
+        return work
+
+    # ---- residue
+
+    async def _look_for_residue(self, lane: Lane) -> None:
+        sign = f"{self.role} close.residue residue"
+        scripts, grown = lane.look()
+        if not grown:
+            return
+        async with self._shrinking:
+            if sign in self.known or self._is_enough:
+                return
+            last = max(trio.current_time(), self._start + self.seconds) + BISECT_SECONDS
+            async with Lane(self) as fresh:
+
+                async def play(some: list[Script], fresh: Lane = fresh, last: float = last) -> residue.Footprint | None:
+                    for script in some:
+                        if trio.current_time() > last:
+                            return None
+                        await fresh.play(script, HASTE * self._patience)
+                    return fresh.footprint()
+
+                found = await residue.culprit(scripts, play)
+                if found is None:
+                    return
+                played = await fresh.play(found[0], self._patience)
+            self.known.add(sign)
+            words = f"each time it leaves something behind: {found[1]} after some repetitions"
+            problem = Problem("close.residue", level_of("close.residue"), "residue", words, "nothing left behind")
+            after = trio.current_time() - self._start
+            self._report(Failure(replace(played, problem=problem), after, self.visited.conversations))
+
+
+def _core(script: Script) -> Script:
+    """A script without its circumstances."""
+    close = script.close if script.is_timed else 30
+    return replace(script, via="tcp6", before=None, in_file=False, close=close)
+
+
+class Lane:
+    """One adapter, from script to script."""
+
+    def __init__(self, explorer: Explorer) -> None:
+        self._of = explorer
+        self._adapter: Adapter | None = None
+        self._before: residue.Footprint | None = None
+        self._scripts: list[Script] = []
+        self._is_warm = False
+        self._folder = Path(tempfile.mkdtemp(prefix="lane-", dir=explorer.folder))
+        (self._folder / "out").mkdir()
+        (self._folder / "tmp").mkdir()
+
+    async def __aenter__(self) -> Lane:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        with trio.CancelScope(shield=True):
+            await self.close()
+
+    async def play(self, script: Script, patience: float) -> Played:
+        """Plays it; a time that the machine did not let the suite keep is tried again."""
+        played = Played(script, None, "", None)
+        for _ in range(runner.MOST_BUSY):
+            try:
+                adapter = await self._running()
+            except AdapterError as error:
+                return self._crashed(script, error, None)
+            try:
+                played = await self._once(script, adapter, patience)
+                break
+            except TooBusy:
+                continue
+        self._scripts.append(script)
+        return played
+
+    async def _running(self) -> Adapter:
+        if self._adapter is not None:
+            await self._adapter.check()
+        if self._adapter is None or not self._adapter.is_running:
+            subject = self._of.subject
+            command = ["env", f"TMPDIR={self._folder / 'tmp'}", *subject.command]
+            self._adapter, self._is_warm, self._scripts = Adapter(command), False, []
+            await self._adapter.start()
+        return self._adapter
+
+    async def _once(self, script: Script, adapter: Adapter, patience: float) -> Played:
+        expected = expect(script)
+        plays: list[Play] = []
+
+        async def run(bench: Bench) -> None:
+            bench.folder = self._folder  # kept: to make one takes as long as the conversation
+            plays.append(Play(script, expected, bench, self._of.seen))
+            await plays[0].run()
+
+        level = level_of(expected.rule)
+        waited = process.waited(adapter.processes()) if script.is_timed else 0.0
+        case = Case("explore", expected.rule, level, script.role, script.via, "", run)
+        outcome = await runner._attempt(case, adapter, self._of.smoke.tick, patience)
+        if isinstance(outcome.error, TooBusy):
+            raise outcome.error
+        if script.is_timed and (outcome.error is not None or plays[0].should) and adapter.is_running:
+            late = process.waited(adapter.processes()) - waited
+            if late > runner.MOST_LATE:
+                raise TooBusy(f"the adapter had to wait {late:.2f} s for a processor")
+        if isinstance(outcome.error, AdapterError):
+            return self._crashed(script, outcome.error, outcome.bench)
+        problem = None
+        if isinstance(outcome.error, Mismatch):
+            problem = outcome.error.problem
+        elif outcome.error is not None:
+            problem = Problem(expected.rule, level, "wire", str(outcome.error), expected.likely)
+        elif plays and plays[0].should:
+            problem = plays[0].should[0]
+        return Played(script, problem, plays[0].outcome if plays else "", outcome.bench)
+
+    def _crashed(self, script: Script, error: AdapterError, bench: Bench | None) -> Played:
+        problem = Problem("close.residue", "MUST", "adapter", str(error), "that the process lives on")
+        return Played(script, problem, "", bench, is_crash=isinstance(error, Crashed))
+
+    def footprint(self) -> residue.Footprint | None:
+        if self._adapter is None or not self._adapter.is_running:
+            return None
+        return residue.measure(self._adapter, self._folder / "tmp")
+
+    @property
+    def count(self) -> int:
+        """How many conversations there were since `look`."""
+        return len(self._scripts)
+
+    def look(self) -> tuple[list[Script], bool]:
+        """The scripts since it was looked at last, and whether the adapter has grown by them: not the first time."""
+        scripts, self._scripts = self._scripts, []
+        before, self._before = self._before, self.footprint()
+        if not self._is_warm or before is None or self._before is None or len(scripts) < 4:
+            self._is_warm = self._before is not None
+            return scripts, False
+        # One in eight may be what leaves something.
+        return scripts, bool(self._before.grown(before, len(scripts), max(1, len(scripts) // 8)))
+
+    async def close(self) -> None:
+        if self._adapter is not None:
+            await self._adapter.close(1)
+            await self._adapter.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,72 @@
+"""Hypothesis at work: a portion of scripts from a seed, and the shrinking of one that failed.
+
+Scripts are generated first and played afterwards, several at a time, which Hypothesis itself cannot do. To shrink, the
+same seed generates the same scripts again: all but the one that failed are known to pass, so Hypothesis finds it at
+once, and plays only what it makes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+
+from .script import Script
+from .strategies import STRATEGIES
+
+
+class _Failed(Exception):
+    """A script failed; Hypothesis sees nothing else of it."""
+
+
+def _settings(size: int, *phases: Phase) -> settings:
+    return settings(
+        max_examples=size,
+        database=None,
+        deadline=None,
+        phases=phases,
+        report_multiple_bugs=False,
+        print_blob=False,
+        verbosity=Verbosity.quiet,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def portion(role: str, is_timed: bool, number: int, size: int) -> list[Script]:
+    """So many scripts, about: the same for the same number."""
+    found: list[Script] = []
+
+    @seed(number)
+    @_settings(size, Phase.generate)
+    @given(STRATEGIES[role, is_timed])
+    def collect(script: Script) -> None:
+        found.append(script)
+
+    collect()
+    return list(dict.fromkeys(found))
+
+
+def shrink(
+    role: str, is_timed: bool, number: int, size: int, failed: Script, fails: Callable[[Script], bool]
+) -> Script:
+    """The least script that still fails; `fails` plays one. The others of the portion are known to pass."""
+    known = dict.fromkeys(portion(role, is_timed, number, size), False)
+    known[failed] = True
+    least = failed
+
+    @seed(number)
+    @_settings(size, Phase.generate, Phase.shrink)
+    @given(STRATEGIES[role, is_timed])
+    def test(script: Script) -> None:
+        nonlocal least
+        if script not in known:
+            known[script] = fails(script)
+        if known[script]:
+            least = script
+            raise _Failed
+
+    try:
+        test()
+    except _Failed:
+        return least
+    return failed

@@ -1,0 +1,482 @@
+"""The oracle: what the spec allows for a script. No I/O, no clock, and nothing of any implementation.
+
+The states and what an event makes of them are the tables of the spec's text (`tables`); here are the fields, which make
+events of octets, and what a race between the two ends leaves open. In doubt the oracle allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .script import DEFAULT_LIMIT, MAGIC, Octets, Script, Step
+from .tables import FINAL, table
+
+SURELY_TAKEN = 64 << 10
+"""Octets that any system takes though nobody reads them."""
+SURELY_NOT_TAKEN = 12 << 20
+"""Octets that none does."""
+MARGIN = 0.15
+"""Of T: so near to its end a bound may have passed or not."""
+
+
+@dataclass
+class Expected:
+    """What is right."""
+
+    rule: str
+    """The rule that any outcome but these breaks."""
+    outcomes: dict[str, str] = field(default_factory=dict)
+    """`ok` and names of errors that are allowed, the likeliest first; and the SHOULD rule that an implementation leaves
+    by it, or nothing."""
+    from_step: int = 1 << 30
+    """The implementation may be gone from this step on."""
+    bound_from: int | None = None
+    """The step at which the bound begins that ends it; -1: the connection, -2: the call."""
+    message: str = ""
+    data: Octets | bytes = b""
+    """What a client delivers."""
+    may_send: bool = True
+    """A server may have sent the echo and the frame, or a part."""
+    is_confirmed: bool | None = None
+    """What a server that tells says of a success; None: either."""
+    path: list[tuple[str, str]] = field(default_factory=list)
+    """State and event, of the likeliest way."""
+
+    @property
+    def likely(self) -> str:
+        return next(iter(self.outcomes))
+
+
+def expect(script: Script) -> Expected:
+    """What the spec allows."""
+    return _Client(script).walk() if script.role == "client" else _Server(script).walk()
+
+
+class _Walk:
+    """The state of the likeliest way, by the table, and time in units of T."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.table = table(script.role)
+        self.state = self.table.states[0]
+        self.found = Expected("")
+        self.now = self.since = 0.0
+        self.at = -1
+        """The step that is looked at."""
+        self.bound_from = -2
+
+    def take(self, event: str) -> str:
+        """An event; the error it leads to, if it does."""
+        cell = self.table.cell(self.state, event)
+        if self.state not in FINAL:
+            self.found.path.append((self.state, event))
+        self.state = cell.next or self.state
+        return cell.error
+
+    def begin_bound(self, at: int) -> None:
+        self.since, self.bound_from = self.now, at
+
+    @property
+    def is_past(self) -> bool:
+        """The bound has passed."""
+        return self.script.close > 0 and self.now - self.since > 1 + MARGIN
+
+    def decide(self, rule: str, *outcomes: str, **should: str) -> Expected:
+        """It is over by this step; `should` names outcomes (with _) that leave a SHOULD rule."""
+        found = self.found
+        found.rule, found.from_step = rule, min(found.from_step, self.at)
+        found.outcomes |= dict.fromkeys(outcomes, "")
+        found.outcomes |= {name.replace("_", "-"): left for name, left in should.items()}
+        return found
+
+    def late(self, rule: str, **should: str) -> Expected:
+        """The bound of this state ends it."""
+        self.found.bound_from = self.bound_from
+        return self.decide(rule, self.take("timeout"), **should)
+
+
+# ---- the client under test
+
+
+class _Client(_Walk):
+    """Its peer is a server."""
+
+    def walk(self) -> Expected:
+        script, found = self.script, self.found
+        self.take("connected")
+        self.fields = _Fields(script)
+        self.is_cut = False
+        for self.at, step in enumerate(script.steps):
+            kind = step[0]
+            if kind in ("send", "fill"):
+                octets = step[1] if kind == "send" else Octets(step[1], step[2])
+                if ended := self._arrive(octets):
+                    return ended
+            elif step == ("pause", "most") and script.close > 0:
+                self.now += 0.6
+                if self.is_past:
+                    return self.late(self._time_rule())
+            elif kind == "stall":
+                return self.late(self._time_rule())
+            elif kind in ("half-close", "close"):
+                return self._ended(kind)
+            elif kind == "reset":
+                return self._reset()
+        found.path.append((self.state, "timeout"))
+        return self.decide("time.stall", "timeout")  # an unfinished script: nothing else may come of it
+
+    def _time_rule(self) -> str:
+        return "time.handshake" if self.state in ("connecting", "echo") else "time.stall"
+
+    def _arrive(self, octets: bytes | Octets) -> Expected | None:
+        if self.now == self.since and self.bound_from == -2:
+            self.since = self.now
+        for event in self.fields.feed(octets):
+            before = self.state
+            error = self.take(event)
+            if error:
+                rule = {"echo": "echo.mismatch", "message": "message.utf8"}.get(before, "limit.over")
+                return self.decide(rule, error)
+            if self.state == "done":
+                return self._done()
+        if self.state not in ("connecting", "echo"):
+            self.begin_bound(self.at)
+        return None
+
+    def _done(self) -> Expected:
+        found, rest = self.found, self.script.steps[self.at + 1 :]
+        found.message, found.data = self.fields.message.decode(), self.fields.data
+        found.outcomes["ok"] = ""
+        if any(step[0] == "reset" for step in rest):
+            # A reset may destroy what had arrived: the outcome is that of some prefix.
+            found.outcomes |= {"truncated": "", "invalid-connection": ""}
+        return self.decide(self._rule_of_success(rest), "ok")
+
+    def _rule_of_success(self, rest: tuple[Step, ...]) -> str:
+        """What the script is about, if it is right."""
+        script, fields = self.script, self.fields
+        if fields.surplus or any(step[0] in ("send", "fill") for step in rest):
+            return "data.end"
+        if ("pause", "most") in script.steps:
+            return "time.never" if script.close <= 0 else "time.slow" if self.now else "time.bounds"
+        if script.close <= 0:
+            return "time.never"
+        sizes = [len(step[1]) for step in script.steps if step[0] == "send"]
+        if len(sizes) > 1:
+            return "echo.segments" if sizes[0] < 8 else "frame.segments"
+        if any(limit is not None for limit in script.limits):
+            return "limit.over"
+        if fields.message:
+            return "message.utf8"
+        return "data.opaque" if fields.size else "data.length"
+
+    def _ended(self, kind: str) -> Expected:
+        before = self.state
+        error = self.take("end")
+        rule = "echo.mismatch" if before in ("connecting", "echo") else "data.truncated"
+        if before == "message" and not self.fields.may_become_utf8:
+            return self.decide(rule, error, "malformed-message")
+        return self.decide(rule, error)
+
+    def _reset(self) -> Expected:
+        before = self.state
+        error = self.take("reset")
+        if before in ("connecting", "echo"):
+            return self.decide("echo.mismatch", error)
+        return self.decide("data.truncated", error, "invalid-connection")
+
+
+class _Fields:
+    """Makes events of the octets of a server."""
+
+    def __init__(self, script: Script) -> None:
+        message, data = script.limits
+        self.limits = (DEFAULT_LIMIT if message is None else message, 1 << 64 if data is None else data)
+        self.message = bytearray()
+        self.data: Octets | bytes = b""
+        self.size = 0
+        """Declared, of the data."""
+        self.surplus = 0
+        self._kind = "echo"
+        self._left = 8
+        self._field = bytearray()
+
+    @property
+    def may_become_utf8(self) -> bool:
+        return _is_prefix_of_utf8(bytes(self._field))
+
+    def feed(self, octets: bytes | Octets) -> Iterator[str]:
+        """Events; a field of zero octets is whole at once."""
+        if isinstance(octets, Octets):
+            if self._kind == "data" and self._left == octets.size and not self._field:
+                self.data, self._left, self._kind = octets, 0, "over"
+                yield "whole"
+                return
+            octets = octets.make()
+        at = 0
+        while self._kind != "over" and at < len(octets):
+            piece = octets[at : at + self._left]
+            at += len(piece)
+            self._field += piece
+            self._left -= len(piece)
+            if self._kind == "echo" and any(piece):
+                yield "wrong"
+                return
+            if self._left:
+                yield "more"
+            while not self._left and self._kind != "over":
+                event = self._complete(bytes(self._field))
+                yield event
+                if event != "whole":
+                    return
+        self.surplus += len(octets) - at
+
+    def _complete(self, value: bytes) -> str:
+        """A field is complete."""
+        self._field.clear()
+        if self._kind == "echo":
+            self._kind, self._left = "message-length", 4
+        elif self._kind == "message-length":
+            self._kind, self._left = "message", int.from_bytes(value, "little")
+            return "whole" if self._left <= self.limits[0] else "over"
+        elif self._kind == "message":
+            self.message[:] = value
+            self._kind, self._left = "data-length", 8
+            return "whole" if _is_utf8(value) else "wrong"
+        elif self._kind == "data-length":
+            self._kind, self._left = "data", int.from_bytes(value, "little")
+            self.size = self._left
+            return "whole" if self._left <= self.limits[1] else "over"
+        else:
+            self.data, self._kind = value, "over"
+        return "whole"
+
+
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_prefix_of_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode()
+    except UnicodeDecodeError as error:
+        return error.end == len(octets) and error.reason == "unexpected end of data"
+    return True
+
+
+# ---- the server under test
+
+
+class _Server(_Walk):
+    """Its peer is a client."""
+
+    def walk(self) -> Expected:
+        script = self.script
+        if not _is_utf8(script.message):
+            self.found.may_send = False
+            return self.decide("message.utf8", "message-not-utf8")
+        steps = script.steps if ("connect",) in script.steps else (("connect",), *script.steps)
+        shift = len(script.steps) - len(steps)
+        self.hello = bytearray()
+        self.is_alone = True
+        for index, step in enumerate(steps):
+            self.at, kind = index + shift, step[0]
+            if kind == "connect":
+                self.take("connected")
+                self.begin_bound(self.at)
+            elif step == ("pause", "most") and script.close > 0:
+                self.now += 0.6
+                if self.is_past:
+                    return self._silent("time.wait" if self.state == "listening" else "time.handshake")
+            elif kind == "stall":
+                return self._silent("time.wait" if self.state == "listening" else "time.handshake")
+            elif kind == "send":
+                if ended := self._hello(step[1], steps[index + 1 :]):
+                    return ended
+            elif kind in ("half-close", "close", "reset"):
+                self.found.may_send = False
+                return self.decide("hello.eof", self.take("reset" if kind == "reset" else "end"))
+        self.found.may_send = False
+        return self.decide("time.handshake", "timeout")
+
+    def _silent(self, rule: str) -> Expected:
+        self.found.may_send = False
+        return self.late(rule)
+
+    def _hello(self, octets: bytes, rest: tuple[Step, ...]) -> Expected | None:
+        had = len(self.hello)
+        self.hello += octets
+        hello = bytes(self.hello)
+        if hello[:5] != MAGIC[: len(hello)]:
+            self.found.may_send = False
+            self.decide("hello.reject", self.take("wrong"))
+            waits = any(step[0] == "stall" or step == ("pause", "most") for step in rest)
+            total = len(hello) + sum(len(step[1]) for step in rest if step[0] == "send")
+            if total < 8 and waits and self.script.close > 0:
+                self.found.outcomes["timeout"] = "hello.reject-early"
+            return self.found
+        if len(hello) < 8:
+            self.take("more")
+            return None
+        served = _Served(self, rest).walk() if len(hello) == 8 else None
+        if served is not None and not (rest and rest[0][0] == "send"):
+            return served
+        # Octets after the hello may have arrived with it, or not.
+        is_sure = len(hello) > 8 and (had == 0 or (len(octets) == len(hello) - had and had < 8 and len(hello) > 8))
+        outcome = self.table.cell("hello", "wrong").error
+        if served is None:
+            served = _Served(self, rest, extra=True).walk()
+        left = {name: ("hello.alone" if is_sure else should) for name, should in served.outcomes.items()}
+        served.outcomes = {outcome: "", **left} if is_sure else {**left, outcome: ""}
+        served.from_step = min(served.from_step, self.at)
+        served.rule = "hello.alone" if is_sure else served.rule
+        return served
+
+
+class _Served:
+    """The server has the hello. What the client does then, taken together."""
+
+    def __init__(self, walk: _Server, rest: tuple[Step, ...], extra: bool = False) -> None:
+        self.of, self.script, self.found, self.extra = walk, walk.script, walk.found, extra
+        self.rest, self.first = rest, walk.at + 1
+        self.whole = 8 + 12 + len(self.script.message) + self.script.data.size
+        self.read = 0
+        self.is_complete = False
+        """All is read, and the server's end was seen."""
+        self.is_synced = False
+        """The echo was read: the hello has arrived for sure."""
+        self.half_closed: str = ""
+        """`early` or `late`: before all was read, or afterwards."""
+
+    def walk(self) -> Expected:
+        of = self.of
+        of.take("whole")
+        of.begin_bound(of.at)
+        for of.at, step in enumerate(self.rest, self.first):
+            kind = step[0]
+            if kind == "read":
+                self._read(int(step[1]))
+            elif kind == "end":
+                self._see_end()
+            elif kind in ("send", "fill"):
+                self.extra = True
+                of.found.path.append((of.state, "more"))
+            elif kind == "half-close" and not self.half_closed:
+                self.half_closed = "late" if self.is_complete else "early"
+                if self.is_complete and self.half_closed == "late":
+                    return self._success("late")
+            elif step == ("pause", "most") and self.script.close > 0:
+                of.now += 0.6
+                if of.is_past:
+                    return self._stalled()
+            elif kind == "stall":
+                return self._stalled()
+            elif kind == "close":
+                return self._closed()
+            elif kind == "reset":
+                return self._reset()
+        return self._closed()  # as a play does at its end
+
+    def _read(self, count: int) -> None:
+        if self.whole - self.read > SURELY_NOT_TAKEN:
+            self.of.begin_bound(self.of.at - 1)  # octets move, some perhaps before; of a small frame all had moved
+        self.read = self.whole if count < 0 else min(self.whole, self.read + count)
+        if self.read >= 8:
+            self.is_synced = True
+
+    def _see_end(self) -> None:
+        if self.read < self.whole:
+            return
+        of = self.of
+        if self.half_closed:
+            of.take("end")
+        of.take("sent")
+        self.is_complete = True
+        if self.whole > SURELY_TAKEN:
+            of.begin_bound(of.at - 1)
+
+    def _success(self, half_closed: str) -> Expected:
+        of, found = self.of, self.found
+        if half_closed == "early":
+            found.is_confirmed = False if self.whole > SURELY_NOT_TAKEN else None
+            if not self.is_complete:
+                of.take("end")
+                of.take("sent")
+            of.take("acknowledged")
+        else:
+            found.is_confirmed = True if self.is_complete else None
+            if not self.is_complete:
+                of.take("sent")
+            of.take("end")
+        after = self.rest[of.at + 1 - self.first :]
+        if half_closed and any(step[0] == "reset" for step in after):
+            found.outcomes["unconfirmed"] = ""
+        of.decide(self._rule(), "ok")
+        return found
+
+    def _rule(self) -> str:
+        """What the script is about, if it is right."""
+        steps = self.script.steps
+        if ("late",) in steps:
+            return "listen.one-client"
+        if self.extra:
+            return "close.extra"
+        if self.half_closed:
+            return "close.half"
+        if ("pause", "most") in steps:
+            return "time.bounds" if self.script.close > 0 else "time.never"
+        if self.script.close <= 0:
+            return "time.never"
+        if sum(step[0] == "send" for step in steps) > 1:
+            return "hello.segments"
+        if self.script.message:
+            return "message.utf8"
+        return "data.opaque" if self.script.data.size else "hello.any-nonce"
+
+    def _stalled(self) -> Expected:
+        of, left = self.of, self.whole - self.read
+        if self.is_complete:
+            if self.half_closed:
+                return self._success(self.half_closed)
+            return of.late("time.confirm", ok="close.confirm")
+        if left > SURELY_NOT_TAKEN:
+            return of.late("time.stall")
+        of.found.bound_from = of.bound_from
+        if self.half_closed:
+            self._success("early")
+            return of.decide("close.half", "ok", *(["timeout", "unconfirmed"] if left > SURELY_TAKEN else []))
+        of.take("sent")
+        of.late("time.confirm", ok="close.confirm")
+        return of.decide("time.confirm", *(["timeout"] if left > SURELY_TAKEN else []))
+
+    def _closed(self) -> Expected:
+        of, left = self.of, self.whole - self.read
+        if not left:
+            return self._success(self.half_closed)
+        of.take("end")
+        of.take("reset")
+        if left > SURELY_NOT_TAKEN:
+            return of.decide("result.sync", "unconfirmed")
+        return of.decide("close.confirm", "unconfirmed", "ok")
+
+    def _reset(self) -> Expected:
+        of, left = self.of, self.whole - self.read
+        if self.script.via == "unix" and not left:
+            return self._closed()  # nothing is unread: it is no reset there
+        if self.half_closed:
+            self._success(self.half_closed)
+            return of.decide("close.half", "ok", "unconfirmed")
+        if self.is_complete or not left:
+            of.take("reset")
+            return of.decide("close.confirm", "unconfirmed", ok="close.confirm")
+        of.take("reset")
+        of.decide("close.confirm", "unconfirmed", *(() if self.is_synced else ("invalid-connection", "io")))
+        if left <= SURELY_NOT_TAKEN:
+            is_sure = self.is_synced and self.script.via != "unix"
+            of.found.outcomes["ok"] = "close.confirm" if is_sure else ""
+        return of.found

@@ -1,0 +1,417 @@
+"""A script played against an implementation, over the suite's own connections, and judged by what the model expects."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+import trio
+
+from .. import spec
+from ..bench import USAGE, Bench, Call, Connection, Mismatch, TooBusy
+from ..model import Axis, Json, Level, Problem
+from .model import Expected
+from .script import Octets, Script, Step
+
+EARLY = 0.02
+"""Seconds by which a bound may seem to end too early: the clocks of two processes are read at different moments."""
+LATE = 1.0
+"""Seconds after T within which a wait is to end (`time.prompt`)."""
+SOON = 1.0
+"""Seconds for what an implementation does after its answer, or as the next thing."""
+
+
+@cache
+def level_of(rule: str) -> Level:
+    return next((found.level for found in spec.rules() if found.name == rule), "MUST")
+
+
+@dataclass
+class Play:
+    """One time through a script."""
+
+    script: Script
+    expected: Expected
+    bench: Bench
+    seen: set[str]
+    """Broken SHOULD rules that are known: what they cost is not waited for again."""
+    should: list[Problem] = field(default_factory=list)
+    """SHOULD rules that were broken."""
+    outcome: str = ""
+    times: dict[int, float] = field(default_factory=dict)
+    """When each step began; -1: the connection, -2: the call."""
+    sent: int = 0
+    was_reset: bool = False
+    """A send found the connection gone."""
+
+    async def run(self) -> None:
+        """Raises Mismatch for a broken rule; `should` has what else was seen."""
+        self.times[-2] = trio.current_time()
+        await (self._server() if self.script.role == "server" else self._client())
+
+    # ---- problems
+
+    def fail(self, rule: str, axis: Axis, got: str, expected: str, at: int | None = None) -> NoReturn:
+        raise Mismatch(self.problem(rule, axis, got, expected, at))
+
+    def problem(self, rule: str, axis: Axis, got: str, expected: str, at: int | None = None) -> Problem:
+        stream = wanted = ""
+        if self.bench.connections:
+            connection = self.bench.connections[0]
+            stream, wanted = bytes(connection.got).hex(), bytes(connection.wanted).hex()
+        return Problem(rule, level_of(rule), axis, got, expected, stream, wanted, at)
+
+    def note(self, rule: str, axis: Axis, got: str, expected: str) -> None:
+        """A SHOULD rule is broken: the conversation goes on."""
+        self.seen.add(rule)
+        self.should.append(self.problem(rule, axis, got, expected))
+
+    # ---- the implementation is the server
+
+    async def _server(self) -> None:
+        script, bench = self.script, self.bench
+        call = await bench.call("send", None, **self._server_keys())
+        if self.expected.likely in USAGE:
+            await call.expect_error(self.expected.likely)
+            return
+        self.place = await call.listening()
+        hello = b"".join(step[1] for step in script.steps if step[0] == "send")[:8]
+        self.whole = hello + script.frame()
+        connection: Connection | None = None
+        steps = list(enumerate(script.steps))
+        if ("connect",) not in script.steps:
+            steps.insert(0, (-1, ("connect",)))
+        for index, step in steps:
+            self.times[index] = trio.current_time()
+            if step[0] == "connect":
+                connection = await self._connect(index >= self.expected.from_step)
+                self.times[-1] = self.times[index]
+            else:
+                await self._step(index, step, connection, call)
+        is_served = self.expected.may_send and len(script.steps) <= self.expected.from_step
+        if connection is not None and is_served and not self._is_closed(script):
+            connection.close()
+        await self._judge(call)
+        if script.via == "unix" and bench.path.exists():
+            self.fail("unix.cleanup", "residue", "the socket file after the answer", "that it is gone")
+        if connection is not None and not is_served and not self._is_closed(script):
+            await self._rest_of_server(connection)
+
+    def _server_keys(self) -> Json:
+        script = self.script
+        try:
+            message: Any = script.message.decode()
+        except UnicodeDecodeError:
+            message = {"hex": script.message.hex()}
+        data = script.data.to_json()
+        if script.in_file:
+            file = self.bench.folder / "data"
+            file.write_bytes(script.data.make())
+            data = {"file": str(file)}
+        return {"close": script.close, "message": message, "data": data}
+
+    async def _connect(self, may_fail: bool) -> Connection | None:
+        try:
+            connection = await self.bench.connect(self.place)
+        except OSError as error:
+            if may_fail:
+                return None
+            self.fail("listen.one-client", "wire", f"no connection: {error.strerror}", "that it accepts")
+        _at_once(connection)
+        return connection
+
+    async def _step(self, index: int, step: Step, connection: Connection | None, call: Call) -> None:
+        kind = step[0]
+        if kind == "pause":
+            await self._pause(step[1], call, index >= self.expected.from_step)
+        elif kind == "stall":
+            with trio.move_on_after(self.script.bound + self.bench.patience):
+                await call.ended.wait()
+        elif connection is None:
+            return
+        elif kind in ("send", "fill"):
+            octets = step[1] if kind == "send" else Octets(step[1], step[2]).make()
+            may_fail = index >= self.expected.from_step or self.sent >= 8 * (self.script.role == "server")
+            if self.script.role == "client" and self.sent < 8:
+                octets = _relative(octets, connection.greeting, self.sent)
+            self.sent += len(octets)
+            await self._send(connection, octets, may_fail)
+        elif kind == "read":
+            await self._read(connection, step[1], index, call)
+        elif kind == "end":
+            await self._see_end(connection)
+        elif kind == "nothing":
+            await connection.expect_nothing()
+        elif kind == "late":
+            await self._late()
+        else:
+            {"half-close": connection.half_close, "close": connection.close, "reset": connection.reset}[kind]()
+
+    async def _send(self, connection: Connection, octets: bytes, may_fail: bool) -> None:
+        try:
+            await connection.send(octets)
+        except Mismatch:
+            if not may_fail:
+                raise
+            self.was_reset = True  # the send took the error: what is read afterwards looks like an end
+
+    async def _pause(self, how: str, call: Call, may_end: bool) -> None:
+        seconds = self.bench.tick if how == "tick" else 0.6 * self.script.bound
+        start = trio.current_time()
+        self.bench.acts.append(("wait", f"{seconds:.3f}"))
+        self.bench.log("suite", "wait", text=f"{seconds:.3f} s")
+        with trio.move_on_after(seconds):
+            await (call.ended.wait() if may_end else trio.sleep_forever())
+        late = trio.current_time() - start - seconds
+        if how != "tick" and late > 0.1 * self.script.bound:
+            raise TooBusy(f"a pause of {seconds:.1f} s lasted {seconds + late:.1f} s")
+
+    async def _read(self, connection: Connection, count: int, index: int, call: Call) -> None:
+        start = connection.received
+        end = len(self.whole) if count < 0 else min(len(self.whole), start + count)
+        connection.wanted += self.whole[len(connection.wanted) : min(end, 1024)]
+        self.bench.acts.append(("expect", str(end - start)))
+        while connection.received < end and not connection.ended:
+            at, piece = connection.received, b""
+            with trio.move_on_after(self.bench.patience) as scope:
+                piece = await connection.some(min(end - at, 1 << 20))
+            if piece != self.whole[at : at + len(piece)]:
+                self._wrong_octet(at, piece)
+            if scope.cancelled_caught:
+                break
+        if connection.received < end and not any(name not in ("ok", "unconfirmed") for name in self.expected.outcomes):
+            await self._too_short(connection, end, call)
+
+    def _wrong_octet(self, at: int, piece: bytes) -> NoReturn:
+        wrong = next(at + i for i, octet in enumerate(piece) if octet != self.whole[at + i])
+        got, expected = piece[wrong - at], self.whole[wrong]
+        self.fail(self._rule_at(wrong), "wire", f"{got:02x} at octet {wrong}", f"{expected:02x}", wrong)
+
+    def _rule_at(self, offset: int) -> str:
+        """The rule of an octet that the server sends."""
+        message = len(self.script.message)
+        for end, rule in ((8, "echo.exact"), (12, "message.length"), (12 + message, "message.utf8"),
+                          (20 + message, "data.length"), (len(self.whole), "data.opaque")):  # fmt: skip
+            if offset < end:
+                return rule
+        return "frame.order"
+
+    async def _too_short(self, connection: Connection, end: int, call: Call) -> NoReturn:
+        """Octets are missing. What the implementation says of it tells more, if it is wrong."""
+        how = {"end": "the end", "reset": "a reset", "": "nothing more"}[connection.ended]
+        with trio.move_on_after(SOON):
+            await call.ended.wait()
+        if call.answer is not None and "error" in call.answer:
+            self._check_outcome(call)
+        self.fail(self.expected.rule, "wire", f"{how} after {connection.received:,} octets", f"{end:,} octets",
+                  connection.received)  # fmt: skip
+
+    async def _see_end(self, connection: Connection) -> None:
+        octets = b""
+        if not connection.ended:
+            with trio.move_on_after(self.bench.tick if "close.confirm" in self.seen else self.bench.patience):
+                octets = await connection.some()
+        if octets:
+            at = connection.received - len(octets)
+            self.fail("frame.order", "wire", f"{len(octets)} octets more: {octets[:16].hex(' ')}", "the end", at)
+        if connection.ended != "end" and connection.received == len(self.whole):
+            got = "a reset" if connection.ended else "nothing"
+            self.note("close.confirm", "ended", got, "that the server half-closes when all is sent")
+
+    async def _late(self) -> None:
+        """One more client: not one octet, and refused at once."""
+        try:
+            other = await self.bench.connect(self.place)
+        except OSError:
+            return
+        octets = b""
+        with trio.move_on_after(self.bench.tick if "listen.refuse-others" in self.seen else SOON):
+            octets = await other.some()
+        self.bench.connections.remove(other)
+        other.raw.close()
+        if octets:
+            self.fail("listen.one-client", "wire", f"{len(octets)} octets on a second connection", "not one octet")
+        if other.ended != "reset":
+            got = "a second connection " + ("is closed in order" if other.ended else "stays open")
+            self.note("listen.refuse-others", "ended", got, "that it is refused or reset")
+
+    async def _rest_of_server(self, connection: Connection) -> None:
+        """What comes after the answer: nothing more than there may be, and an end."""
+        limit = len(self.whole) if self.expected.may_send and self.outcome != "invalid-connection" else 0
+        with trio.move_on_after(SOON):
+            while not connection.ended:
+                await connection.some()
+        if connection.received > limit:
+            got = f"{connection.received:,} octets: {bytes(connection.got[:16]).hex(' ')}"
+            rule = "frame.order" if limit else self.expected.rule
+            self.fail(rule, "wire", got, f"{limit:,} octets" if limit else "not one octet", limit)
+        self._check_end(connection)
+
+    # ---- the implementation is the client
+
+    async def _client(self) -> None:
+        script, bench = self.script, self.bench
+        target = bench.folder / "out" / "data" if script.in_file else None
+        async with bench.listen() as listener:
+            call = await bench.call("receive", listener.place, **self._client_keys(target))
+            connection = await listener.accept()
+            _at_once(connection)
+            self.times[-1] = trio.current_time()
+            try:
+                await connection.hello()
+            except Mismatch as failure:
+                self.fail("hello.form", "wire", failure.problem.got, failure.problem.expected, failure.problem.at)
+            for index, step in enumerate(script.steps):
+                self.times[index] = trio.current_time()
+                await self._step(index, step, connection, call)
+            await self._judge(call)
+            self._check_delivered(call, target)
+            if not self._is_closed(script):
+                with trio.move_on_after(SOON):
+                    while not connection.ended:
+                        await connection.some()
+            if connection.received > 8:
+                self.fail("hello.form", "wire", f"{connection.received - 8} octets after the hello", "nothing", 8)
+            if not self._is_closed(script):
+                self._check_end(connection)
+
+    def _client_keys(self, target: Path | None) -> Json:
+        script = self.script
+        keys: Json = {"close": script.close}
+        limits = {
+            name: limit for name, limit in zip(("message", "data"), script.limits, strict=True) if limit is not None
+        }
+        if limits:
+            keys["limits"] = limits
+        if script.before is not None:
+            keys["message"] = script.before
+        if target is not None:
+            keys["to"] = {"file": str(target)}
+        return keys
+
+    def _check_delivered(self, call: Call, target: Path | None) -> None:
+        answer = call.answer or {}
+        if self.outcome != "ok":
+            if self.script.before is not None and answer.get("message", self.script.before) != self.script.before:
+                got = f"the message {answer['message'][:60]!r} after a failure"
+                self.fail("result.message", "delivered", got, repr(self.script.before))
+        else:
+            self._check_data(answer)
+        if target is None:
+            return
+        left = {file.name: file for file in target.parent.iterdir()}
+        is_whole = (
+            "data" in left and self.outcome == "ok" and left["data"].read_bytes() == _octets_of(self.expected.data)
+        )
+        for file in left.values():
+            file.unlink()
+        found = left.pop("data", None)
+        if left:
+            self.fail("close.residue", "residue", f"the file {sorted(left)[0]} beside the data", "no file left behind")
+        if found is not None and self.outcome != "ok":
+            self.fail("data.truncated", "delivered", "a file with a part of the data", "no file under the final name")
+        if self.outcome == "ok" and not is_whole:
+            self.fail("data.opaque", "delivered", "a file with other octets, or none", "the data")
+
+    def _check_data(self, answer: Json) -> None:
+        expected = self.expected
+        if answer["message"] != expected.message:
+            got, wanted = answer["message"], expected.message
+            rule = "message.utf8" if abs(len(got) - len(wanted)) <= 3 else "message.length"
+            self.fail(rule, "delivered", f"the message {got[:60]!r} of {len(got):,} characters",
+                      f"{wanted[:60]!r} of {len(wanted):,}")  # fmt: skip
+        data, got = expected.data, answer["data"]
+        size = data.size if isinstance(data, Octets) else len(data)
+        digest = data.digest if isinstance(data, Octets) else hashlib.sha256(data).hexdigest()
+        if got["size"] != size:
+            rule = "data.end" if got["size"] > size else "data.opaque"
+            self.fail(rule, "delivered", f"{got['size']:,} octets delivered as the whole", f"{size:,} octets")
+        if got["sha256"] != digest:
+            self.fail("data.opaque", "delivered", f"octets with SHA-256 {got['sha256'][:16]}…", f"{digest[:16]}…")
+
+    # ---- the end
+
+    @staticmethod
+    def _is_closed(script: Script) -> bool:
+        return any(step[0] in ("close", "reset") for step in script.steps)
+
+    async def _judge(self, call: Call) -> None:
+        """The answer: whether it may be, and when it came."""
+        bound = self.script.bound if self.expected.bound_from is not None and self.script.close > 0 else 0
+        with trio.move_on_after(bound + self.bench.patience) as scope:
+            await call.ended.wait()
+        if scope.cancelled_caught:
+            expected = f"{self.expected.likely} within {bound + self.bench.patience:.1f} s"
+            self.fail(self.expected.rule, "ended", "the call does not end", expected)
+        if call.error:
+            raise call.error
+        self._check_outcome(call)
+        if bound and self.outcome in ("timeout", "unconfirmed") and self.expected.bound_from is not None:
+            self._check_time(call.end - self.times[self.expected.bound_from])
+
+    def _check_time(self, took: float) -> None:
+        bound = self.script.bound
+        if took < bound - EARLY:
+            self.fail("time.bounds", "time", f"{self.outcome} after {took:.3f} s", f"not before {bound:.1f} s")
+        if took > bound + LATE + 0.2 and self.outcome in self.expected.outcomes:
+            self.note("time.prompt", "time", f"{self.outcome} after {took:.1f} s", f"within {bound + LATE:.1f} s")
+
+    def _check_outcome(self, call: Call) -> None:
+        answer, outcomes = call.answer or {}, self.expected.outcomes
+        self.outcome = "ok" if "ok" in answer else str(answer.get("error"))
+        if self.outcome == "error":  # an implementation without names
+            self.outcome = next((name for name in outcomes if name != "ok"), "error")
+        if self.outcome not in outcomes:
+            names = " or ".join(name for name, left in outcomes.items() if not left)
+            self.fail(self._blamed(), "delivered", f"the answer {call.told}", names)
+        if left := outcomes[self.outcome]:
+            self.note(left, "delivered", f"the answer {call.told}", self.expected.likely)
+        wanted = self.expected.is_confirmed
+        if self.outcome == "ok" and wanted is not None and answer.get("confirmed", wanted) != wanted:
+            self.fail("close.confirm", "delivered", f"the answer {call.told}", f"confirmed: {wanted}".lower())
+
+    def _blamed(self) -> str:
+        """The rule that an outcome breaks which is not allowed."""
+        named = {"over-limit": "limit.over", "malformed-message": "message.utf8", "message-not-utf8": "message.utf8"}
+        if self.expected.likely == "ok":
+            if self.outcome == "timeout" and self.script.close > 30:
+                return "time.bounds"
+            return named.get(self.outcome, self.expected.rule)
+        return self.expected.rule
+
+    def _check_end(self, connection: Connection) -> None:
+        """How the connection ends, if the suite's side did not end it."""
+        if not connection.ended:
+            self.fail("close.residue", "residue", "a connection that is open after the answer", "that it is closed")
+        if self.script.via == "unix" or self.outcome in ("unconfirmed", "timeout"):
+            return
+        is_failure = self.outcome != "ok"
+        if is_failure and connection.ended == "end" and not self.was_reset and not _has_half_closed(self.script):
+            self.note("close.abort", "ended", "an orderly end after a failure", "a reset")
+        if not is_failure and connection.ended == "reset" and self.expected.rule not in ("data.end", "close.extra"):
+            self.note("close.confirm", "ended", "a reset after a success", "an orderly end")
+
+
+def _has_half_closed(script: Script) -> bool:
+    return any(step[0] == "half-close" for step in script.steps)
+
+
+def _at_once(connection: Connection) -> None:
+    """A piece is not held back until the one before it is acknowledged."""
+    with suppress(OSError):
+        connection.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _relative(octets: bytes, hello: bytes, at: int) -> bytes:
+    """The octets of an echo, exclusive-or with the hello."""
+    own = hello[at : at + len(octets)]
+    return bytes(a ^ b for a, b in zip(octets, own, strict=False)) + octets[len(own) :]
+
+
+def _octets_of(data: Octets | bytes) -> bytes:
+    return data.make() if isinstance(data, Octets) else data

@@ -1,0 +1,217 @@
+"""A conversation as data: what the peer of the implementation does, and what the implementation is asked to do.
+
+A script can be written as a vector (vectors/README.md) and as a line of JSON that `--save` keeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from typing import Any, Literal
+
+from ..model import Json
+
+MAGIC = b"KCOM5"
+HELLO = b"KCOM5\xaa\xbb\xcc"
+DEFAULT_LIMIT = 1 << 24
+
+Step = tuple[Any, ...]
+"""The peer's act:
+
+    ("send", octets)      of a peer that is a server the first eight are exclusive-or with the client's hello
+    ("fill", size, fill)  sends so many octets by rule
+    ("read", count)       reads so many octets of what must come; -1: all that is left
+    ("nothing",)          finds that nothing has come within a tick
+    ("end",)              waits for the implementation's end of the stream
+    ("half-close",) ("close",) ("reset",)
+    ("pause", "tick" or "most")   a moment, or 0.6 T
+    ("stall",)            does nothing until the implementation has ended
+    ("connect",)          of a client; missing: at the start
+    ("late",)             one more client dials
+"""
+
+
+@dataclass(frozen=True)
+class Octets:
+    """Octets by rule, as in a vector: `size` octets of `fill`, which is `counter251` or hexadecimal."""
+
+    size: int = 0
+    fill: str = "counter251"
+
+    def make(self) -> bytes:
+        return _filled(self.size, self.fill)
+
+    @property
+    def digest(self) -> str:
+        """Their SHA-256."""
+        return _digest(self.size, self.fill)
+
+    def to_json(self) -> Json:
+        """As a request and a vector have them. A fill of several octets is written out."""
+        if self.fill != "counter251" and len(self.fill) > 2:
+            return {"hex": self.make().hex()}
+        return {"size": self.size, "fill": self.fill}
+
+
+@cache
+def _unit(fill: str) -> bytes:
+    return bytes(range(251)) if fill == "counter251" else bytes.fromhex(fill)
+
+
+@lru_cache(8)
+def _filled(size: int, fill: str) -> bytes:
+    unit = _unit(fill)
+    return (unit * (size // len(unit) + 1))[:size]
+
+
+@cache
+def _digest(size: int, fill: str) -> str:
+    return hashlib.sha256(_filled(size, fill)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Script:
+    """One conversation."""
+
+    role: Literal["server", "client"]
+    """Of the implementation."""
+    via: str = "tcp6"
+    steps: tuple[Step, ...] = ()
+    close: int = 30
+    """T."""
+    message: bytes = b""
+    """What a server is to send."""
+    data: Octets = Octets()
+    limits: tuple[int | None, int | None] = (None, None)
+    """A client's: of the message, of the data."""
+    before: str | None = None
+    """What the client's message field holds before."""
+    in_file: bool = False
+    """The data is sent from a file, or stored in one."""
+
+    @property
+    def bound(self) -> float:
+        """T in seconds, for a pause; 1 if there is no limit."""
+        return float(self.close) if self.close > 0 else 1.0
+
+    @property
+    def is_timed(self) -> bool:
+        """It waits for a part of T or more."""
+        return any(step[0] == "stall" or step == ("pause", "most") for step in self.steps)
+
+    def frame(self) -> bytes:
+        """All that a server is to send after the echo."""
+        head = len(self.message).to_bytes(4, "little") + self.message + self.data.size.to_bytes(8, "little")
+        return head + self.data.make()
+
+    def to_json(self) -> Json:
+        """All of it, for `--save`."""
+        return {
+            "role": self.role,
+            "via": self.via,
+            "steps": [[part.hex() if isinstance(part, bytes) else part for part in step] for step in self.steps],
+            "close": self.close,
+            "message": self.message.hex(),
+            "data": [self.data.size, self.data.fill],
+            "limits": list(self.limits),
+            "before": self.before,
+            "in_file": self.in_file,
+        }
+
+    def __str__(self) -> str:
+        return json.dumps(self.to_json())
+
+
+def from_json(document: Json) -> Script:
+    """The inverse of `to_json`. Raises ValueError, KeyError or TypeError for anything else."""
+    steps = tuple((step[0], bytes.fromhex(step[1])) if step[0] == "send" else tuple(step) for step in document["steps"])
+    return replace(
+        Script(document["role"], document["via"], steps),
+        close=int(document["close"]),
+        message=bytes.fromhex(document["message"]),
+        data=Octets(*document["data"]),
+        limits=(document["limits"][0], document["limits"][1]),
+        before=document["before"],
+        in_file=bool(document["in_file"]),
+    )
+
+
+def to_vector(script: Script, rule: str, level: str, note: str, outcome: Json) -> Json:
+    """The script as a vector of vectors/*.json; `outcome` is what is right."""
+    name = hashlib.sha256(str(script).encode()).hexdigest()[:8]
+    give: Json = {}
+    if script.close != 30:
+        give["close"] = script.close
+    if script.role == "server":
+        give |= _given(script)
+    elif any(limit is not None for limit in script.limits):
+        names = zip(("message", "data"), script.limits, strict=True)
+        give["limits"] = {name: limit for name, limit in names if limit is not None}
+    vector: Json = {"id": f"{rule}/explored-{name}", "rule": rule, "level": level, "role": script.role, "note": note}
+    if give:
+        vector["give"] = give
+    vector |= {"steps": _vector_steps(script), "outcome": outcome, "via": [script.via]}
+    return vector if not script.is_timed else {**vector, "live": True}
+
+
+def _given(script: Script) -> Json:
+    give: Json = {}
+    if script.message:
+        try:
+            text = script.message.decode()
+        except UnicodeDecodeError:
+            give["message"] = {"size": len(script.message), "fill": script.message[:1].hex()}
+        else:
+            give["message"] = text
+    if script.data.size:
+        by_rule = script.data.to_json()
+        give["data"] = by_rule if "size" in by_rule else script.data.make().hex(" ")
+    return give
+
+
+def _vector_steps(script: Script) -> list[list[Any]]:
+    """The steps in the words of a vector."""
+    steps: list[list[Any]] = [["expect", "4b 43 4f 4d 35 n0 n1 n2"]] if script.role == "client" else []
+    sent = seen = 0
+    whole = HELLO + script.frame() if script.role == "server" else b""
+    if script.role == "server":
+        hello = b"".join(step[1] for step in script.steps if step[0] == "send")[:8]
+        whole = hello + whole[8:]
+    for step in script.steps:
+        kind = step[0]
+        if kind == "send":
+            steps.append(["send", _pairs(step[1], sent if script.role == "client" else 8)])
+            sent += len(step[1])
+        elif kind == "fill":
+            steps.append(["send", {"size": step[1], "fill": step[2]}])
+        elif kind == "read":
+            end = len(whole) if step[1] < 0 else min(len(whole), seen + step[1])
+            steps += [["expect", part] for part in _expected(script, whole, seen, end)]
+            seen = end
+        else:
+            names = {"nothing": "expect-nothing", "end": "expect-end", "late": "expect-refused"}
+            steps.append([names.get(kind, kind), *step[1:]])
+    return steps
+
+
+def _expected(script: Script, whole: bytes, start: int, end: int) -> list[Any]:
+    """What is read from `start` to `end`: much of the data by its rule, where that can say it."""
+    at = max(start, len(whole) - script.data.size)
+    is_one = len(script.data.fill) == 2
+    if end - at > 64 and (is_one or (script.data.fill == "counter251" and at == len(whole) - script.data.size)):
+        return [part for part in (whole[start:at].hex(" "), {"size": end - at, "fill": script.data.fill}) if part]
+    return [whole[start:end].hex(" ")] if end > start else []
+
+
+def _pairs(octets: bytes, at: int) -> str:
+    """Hexadecimal pairs; those of an echo relative to the hello."""
+    pairs = []
+    for number, octet in enumerate(octets, at):
+        if number >= 8:
+            pairs.append(f"{octet:02x}")
+        else:
+            base = f"{MAGIC[number]:02x}" if number < 5 else f"n{number - 5}"
+            pairs.append(f"{base}^{octet:02x}" if octet else base)
+    return " ".join(pairs)

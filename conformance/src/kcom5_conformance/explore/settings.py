@@ -1,0 +1,41 @@
+"""How to explore, as the command line says it. Hypothesis is not imported here: most commands do not need it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from .. import files
+from ..errors import UsageError
+from ..model import Role
+from .script import Script, from_json
+
+ROLES: dict[Role, str] = {"server": "send", "client": "receive"}
+"""And what an adapter has to support for it."""
+
+
+class Settings:
+    """How to explore, and where failures are kept."""
+
+    def __init__(self, seed: int, seconds: float, scale: float, jobs: int, *, examples: int = 0,
+                 folder: Path | None = None, is_first_enough: bool = False) -> None:  # fmt: skip
+        self.seed, self.seconds, self.scale, self.jobs = seed, seconds, scale, jobs
+        self.examples, self.is_first_enough, self._folder = examples, is_first_enough, folder
+        if folder is not None:
+            files.check_folder(folder)
+
+    def saved(self) -> list[Script]:
+        """What an earlier run saved. Raises UsageError for a file that is no script."""
+        scripts = []
+        for file in sorted(self._folder.glob("*.json")) if self._folder else []:
+            try:
+                scripts.append(from_json(json.loads(file.read_text("utf-8"))))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise UsageError(f"{file} is not a saved conversation: {error}", "remove it") from error
+        return scripts
+
+    def save(self, script: Script) -> None:
+        if self._folder is not None:
+            name = hashlib.sha256(str(script).encode()).hexdigest()[:12]
+            (self._folder / f"{script.role}-{name}.json").write_text(f"{script}\n", "utf-8")

@@ -1,0 +1,176 @@
+"""The oracle against the vectors, what is generated against the schema, and exploring of right and wrong peers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from kcom5_conformance import data, vectors
+from kcom5_conformance.cli import run_command
+from kcom5_conformance.explore import generate
+from kcom5_conformance.explore.command import vector_of
+from kcom5_conformance.explore.model import expect
+from kcom5_conformance.explore.script import HELLO, Octets, Script, Step, from_json
+from kcom5_conformance.explore.strategies import STRATEGIES
+from kcom5_conformance.explore.tables import table
+from kcom5_conformance.model import Problem
+from kcom5_conformance.vectors import Vector
+
+PEERS = Path(__file__).resolve().parent / "peers"
+NONCE = b"\xaa\xbb\xcc"
+
+
+def script_of(vector: Vector) -> Script | None:
+    """A vector as a script; None for one that needs more than a conversation."""
+    give = vector.give
+    is_large = isinstance(give.get("data"), dict) and give["data"].get("size", 0) > 1 << 17
+    if vector.role not in ("server", "client") or vector.setup or vector.times > 1 or "port" in give or is_large:
+        return None
+    message, sent = give.get("message", ""), vectors.octets(give.get("data", ""))
+    message = message.encode() if isinstance(message, str) else vectors.octets(message)
+    steps: list[Step] = []
+    for step in vector.steps:
+        if not (made := _step(vector, step, sum(len(one[1]) for one in steps if one[0] == "send"))):
+            return None
+        steps += made
+    limits = give.get("limits", {})
+    return Script(
+        "server" if vector.role == "server" else "client",
+        steps=tuple(steps[1:] if vector.role == "client" and steps[:1] == [("read", 8)] else steps),
+        close=give.get("close", 30),
+        message=message,
+        data=Octets(len(sent), sent.hex() or "00"),
+        limits=(limits.get("message"), limits.get("data")),
+    )
+
+
+def _step(vector: Vector, step: vectors.Step, at: int) -> list[Step]:
+    kind = step[0]
+    if kind == "send":
+        octets = vectors.joined(step[1:], NONCE)
+        if vector.role == "client":
+            own = HELLO[at : at + len(octets)]
+            octets = bytes(a ^ b for a, b in zip(octets, own, strict=False)) + octets[len(own) :]
+        return [("send", octets)]
+    if kind == "expect":
+        return [("read", len(vectors.joined(step[1:], NONCE)))]
+    names = {"expect-nothing": "nothing", "expect-end": "end", "expect-refused": "late"}
+    if kind in ("expect-mode", "replace-file", "expect-reset") or step == ("pause", "half"):
+        return []
+    return [(names.get(kind, kind), *(step[1:2] if kind == "pause" else ()))]
+
+
+def test_oracle_allows_what_the_vectors_say() -> None:
+    """Independent of the implementations, as the vectors are."""
+    tried, wrong = 0, []
+    for vector in vectors.load(data.vectors_folder()):
+        script = script_of(vector)
+        if script is None:
+            continue
+        tried += 1
+        outcome = vector.outcome.get("error", "ok")
+        expected = expect(script)
+        if outcome not in expected.outcomes:
+            wrong.append(f"{vector.id}: {outcome}, not {expected.outcomes}")
+        elif outcome == "ok" and vector.role == "client":
+            message = vector.outcome.get("message", "")
+            text = message if isinstance(message, str) else vectors.octets(message).decode()
+            if expected.message != text:
+                wrong.append(f"{vector.id}: {expected.message!r}")
+    assert not wrong
+    assert tried > 300
+
+
+def test_tables_are_those_of_the_spec() -> None:
+    server, client = table("server"), table("client")
+    assert server.cell("hello", "whole").next == "sending"
+    assert client.cell("data", "end").error == "truncated"
+    assert client.cell("data", "whole").does == ("deliver",)
+    assert server.cell("done", "reset").is_dash
+
+
+@pytest.mark.parametrize("kind", STRATEGIES)
+def test_generated_scripts_are_vectors(kind: tuple[str, bool]) -> None:
+    """Each has an outcome of the spec's, comes back from what is saved, and is a vector that the schema allows."""
+    schema = json.loads((data.vectors_folder() / "schema.json").read_text("utf-8"))
+    check = jsonschema.Draft202012Validator({"$ref": "#/$defs/conversation", "$defs": schema["$defs"]})
+    scripts = generate.portion(*kind, 7, 40)
+    assert len(scripts) > 20
+    assert scripts == generate.portion(*kind, 7, 40)
+    for script in scripts:
+        assert from_json(json.loads(str(script))) == script
+        expected = expect(script)
+        assert expected.outcomes
+        if expected.likely != "message-not-utf8":
+            vector = vector_of(script, Problem(expected.rule, "MUST", "wire", "x", "y"))
+            assert not list(check.iter_errors(vector)), vector
+
+
+def test_half_of_the_scripts_are_right_conversations() -> None:
+    for role in ("server", "client"):
+        outcomes = [expect(script).likely for script in generate.portion(role, False, 3, 300)]
+        assert outcomes.count("ok") > 0.4 * len(outcomes)
+
+
+def test_shrinking_finds_the_least() -> None:
+    """A failure of every message with a NUL: the least such script has nothing else."""
+
+    def fails(script: Script) -> bool:
+        return b"\0" in script.message
+
+    failed = next(script for script in generate.portion("server", False, 5, 200) if fails(script))
+    least = generate.shrink("server", False, 5, 200, failed, fails)
+    assert fails(least)
+    assert len(least.message) <= len(failed.message)
+    assert least.data.size == 0
+
+
+@pytest.mark.parametrize("role", ["server", "client"])
+def test_right_peer_is_failed_by_none(role: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _explore(role, "right.py", "--seconds", "6", "--strict") == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "rule"),
+    [
+        ("client", "reads-latin1", "message."),
+        ("client", "sends-nine-octets", "hello.form"),
+        ("server", "big-endian-message-length-sent", "message.length"),
+        ("server", "counts-characters", "message.length"),
+    ],
+)
+def test_wrong_peer_is_found(role: str, name: str, rule: str, tmp_path: Path) -> None:
+    """Without a case of the suite: the report has the rule, a program and a vector; what is saved comes first."""
+    options = ("--seconds", "90", "--first", "--seed", "1", "--save", str(tmp_path / "saved"))
+    assert _explore(role, "wrong.py", name, *options, "--report", str(tmp_path)) == 1
+    results = _failures(tmp_path)
+    assert any(result["rule"].startswith(rule) for result in results), [result["rule"] for result in results]
+    assert results[0]["reproduction"]
+    assert results[0]["events"]
+    vector = json.loads(results[0]["vector"])["vectors"][0]
+    assert vector["role"] == role
+    assert list((tmp_path / "saved").iterdir())
+    assert _explore(role, "wrong.py", name, *options, "--report", str(tmp_path), "--examples", "1") == 1
+
+
+def test_residue_is_found_and_charged(tmp_path: Path) -> None:
+    arguments = ("--seconds", "120", "--first", "--seed", "1", "--report", str(tmp_path))
+    assert _explore("client", "wrong.py", "leaks-descriptors", *arguments) == 1
+    assert [result["rule"] for result in _failures(tmp_path)] == ["close.residue"]
+
+
+def _explore(role: str, *words: str) -> int:
+    program, *rest = words
+    name = [rest.pop(0)] if rest and not rest[0].startswith("-") else []
+    return run_command(["explore", "--role", role, *rest, "--", sys.executable, str(PEERS / program), *name])
+
+
+def _failures(folder: Path) -> list[Any]:
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    assert report["explored"][0]["conversations"] > 0
+    return [result for result in report["results"] if result["verdict"] != "pass"]
