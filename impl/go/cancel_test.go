@@ -181,6 +181,7 @@ func withRawServerTo(ctx context.Context, to sink, act func(net.Conn)) error {
 }
 
 func TestAContextThatEndsEndsTheCallInEveryPhase(t *testing.T) {
+	needIPv6(t)
 	for name, phase := range phases {
 		ctx, cancel := context.WithCancel(context.Background())
 		err := phase(ctx, cancel)
@@ -193,6 +194,7 @@ func TestAContextThatEndsEndsTheCallInEveryPhase(t *testing.T) {
 }
 
 func TestADeadlineOfAContextIsNoT(t *testing.T) {
+	needIPv6(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
 	err := serverOf(nil).SendContext(ctx, nil)
@@ -204,6 +206,7 @@ func TestADeadlineOfAContextIsNoT(t *testing.T) {
 
 // (`close.residue`)
 func TestNothingIsLeftOfAnyOutcome(t *testing.T) {
+	needIPv6(t)
 	all := func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()

@@ -30,6 +30,7 @@ func countedSource(t *testing.T, data []byte, read func(times int)) source {
 }
 
 func TestTheSystemSendsAFileAfterItsFirstPiece(t *testing.T) {
+	needIPv6(t)
 	data, reads := counter(5<<20), 0
 	from := countedSource(t, data, func(times int) { reads = times })
 	var got []byte
@@ -42,6 +43,7 @@ func TestTheSystemSendsAFileAfterItsFirstPiece(t *testing.T) {
 }
 
 func TestAFileIsReadWhereTheSystemCannotSendIt(t *testing.T) {
+	needIPv6(t)
 	data := counter(5 << 20)
 	from := countedSource(t, data, func(int) {})
 	file, err := os.OpenFile(filepath.Join(t.TempDir(), "file"), os.O_WRONLY|os.O_CREATE, 0o600)
@@ -61,6 +63,7 @@ func TestAFileIsReadWhereTheSystemCannotSendIt(t *testing.T) {
 
 // (`time.bounds`: to try it by reading then would take the time twice)
 func TestToFillAPipeEndsInTime(t *testing.T) {
+	needIPv6(t)
 	server := serverOf(nil)
 	conn, err := rawClientOf(context.Background(), server)
 	if err != nil {
@@ -78,6 +81,7 @@ func TestToFillAPipeEndsInTime(t *testing.T) {
 
 // A client that has ended cannot confirm that it took a file's very pages.
 func TestAFileIsReadForAClientThatHasEnded(t *testing.T) {
+	needIPv6(t)
 	data, isRead := counter(32<<20), make(chan bool) // more than the buffers hold
 	server := serverOf(nil)
 	server.Close = 5

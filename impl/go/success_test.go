@@ -49,6 +49,7 @@ func TestAResetWhileConnectingIsNeverASuccess(t *testing.T) {
 }
 
 func TestOfSixReceiversOneSucceeds(t *testing.T) {
+	needIPv6(t)
 	for i := 0; i < 50; i++ {
 		server := NewServer()
 		server.Port, server.Close = 0, 20
@@ -89,6 +90,7 @@ func TestOfSixReceiversOneSucceeds(t *testing.T) {
 
 // (`close.last`: AF_UNIX has no reset but one, closing with an octet unread)
 func TestAReceiverThatCannotStoreIsNoSuccessOfTheSender(t *testing.T) {
+	needIPv6(t)
 	for _, data := range []string{"", "a", "abc", string(counter(3 << 20))} {
 		for _, isUnix := range []bool{false, true} {
 			directory := t.TempDir()
@@ -125,6 +127,7 @@ func (failingSink) publish() error { return syscall.ENOSPC }
 
 // (`close.confirm`)
 func TestAnEarlyHalfCloseIsASuccessThatIsNotConfirmed(t *testing.T) {
+	needIPv6(t)
 	for _, network := range []string{"tcp", "unix"} {
 		server := NewServer()
 		server.Port, server.Close = 0, 20
@@ -155,6 +158,7 @@ func TestAnEarlyHalfCloseIsASuccessThatIsNotConfirmed(t *testing.T) {
 
 // (`close.keep`)
 func TestAServerThatGivesUpAfterItsHalfCloseDestroysNothing(t *testing.T) {
+	needIPv6(t)
 	server := NewServer()
 	server.Port, server.Close = 0, 1
 	conn, err := rawClientOf(context.Background(), server)
@@ -173,6 +177,7 @@ func TestAServerThatGivesUpAfterItsHalfCloseDestroysNothing(t *testing.T) {
 
 // Every bound is an integer of 32 bits, and any of them works.
 func TestTheLargestAndTheSmallestTWork(t *testing.T) {
+	needIPv6(t)
 	for _, bound := range []int{1<<31 - 1, -1 << 31, 1<<62 - 1, -1 << 63, 0, -1} {
 		sendErr, receiveErr := pair(t,
 			func(s *Server) error { s.Close = bound; return s.Send([]byte("abc")) },
@@ -185,6 +190,7 @@ func TestTheLargestAndTheSmallestTWork(t *testing.T) {
 
 // (`close.residue`)
 func TestACallbackThatPanicsLeavesNothing(t *testing.T) {
+	needIPv6(t)
 	panics := func(name string, call func()) {
 		defer func() {
 			if recover() == nil {

@@ -73,6 +73,7 @@ func TestTheDefaultsAreThoseOfTheSpec(t *testing.T) {
 }
 
 func TestMemoryGoesToMemoryWithItsMessageAndProgress(t *testing.T) {
+	needIPv6(t)
 	data := counter(3<<20 + 1)
 	var got []byte
 	var message string
@@ -126,6 +127,7 @@ func TestMemoryGrowsWithWhatHasArrivedAndIsInTheEndOfTheRightSize(t *testing.T) 
 }
 
 func TestAFileGoesToAFile(t *testing.T) {
+	needIPv6(t)
 	directory := t.TempDir()
 	source, target := filepath.Join(directory, "source"), filepath.Join(directory, "target")
 	data := counter(3<<20 + 1)
@@ -144,6 +146,7 @@ func TestAFileGoesToAFile(t *testing.T) {
 }
 
 func TestAReaderOfUnknownLengthIsReadBeforeTheServerListens(t *testing.T) {
+	needIPv6(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	reader, writer := io.Pipe()
 	server := NewServer()
@@ -176,6 +179,7 @@ func TestAReaderOfUnknownLengthIsReadBeforeTheServerListens(t *testing.T) {
 }
 
 func TestAReaderThatEndsEarlyIsIOAndLeavesNoFile(t *testing.T) {
+	needIPv6(t)
 	directory := t.TempDir()
 	target := filepath.Join(directory, "target")
 	os.WriteFile(target, []byte("old"), 0o600)
@@ -192,6 +196,7 @@ func TestAReaderThatEndsEarlyIsIOAndLeavesNoFile(t *testing.T) {
 }
 
 func TestAFileThatBecomesShorterIsIOAndLeavesNoFile(t *testing.T) {
+	needIPv6(t)
 	directory := t.TempDir()
 	source, target := filepath.Join(directory, "source"), filepath.Join(directory, "target")
 	os.WriteFile(source, make([]byte, 8<<20), 0o600)
@@ -210,6 +215,7 @@ func TestAFileThatBecomesShorterIsIOAndLeavesNoFile(t *testing.T) {
 
 // (`time.stall`, `close.confirm`)
 func TestAClientThatTakesNoMoreOfAFileOrIsResetIsNamed(t *testing.T) {
+	needIPv6(t)
 	for _, isReset := range []bool{false, true} {
 		file, err := fileOf(make([]byte, 32<<20))
 		if err != nil {
@@ -240,6 +246,7 @@ func TestAClientThatTakesNoMoreOfAFileOrIsResetIsNamed(t *testing.T) {
 }
 
 func TestAReadersOwnResetIsNotTheClients(t *testing.T) {
+	needIPv6(t)
 	sendErr, _ := pair(t,
 		func(s *Server) error {
 			return s.SendFrom(context.Background(), failing{syscall.ECONNRESET}, 1)
@@ -259,6 +266,7 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 // (`close.abort`)
 func TestAWriterThatFailsIsIOAndTheServerKnows(t *testing.T) {
+	needIPv6(t)
 	sendErr, receiveErr := pair(t,
 		func(s *Server) error { return s.Send([]byte("abc")) },
 		func(c *Client) error { return c.ReceiveTo(context.Background(), failing{syscall.ENOSPC}) })
@@ -268,6 +276,7 @@ func TestAWriterThatFailsIsIOAndTheServerKnows(t *testing.T) {
 
 // (`close.abort`: what is stored is stored before the close)
 func TestAFileThatCannotGetItsNameIsIOAndTheServerKnows(t *testing.T) {
+	needIPv6(t)
 	directory := t.TempDir()
 	target := filepath.Join(directory, "target")
 	sendErr, receiveErr := pair(t,
@@ -284,6 +293,7 @@ func TestAFileThatCannotGetItsNameIsIOAndTheServerKnows(t *testing.T) {
 }
 
 func TestALinkIsFollowedAlsoToNothing(t *testing.T) {
+	needIPv6(t)
 	directory := t.TempDir()
 	link := filepath.Join(directory, "link")
 	os.Mkdir(filepath.Join(directory, "sub"), 0o700)
@@ -303,6 +313,7 @@ func TestALinkIsFollowedAlsoToNothing(t *testing.T) {
 }
 
 func TestWhatIsNoRegularFileIsWrittenTo(t *testing.T) {
+	needIPv6(t)
 	sendErr, receiveErr := pair(t,
 		func(s *Server) error { return s.Send([]byte("abc")) },
 		func(c *Client) error { return c.ReceiveFile(context.Background(), os.DevNull) })
@@ -326,6 +337,7 @@ func TestWhatIsWrongWithACallIsToldInOrder(t *testing.T) {
 }
 
 func TestAnOpenServerListensAndCanBeAbandoned(t *testing.T) {
+	needIPv6(t)
 	server := NewServer()
 	server.Port = 0
 	port, err := server.Open(context.Background())

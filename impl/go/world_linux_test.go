@@ -3,34 +3,38 @@ package kcom5
 // Other users and networks of one's own, which Linux gives to a single thread.
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"syscall"
 	"unsafe"
 )
 
-const nobody = 65534
+var otherUsers = []int{65534, 1, 2, 1000} // a user namespace may have some of them only
 
 // asOtherUser acts with the rights of another user, on a thread that nothing else gets then.
 func asOtherUser(act func()) error {
-	if os.Geteuid() != 0 {
-		return errNotRun
-	}
 	return onOwnThread(func() error {
 		none := ^uintptr(0)
-		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, none, nobody, none); errno != 0 {
-			return errNotRun
+		var errno syscall.Errno
+		for _, user := range otherUsers {
+			if user == os.Geteuid() {
+				continue
+			}
+			if _, _, errno = syscall.RawSyscall(syscall.SYS_SETRESUID, none, uintptr(user), none); errno == 0 {
+				act()
+				return nil
+			}
 		}
-		act()
-		return nil
+		return fmt.Errorf("%w: another user: setresuid: %v", errNotRun, errno)
 	})
 }
 
 // inOwnNetwork acts where there is a loopback and nothing else. ports, if not empty, are those that the system chooses.
 func inOwnNetwork(ports string, act func()) error {
 	return onOwnThread(func() error {
-		if syscall.Unshare(syscall.CLONE_NEWNET) != nil {
-			return errNotRun
+		if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("%w: a network of its own: unshare: %v", errNotRun, err)
 		}
 		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
 		if err != nil {
@@ -48,8 +52,8 @@ func inOwnNetwork(ports string, act func()) error {
 			return errno
 		}
 		if ports != "" {
-			if os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte(ports), 0o644) != nil {
-				return errNotRun
+			if err := os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte(ports), 0o644); err != nil {
+				return fmt.Errorf("%w: a network of its own: %v", errNotRun, err)
 			}
 		}
 		act()

@@ -57,6 +57,9 @@ class Replay {
 
   /// Throws Unexpected, or CannotRun.
   void run() {
+    // Before anything listens: a server that nobody dials fails in another way.
+    if (c_.setup == "other-user") run_as_other_user([] {});
+    if (place_.is_ipv6() && !why_no_ipv6().empty()) throw CannotRun{why_no_ipv6()};
     static std::mutex at_the_default_port;  // one at a time: they run side by side
     std::unique_lock<std::mutex> alone;
     if (c_.default_port) {

@@ -96,6 +96,9 @@ class Peer {
 /// A moment: long enough for what was sent to be read alone.
 void pause(std::chrono::milliseconds time);
 
+/// Why this machine has no ::1; empty if it has.
+std::string why_no_ipv6();
+
 /// The calling thread is another user from now on (Linux; the others stay who they are).
 void become_other_user();
 /// The calling thread has a network of its own from now on, with one ephemeral port.

