@@ -72,6 +72,10 @@ func failure(x exchange, place string, err error) error {
 		return outcome(x)
 	}
 	if failed.Name == ErrIO && event == core.Failure {
+		var told *Error // where the situation was known
+		if errors.As(err, &told) {
+			return told
+		}
 		failed.Detail = place + ": " + systemText(err)
 	}
 	failed.Cause = err

@@ -41,12 +41,11 @@ func (r *receiving) run(to outputs, progress func(done, total uint64)) (err erro
 		r.exchange.On(core.Failure)
 		return err
 	}
-	if r.isHeld {
-		if _, err := r.read(make([]byte, 1), deadline(r.timeout)); err != nil {
-			return r.failed(err)
-		}
-	}
 	r.exchange.Delivered()
+	if r.isHeld {
+		// Everything is stored: an octet that cannot be taken any more costs the server its confirmation, and nothing else.
+		r.read(make([]byte, 1), deadline(r.timeout))
+	}
 	return outcome(r.exchange)
 }
 

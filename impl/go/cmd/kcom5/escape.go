@@ -36,15 +36,13 @@ func visible(text string) string {
 	})
 }
 
-// quoteASCII is a JSON string of ASCII.
-func quoteASCII(text string) string {
-	return quoteIf(text, func(r rune) bool { return r >= ' ' && r < 0x7f })
+// quote is text for people in quotation marks.
+func quote(text string) string {
+	return `"` + visible(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text)) + `"`
 }
 
-// quote is a JSON string for people: visible characters are shown as they are.
-func quote(text string) string { return quoteIf(text, isVisible) }
-
-func quoteIf(text string, isPlain func(rune) bool) string {
+// quoteASCII is a JSON string of ASCII.
+func quoteASCII(text string) string {
 	return `"` + escaped(text, func(to *strings.Builder, r rune, octet byte, isText bool) {
 		switch {
 		case !isText:
@@ -52,7 +50,7 @@ func quoteIf(text string, isPlain func(rune) bool) string {
 		case r == '"' || r == '\\':
 			to.WriteByte('\\')
 			to.WriteRune(r)
-		case isPlain(r):
+		case r >= ' ' && r < 0x7f:
 			to.WriteRune(r)
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)

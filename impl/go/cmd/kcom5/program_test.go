@@ -176,9 +176,12 @@ func TestWhatIsNotOursIsEscaped(t *testing.T) {
 			t.Errorf("%q: got %s, expected %s", text, got, expected[1])
 		}
 		var back string
-		if err := json.Unmarshal([]byte(quote(text)), &back); err != nil {
-			t.Errorf("%q: %s: %v", text, quote(text), err)
+		if err := json.Unmarshal([]byte(expected[1]), &back); err != nil {
+			t.Errorf("%q: %s: %v", text, expected[1], err)
 		}
+	}
+	if got := quote("\"\\\x1b\u202e\t"); got != `"\"\\\x1b\u{202e}\x09"` {
+		t.Error(got)
 	}
 }
 
