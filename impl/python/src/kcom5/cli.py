@@ -136,7 +136,7 @@ class _Program:
         except Interrupted as error:
             raise Interrupted(error.number, _delivered(sinks)) from None
         finally:
-            words.is_in_place = any(sink.is_in_place for sink in sinks)
+            words.is_in_place = any(sink.written for sink in sinks)
         words.say(f"received {received:,} bytes" + (f", message {quoted(client.msg)}" if client.msg else ""))
         words.tell(ok=True, received=received, message=client.msg)
 

@@ -147,7 +147,7 @@ def _connect(exchange: ClientExchange, place: Place, deadline: Deadline) -> Step
                 exchange.on("refused", f"nobody listens on {name}")
             # A full queue, or the kernel gave up: T is what counts.
             if code not in (errno.EAGAIN, errno.ETIMEDOUT, *_PENDING):
-                exchange.on("failure", f"{name}: {os.strerror(code)}")
+                raise OSError(code, os.strerror(code))
             if is_over:
                 exchange.on("timeout", f"not connected to {name} within {deadline}")
         except BaseException as error:

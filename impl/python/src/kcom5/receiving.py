@@ -72,8 +72,8 @@ class Receiving(Generic[_R]):
             used = exchange.feed(octets)
             if exchange.state != "echo":
                 self._deadline.restart()
-            if is_last and exchange.data_left:
-                stream.receive(1)
+            if is_last and exchange.data_left and not stream.receive(1):
+                exchange.on("end")  # what was only looked at is not there to be taken
             if exchange.state == "data":
                 return octets[used:]
 
