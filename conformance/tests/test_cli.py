@@ -376,7 +376,7 @@ def help_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_every_option_of_every_command_has_a_help_text(capsys: pytest.CaptureFixture[str]) -> None:
     commands = re.findall(r"^    (\w+) {2,}", help_of(capsys), re.M)
-    assert commands == ["run", "explore", "matrix", "list", "explain", "baseline", "compare", "init", "verify"]
+    assert commands == ["run", "explore", "learn", "matrix", "list", "explain", "baseline", "compare", "init", "verify"]
     for command in commands:
         entries = re.findall(r"^  (-{1,2}\w[^\n]*|[A-Z{][^\n]*)(\n {10,}\S)?", help_of(capsys, command), re.M)
         assert entries

@@ -198,6 +198,13 @@ def _parser() -> _Parser:
     _run_options(conversations)
     _report_option(conversations)
 
+    machine = command("learn", "learn the state machine from the answers alone, and compare it with the tables", _learn)
+    machine.usage = "kcom5-conformance learn [OPTIONS] [NAME...] | [OPTIONS] -- ADAPTER-COMMAND"
+    _subject_options(machine)
+    machine.add_argument("--role", choices=("server", "client"), help="of the implementation (default: both)")
+    _run_options(machine)
+    _report_option(machine)
+
     pairs = command("matrix", "run every server with every client", _matrix)
     _subject_options(pairs)
     _run_options(pairs)
@@ -327,6 +334,11 @@ def _explore(options: argparse.Namespace) -> int:
     return _finish(options, _perform(options, None, with_matrix=False))
 
 
+def _learn(options: argparse.Namespace) -> int:
+    _check_report(options)
+    return _finish(options, _perform(options, None, with_matrix=False))
+
+
 def _check_report(options: argparse.Namespace) -> None:
     """Before a run that takes its time."""
     if options.report is not None:
@@ -437,6 +449,11 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
                 progress.finish()
             if runner.complaint:
                 run.complaints.append(runner.complaint)
+            if options.act is _learn:
+                from .explore.learned import learn
+
+                roles = [role for role in exploring.ROLES if options.role in (None, role)]
+                await learn(subject, found, roles, options.timeout_scale, options.report, add, console)
             if how := _exploring(options, selection, seed):
                 roles = [role for role in exploring.ROLES if options.act is _run or options.role in (None, role)]
                 from .explore.command import explore  # Hypothesis takes its time to load

@@ -32,8 +32,9 @@ def again(run: Run, result: Result) -> str:
     if result.id.startswith("matrix/"):
         return f"{run.program} matrix --case {case} --seed {run.seed} {run.subjects}".rstrip()
     command = next((peer.command for peer in run.peers if peer.name == result.peer), [])
-    if result.id.startswith("explore/"):
-        return f"{run.program} explore --role {result.role} --seed {run.seed} -- {shlex.join(command)}"
+    if result.id.startswith(("explore/", "learn/")):
+        act = result.id.split("/")[0]
+        return f"{run.program} {act} --role {result.role} --seed {run.seed} -- {shlex.join(command)}"
     return f"{run.program} run --case {case} --seed {run.seed} -- {shlex.join(command)}"
 
 

@@ -1,0 +1,201 @@
+"""Learns the state machine of an implementation by its answers alone, and compares it with the tables.
+
+Every word up to a length is played first, side by side; then AALpy learns from what was seen, and asks for what else it
+needs. A word that is answered otherwise than by the tables is played again, slower, before it is believed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+from aalpy.base import SUL, Oracle
+from aalpy.learning_algs import run_Lstar
+
+from .. import runner
+from ..adapter import Adapter, AdapterError
+from ..bench import Bench, Case, TooBusy
+from ..runner import Smoke, Subject
+from .machine import ALPHABETS, NOTHING, Difference, Machine, Word, differences, of_tables
+from .words import Run, acts
+
+DEPTH = 6
+"""Letters of the longest word that is played before learning."""
+LANES = 12
+MOMENT = 0.06
+SLOWER = 6.0
+"""How much longer something is waited for the second time."""
+MOST_WRONG = 40
+"""Words that are played again: a wrong implementation is believed after so many."""
+
+
+@dataclass
+class Learned:
+    """An implementation's machine in one role."""
+
+    machine: Machine
+    differences: list[Difference]
+    words: int
+    """How many conversations it took."""
+    seconds: float
+
+
+@dataclass
+class Learner:
+    """One implementation, one role."""
+
+    subject: Subject
+    smoke: Smoke
+    role: str
+    scale: float
+    via: str = "tcp6"
+    played: int = 0
+    _known: dict[Word, Word] = field(default_factory=dict)
+    _idle: list[Adapter] = field(default_factory=list)
+    _again: int = 0
+
+    async def learn(self) -> Learned:
+        """Raises AdapterError if the adapter ends."""
+        start = trio.current_time()
+        self.right = of_tables(self.role)
+        self._lanes = trio.CapacityLimiter(LANES)
+        try:
+            await self._play_all()
+            machine = await trio.to_thread.run_sync(self._by_answers)
+        finally:
+            with trio.CancelScope(shield=True):
+                for adapter in self._idle:
+                    await adapter.close(1)
+                    await adapter.kill()
+        found = differences(machine, self.right)
+        return Learned(machine, found, self.played, trio.current_time() - start)
+
+    async def _play_all(self) -> None:
+        """All words, a letter longer each time, of those that have not ended and have no letter that does nothing."""
+        words: list[Word] = [()]
+        for _ in range(DEPTH):
+            longer = [(*word, letter) for word in words for letter in ALPHABETS[self.role]]
+            async with trio.open_nursery() as nursery:
+                for word in longer:
+                    nursery.start_soon(self.outputs, word)
+            words = [word for word in longer if self._grows(word)]
+
+    def _grows(self, word: Word) -> bool:
+        return acts(self.role, word) == word and not _has_ended(self._known[word])
+
+    async def outputs(self, word: Word) -> Word:
+        """What the implementation answers; known or played."""
+        if word in self._known:
+            return self._known[word]
+        done = acts(self.role, word)
+        if done != word:
+            self._known[word] = await self._with_idle(word, done)
+        elif word and _has_ended(before := await self.outputs(word[:-1])):
+            self._known[word] = (*before, NOTHING)  # after the answer nothing comes any more
+        else:
+            self._known[word] = await self._ask(word)
+        return self._known[word]
+
+    async def _with_idle(self, word: Word, done: Word) -> Word:
+        """The answers to the letters that could be done, and nothing to the others."""
+        answers = iter(await self.outputs(done))
+        found: list[str] = []
+        for at in range(len(word)):
+            is_act = len(acts(self.role, word[: at + 1])) > len(acts(self.role, word[:at]))
+            found.append(next(answers) if is_act else NOTHING)
+        return tuple(found)
+
+    async def _ask(self, word: Word) -> Word:
+        expected = self.right.outputs(word)
+        async with self._lanes:
+            answers = await self._play(word, MOMENT)
+            if answers != expected and self._again < MOST_WRONG:
+                second = await self._play(word, MOMENT * SLOWER)
+                self._again += second != expected
+                answers = second
+        return answers
+
+    async def _play(self, word: Word, moment: float) -> Word:
+        """Plays it on an adapter that is idle."""
+        adapter = self._idle.pop() if self._idle else self.subject.adapter()
+        if not adapter.is_running:
+            await adapter.start()
+        runs: list[Run] = []
+
+        async def run(bench: Bench) -> None:
+            runs.append(Run(bench, self.role, word, max(moment, 3 * self.smoke.tick) * self.scale))
+            await runs[0].run()
+
+        role, op = ("server", "send") if self.role == "server" else ("client", "receive")
+        needs = frozenset({op, "limits"} & set(self.smoke.about["supports"]))
+        case = Case("learn", "result.class", "MUST", role, self.via, "", run, needs)  # type: ignore[arg-type]
+        outcome = await runner._attempt(case, adapter, self.smoke.tick, runner.PATIENCE * self.scale)
+        self._idle.append(adapter)
+        self.played += 1
+        answers = list(runs[0].outputs) if runs else []
+        if isinstance(outcome.error, AdapterError):
+            answers.append("the adapter ended")
+        elif outcome.error is not None and not isinstance(outcome.error, TooBusy):
+            answers.append(outcome.words.split(",")[0][:60])
+        return tuple([*answers, *[NOTHING] * len(word)][: len(word)])
+
+    # ---- AALpy, in a thread of its own
+
+    def _by_answers(self) -> Machine:
+        alphabet = list(ALPHABETS[self.role])
+        box = _Box(self)
+        model: Any = run_Lstar(
+            alphabet, box, _Words(alphabet, box, self._known), automaton_type="mealy", print_level=0,
+            cache_and_non_det_check=False,
+        )  # fmt: skip
+        numbers = {model.initial_state.state_id: 0}
+        for state in model.states:
+            numbers.setdefault(state.state_id, len(numbers))
+        machine = Machine(self.role)
+        for state in model.states:
+            for letter in alphabet:
+                after = numbers[state.transitions[letter].state_id]
+                machine.steps[numbers[state.state_id], letter] = (state.output_fun[letter], after)
+        return machine
+
+
+def _has_ended(answers: Word) -> bool:
+    return any(answer not in (NOTHING, "hello", "echo", "frame, end") for answer in answers)
+
+
+class _Box(SUL):  # type: ignore[misc]
+    """The implementation as AALpy asks it: a word at a time."""
+
+    def __init__(self, learner: Learner) -> None:
+        super().__init__()
+        self._learner = learner
+
+    def query(self, word: Word) -> list[str]:
+        return list(trio.from_thread.run(self._learner.outputs, tuple(word)))
+
+    def pre(self) -> None:
+        self._so_far: list[str] = []
+
+    def post(self) -> None:
+        self._so_far = []
+
+    def step(self, letter: str) -> str:
+        self._so_far.append(letter)
+        return self.query(tuple(self._so_far))[-1]
+
+
+class _Words(Oracle):  # type: ignore[misc]
+    """A machine is right if it answers as the implementation did to every word that was played."""
+
+    def __init__(self, alphabet: list[str], box: SUL, known: dict[Word, Word]) -> None:
+        super().__init__(alphabet, box)
+        self._known = known
+
+    def find_cex(self, hypothesis: Any) -> Word | None:
+        for word, answers in sorted(self._known.items(), key=lambda item: (len(item[0]), item[0])):
+            hypothesis.reset_to_initial()
+            for at, letter in enumerate(word):
+                if hypothesis.step(letter) != answers[at]:
+                    return word[: at + 1]
+        return None
