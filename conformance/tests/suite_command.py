@@ -68,3 +68,12 @@ def is_error(done: subprocess.CompletedProcess[str], code: int, detail: str) -> 
     assert detail in lines[0]
     assert [line for line in lines if line.startswith("kcom5-conformance: error:")] == lines[:1]
     assert lines[-1].startswith("kcom5-conformance: hint: ")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs: one that has ended and that nobody has asked for does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"

@@ -29,6 +29,7 @@ from suite_command import (
     WRONG,
     environment,
     inside,
+    is_alive,
     is_error,
     pasted,
     suite,
@@ -216,14 +217,6 @@ def test_defect_of_the_suite_in_a_case_is_named(here: Path, monkeypatch: pytest.
 def adapters_of(folder: Path) -> list[int]:
     """The processes that were started by the adapter that notes its id here."""
     return [int(line) for file in folder.glob("pids") for line in file.read_text().split()]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 NOTES_ITS_ID = """
