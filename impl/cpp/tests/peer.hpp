@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -98,6 +99,11 @@ void pause(std::chrono::milliseconds time);
 
 /// Why this machine has no ::1; empty if it has.
 std::string why_no_ipv6();
+
+#ifdef __linux__
+/// From here on the system answers this thread's calls of one kind with an error, by default that there is none.
+void deny(int call, int error = ENOSYS);
+#endif
 
 /// The calling thread is another user from now on (Linux; the others stay who they are).
 void become_other_user();

@@ -1,0 +1,52 @@
+// A program that is compiled with -fno-exceptions, and uses the library by its codes.
+#include <cstdio>
+#include <system_error>
+#include <thread>
+
+#include "kcom5/kcom5.hpp"
+
+namespace {
+
+int failures = 0;
+
+void expect(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "no_exceptions_test: %s\n", what);
+  ++failures;
+}
+
+}  // namespace
+
+int main() {
+  std::error_code ec;
+  expect(kcom5::pack(13600, kcom5::octets_of("k"), ec) == "13600.6b" && !ec, "pack");
+  (void)kcom5::unpack("no", ec);
+  expect(kcom5::error_of(ec) == kcom5::Error::invalid_address, "unpack");
+
+  kcom5::Server server;
+  server.port = 0;
+  server.ipv6 = false;
+  server.close = 5;
+  server.msg = "hi";
+  kcom5::Client client;
+  client.ipv6 = false;
+  client.close = 5;
+  client.port = server.open(ec);
+  expect(!ec, "open");
+  std::thread receiver{[&] {
+    std::error_code code;
+    expect(client.receive(code).text() == "data" && !code, "receive");
+    expect(client.msg == "hi", "the message");
+  }};
+  server.send(kcom5::octets_of("data"), ec);
+  receiver.join();
+  expect(!ec && server.confirmed, "send");
+
+  client.port = 0;
+  (void)client.receive(ec);
+  expect(kcom5::error_of(ec) == kcom5::Error::invalid_port, "a wrong port");
+  client.port = 1;
+  client.receive_file("/nowhere/file", ec);
+  expect(ec == std::errc::no_such_file_or_directory, "a file that cannot be made");
+  return failures == 0 ? 0 : 1;
+}
