@@ -7,7 +7,9 @@
 
 #define MAX_CONFIGS 400
 
-static struct config { int tr, cli, srv, ms, ds, tt, room, faults, rules; } configs[MAX_CONFIGS];
+static struct config {
+  int tr, cli, srv, ms, ds, tt, room, faults, rules;
+} configs[MAX_CONFIGS];
 static int n_configs, is_told;
 static unsigned char hits[2][N_STATES][N_EVENTS];
 static unsigned char pairs[N_CLIENTS][N_SERVERS][N_ERRORS + 5][N_ERRORS + 5];
@@ -36,7 +38,8 @@ __attribute__((constructor)) static void read_environment(void) {
     struct config *c = &configs[n_configs++];
     used = 0;
     if (sscanf(text, "%d %d %d %d %d %d %d %d %d;%n", &c->tr, &c->cli, &c->srv, &c->ms, &c->ds, &c->tt, &c->room,
-               &c->faults, &c->rules, &used) != 9 || !used) {
+               &c->faults, &c->rules, &used) != 9 ||
+        !used) {
       fprintf(stderr, "KCOM5_CONFIGS cannot be read: %s\n", text);
       exit(2);
     }
@@ -61,7 +64,8 @@ static void configure(void) {
 /* For the replay of a counter-example: who does what. */
 static void tell(void) {
   if (is_told)
-    printf("@step %s %s %s %d %d %d\n", deed_names[now.deed], event_names[now.ev], state_names[now.deed == D_CLIENT][now.deed == D_CLIENT ? now.c_st : now.s_st], now.s_w, now.arr, now.c_rd);
+    printf("@step %s %s %s %d %d %d\n", deed_names[now.deed], event_names[now.ev],
+           state_names[now.deed == D_CLIENT][now.deed == D_CLIENT ? now.c_st : now.s_st], now.s_w, now.arr, now.c_rd);
 }
 
 static void tell_wire(const char *what) {
@@ -78,18 +82,33 @@ static void claim(int number, int holds) {
 static void claim_name(int role, int state, int event, const struct cell *cell) {
   int expected = 0;
   switch (event) {
-    case E_failure: case E_cancel: expected = X_io; break;
-    case E_timeout: expected = !role && now.s_shut ? X_unconfirmed : X_timeout; break;
-    case E_refused: expected = X_refused; break;
-    case E_over: expected = X_over_limit; break;
-    case E_wrong: expected = role && state == C_message ? X_malformed_message : X_invalid_connection; break;
+    case E_failure:
+    case E_cancel:
+      expected = X_io;
+      break;
+    case E_timeout:
+      expected = !role && now.s_shut ? X_unconfirmed : X_timeout;
+      break;
+    case E_refused:
+      expected = X_refused;
+      break;
+    case E_over:
+      expected = X_over_limit;
+      break;
+    case E_wrong:
+      expected = role && state == C_message ? X_malformed_message : X_invalid_connection;
+      break;
     case E_reset:
-      if (!role) expected = state == S_listening ? 0 : state == S_hello ? X_invalid_connection : X_unconfirmed;
-      else expected = state == C_connecting || state == C_echo ? X_invalid_connection : X_truncated;
+      if (!role)
+        expected = state == S_listening ? 0 : state == S_hello ? X_invalid_connection : X_unconfirmed;
+      else
+        expected = state == C_connecting || state == C_echo ? X_invalid_connection : X_truncated;
       break;
     case E_end:
-      if (role) expected = state == C_connecting || state == C_echo ? X_invalid_connection : X_truncated;
-      else if (state == S_hello) expected = X_invalid_connection;
+      if (role)
+        expected = state == C_connecting || state == C_echo ? X_invalid_connection : X_truncated;
+      else if (state == S_hello)
+        expected = X_invalid_connection;
       break;
   }
   claim(P_NAME, cell->error == expected);
@@ -137,7 +156,8 @@ static int outcome(int state, int is_done, int is_failed, int error, int is_conf
 
 /* Nothing more can happen. */
 static void claims_at_rest(void) {
-  int server_final = now.s_st == S_done || now.s_st == S_failed, client_final = now.c_st == C_done || now.c_st == C_failed;
+  int server_final = now.s_st == S_done || now.s_st == S_failed,
+      client_final = now.c_st == C_done || now.c_st == C_failed;
   int server_waits = now.srv != BUSY && now.srv != FULL && !server_final && !now.s_dead && !now.s_stop;
   int client_waits = now.cli != DISHONEST && !client_final && !now.c_dead && !now.c_stop;
   int client_faults = F_STORE | F_C_FAILS | F_C_CANCELS | F_C_KILLED;
@@ -155,6 +175,7 @@ static void claims_at_rest(void) {
   if (now.s_shut && honest_server() && !(now.faults & client_faults) &&
       (now.cli == ORDINARY_CLIENT || (now.cli == EXTRA && !now.x_late && !now.s_dead)))
     claim(P_KEPT, now.c_st == C_done || now.c_err == X_timeout);
-  pairs[now.cli][now.srv][outcome(now.s_st, now.s_st == S_done, now.s_st == S_failed, now.s_err, now.s_conf, now.s_dead)]
+  pairs[now.cli][now.srv]
+       [outcome(now.s_st, now.s_st == S_done, now.s_st == S_failed, now.s_err, now.s_conf, now.s_dead)]
        [outcome(now.c_st, now.c_st == C_done, now.c_st == C_failed, now.c_err, 0, now.c_dead)] = 1;
 }

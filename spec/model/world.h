@@ -19,12 +19,17 @@ static void reset_to_server(void) {
 static void server_close(void) {
   int is_unread = now.x > 0 || now.h_s > now.s_h;
   now.s_cl = 1;
-  if (now.conn == 1 || (now.conn == 2 && is_unread && !now.c_cl)) reset_to_client();
-  else if (now.conn == 2) tell_wire("server close");
+  if (now.conn == 1 || (now.conn == 2 && is_unread && !now.c_cl))
+    reset_to_client();
+  else if (now.conn == 2)
+    tell_wire("server close");
 }
 
 static void server_abort(void) {
-  if (!is_tcp() || !rule(R_ABORT) || now.conn != 2 || now.c_cl == 2) { server_close(); return; }
+  if (!is_tcp() || !rule(R_ABORT) || now.conn != 2 || now.c_cl == 2) {
+    server_close();
+    return;
+  }
   now.s_cl = 2;
   reset_to_client();
 }
@@ -32,8 +37,10 @@ static void server_abort(void) {
 static void client_close(void) {
   now.c_cl = 1;
   if (now.conn == 0 || now.conn == 3 || now.rst_sc) return;
-  if (now.arr > now.c_rd) reset_to_server();
-  else now.c_fin = 1, tell_wire("client close");
+  if (now.arr > now.c_rd)
+    reset_to_server();
+  else
+    now.c_fin = 1, tell_wire("client close");
 }
 
 static void client_reset(void) {
@@ -47,7 +54,10 @@ static void take_peeked(void) {
 }
 
 static void client_abort(void) {
-  if (is_tcp() && rule(R_ABORT)) { client_reset(); return; }
+  if (is_tcp() && rule(R_ABORT)) {
+    client_reset();
+    return;
+  }
   if (!rule(R_ABORT)) take_peeked();
   client_close();
 }
@@ -56,8 +66,10 @@ static void client_abort(void) {
 static void server_event(void) {
   int action, event = now.ev;
   if (now.s_st == S_listening) {
-    if (event == E_connected || event == E_wrong) now.conn = 2, now.s_due = 0;
-    else if (event == E_end || event == E_reset) now.conn = 3;
+    if (event == E_connected || event == E_wrong)
+      now.conn = 2, now.s_due = 0;
+    else if (event == E_end || event == E_reset)
+      now.conn = 3;
   }
   if (event == E_timeout) claim(P_TIMED_OUT, now.s_idle);
   now.s_idle = 1;
@@ -67,8 +79,10 @@ static void server_event(void) {
   if (action == A_confirm) now.s_conf = 1, claim(P_END_CONFIRMS, now.s_endok);
   if (now.s_cl == 0 && (now.s_st == S_done || now.s_st == S_failed)) {
     if (now.s_shut && rule(R_READ_AWAY)) now.x = 0;
-    if (now.s_st == S_failed && (!now.s_shut || !rule(R_KEEP))) server_abort();
-    else server_close();
+    if (now.s_st == S_failed && (!now.s_shut || !rule(R_KEEP)))
+      server_abort();
+    else
+      server_close();
     claims_of_server();
   }
 }
@@ -89,8 +103,11 @@ static void client_event(void) {
 }
 
 static int field_at(int place) {
-  return place < 2 ? C_echo : place < 4 ? C_message_length : place < 4 + now.ms ? C_message
-       : place < 6 + now.ms ? C_data_length : C_data;
+  return place < 2            ? C_echo
+         : place < 4          ? C_message_length
+         : place < 4 + now.ms ? C_message
+         : place < 6 + now.ms ? C_data_length
+                              : C_data;
 }
 
 /* The client reads one octet: what its field makes of it is its event, or the beginning of storing. */
@@ -99,8 +116,10 @@ static void client_reads(void) {
   int need = field == C_message ? (now.c_ml ? now.ms : 0) : field == C_data ? (now.c_dl ? now.ds : 0) : 2;
   int is_whole = ++now.c_n == need;
   if (field_at(now.c_rd) != field) now.c_bad = 1;
-  if (!is_tcp() && now.c_rd == octets() - 1 && rule(R_HOLD_BACK)) now.c_peek = 1;
-  else now.c_rd++;
+  if (!is_tcp() && now.c_rd == octets() - 1 && rule(R_HOLD_BACK))
+    now.c_peek = 1;
+  else
+    now.c_rd++;
   if (field != C_echo || is_whole) now.c_due = 0;
   now.ev = is_whole ? E_whole : E_more;
   if (field == C_echo && now.srv == WRONG_ECHO && is_whole) now.ev = E_wrong;
@@ -109,8 +128,10 @@ static void client_reads(void) {
   if (field == C_message && now.srv == ILL_FORMED && is_whole) now.ev = E_wrong;
   if (is_whole && field == C_data) {
     now.c_pend = 1;
-    if (!rule(R_STORE_FIRST)) take_peeked(), client_close();
-    else if (!rule(R_HALF_LAST) && !now.rst_sc) now.c_fin = 1, tell_wire("client half-close");
+    if (!rule(R_STORE_FIRST))
+      take_peeked(), client_close();
+    else if (!rule(R_HALF_LAST) && !now.rst_sc)
+      now.c_fin = 1, tell_wire("client half-close");
     return;
   }
   if (is_whole) {
@@ -122,7 +143,10 @@ static void client_reads(void) {
 }
 
 static void octet_arrives(void) {
-  if (now.c_cl) { now.rst_cs = 1; return; }
+  if (now.c_cl) {
+    now.rst_cs = 1;
+    return;
+  }
   now.arr++;
   if (now.s_w >= 2) now.s_due = 0;
 }
@@ -130,41 +154,84 @@ static void octet_arrives(void) {
 static void step(void) {
   tell();
   switch (now.deed) {
-    case D_SERVER: server_event(); break;
-    case D_CLIENT: client_event(); break;
-    case D_READS: client_reads(); break;
-    case D_ARRIVES: octet_arrives(); break;
-    case D_LISTENS: now.s_up = 1; break;
+    case D_SERVER:
+      server_event();
+      break;
+    case D_CLIENT:
+      client_event();
+      break;
+    case D_READS:
+      client_reads();
+      break;
+    case D_ARRIVES:
+      octet_arrives();
+      break;
+    case D_LISTENS:
+      now.s_up = 1;
+      break;
     case D_WRITES:
       now.s_w++;
       now.s_idle = 1;
       if (!is_tcp()) now.arr = now.s_w;
       if (now.s_w >= 2) now.s_due = 0;
       break;
-    case D_SERVER_KILLED: case D_SERVER_LEAVES: now.s_dead = 1; server_close(); break;
-    case D_SERVER_RESETS: now.s_dead = 1; now.s_cl = 2; reset_to_client(); break;
-    case D_SERVER_STOPS: now.s_stop = 1; break;
-    case D_LISTENER_CLOSES: reset_to_client(); break;
-    case D_TICK:
-      now.s_due = now.s_up && now.s_st != S_done && now.s_st != S_failed && !now.s_dead && !now.s_stop && now.srv < BUSY;
-      now.c_due = now.c_up && now.c_st != C_done && now.c_st != C_failed && !now.c_dead && !now.c_stop && now.cli != DISHONEST;
+    case D_SERVER_KILLED:
+    case D_SERVER_LEAVES:
+      now.s_dead = 1;
+      server_close();
       break;
-    case D_CALLS: now.c_up = 1; break;
-    case D_CONNECTS: now.conn = 1; if (now.cli == DISHONEST) now.c_st = C_echo; break;
-    case D_CLOSES: take_peeked(); client_close(); break;
-    case D_RESETS: client_reset(); break;
+    case D_SERVER_RESETS:
+      now.s_dead = 1;
+      now.s_cl = 2;
+      reset_to_client();
+      break;
+    case D_SERVER_STOPS:
+      now.s_stop = 1;
+      break;
+    case D_LISTENER_CLOSES:
+      reset_to_client();
+      break;
+    case D_TICK:
+      now.s_due =
+          now.s_up && now.s_st != S_done && now.s_st != S_failed && !now.s_dead && !now.s_stop && now.srv < BUSY;
+      now.c_due =
+          now.c_up && now.c_st != C_done && now.c_st != C_failed && !now.c_dead && !now.c_stop && now.cli != DISHONEST;
+      break;
+    case D_CALLS:
+      now.c_up = 1;
+      break;
+    case D_CONNECTS:
+      now.conn = 1;
+      if (now.cli == DISHONEST) now.c_st = C_echo;
+      break;
+    case D_CLOSES:
+      take_peeked();
+      client_close();
+      break;
+    case D_RESETS:
+      client_reset();
+      break;
     case D_CLIENT_KILLED:
       now.c_dead = 1;
-      if (is_tcp() && rule(R_LINGER) && now.c_st != C_connecting) client_reset();
-      else client_close();
+      if (is_tcp() && rule(R_LINGER) && now.c_st != C_connecting)
+        client_reset();
+      else
+        client_close();
       break;
     case D_EXTRA:
       now.x_late |= now.s_shut;
       tell_wire("client extra");
-      if (now.s_cl == 0) now.x++;
-      else if (is_tcp()) reset_to_client();
+      if (now.s_cl == 0)
+        now.x++;
+      else if (is_tcp())
+        reset_to_client();
       break;
-    case D_HALF_CLOSES: now.c_fin = 1; tell_wire("client half-close"); break;
-    case D_CLIENT_STOPS: now.c_stop = 1; break;
+    case D_HALF_CLOSES:
+      now.c_fin = 1;
+      tell_wire("client half-close");
+      break;
+    case D_CLIENT_STOPS:
+      now.c_stop = 1;
+      break;
   }
 }

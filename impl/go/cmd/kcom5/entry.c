@@ -1,7 +1,7 @@
-//go:build cgo && (linux || darwin)
+// go:build cgo && (linux || darwin)
 
-// What the process was started with, looked at before the Go runtime starts: it opens the null device on standard streams
-// that are closed, and installs handlers over signals that were ignored.
+// What the process was started with, looked at before the Go runtime starts: it opens the null device on standard
+// streams that are closed, and installs handlers over signals that were ignored.
 
 #include <errno.h>
 #include <fcntl.h>
