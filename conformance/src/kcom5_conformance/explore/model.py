@@ -104,6 +104,12 @@ class _Client(_Walk):
 
     def walk(self) -> Expected:
         script, found = self.script, self.found
+        if script.port is not None and not 1 <= script.port <= 65535:
+            return self.decide("listen.port", "invalid-port")
+        if script.steps == (("nobody",),):
+            return self.decide("connect.refused", self.take("refused"))
+        if script.steps == (("full",),):
+            return self.late("time.connect")
         self.take("connected")
         self.fields = _Fields(script)
         self.is_cut = False
@@ -277,6 +283,9 @@ class _Server(_Walk):
 
     def walk(self) -> Expected:
         script = self.script
+        if script.port is not None and not 0 <= script.port <= 65535:
+            self.found.may_send = False
+            return self.decide("listen.port", "invalid-port")
         if not _is_utf8(script.message):
             self.found.may_send = False
             return self.decide("message.utf8", "message-not-utf8")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from contextlib import suppress
+import stat
+from collections import deque
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any, NoReturn
 import trio
 
 from .. import spec
-from ..bench import USAGE, Bench, Call, Connection, Mismatch, TooBusy
+from ..bench import HOSTS, USAGE, Bench, Call, Connection, Mismatch, TooBusy
 from ..model import Axis, Json, Level, Problem
 from .model import Expected
 from .script import Octets, Script, Step
@@ -22,6 +24,8 @@ EARLY = 0.02
 """Seconds by which a bound may seem to end too early: the clocks of two processes are read at different moments."""
 LATE = 1.0
 """Seconds after T within which a wait is to end (`time.prompt`)."""
+SAME_NONCES = 3
+"""So often chance does not draw one of 2^24 among the few that are kept."""
 SOON = 1.0
 """Seconds for what an implementation does after its answer, or as the next thing."""
 
@@ -40,6 +44,8 @@ class Play:
     bench: Bench
     seen: set[str]
     """Broken SHOULD rules that are known: what they cost is not waited for again."""
+    nonces: deque[bytes] = field(default_factory=deque)
+    """Of the hellos before."""
     should: list[Problem] = field(default_factory=list)
     """SHOULD rules that were broken."""
     outcome: str = ""
@@ -75,11 +81,13 @@ class Play:
 
     async def _server(self) -> None:
         script, bench = self.script, self.bench
-        call = await bench.call("send", None, **self._server_keys())
+        call = await bench.call("send", script.port, **self._server_keys())
         if self.expected.likely in USAGE:
             await call.expect_error(self.expected.likely)
             return
         self.place = await call.listening()
+        if script.via == "unix" and (mode := stat.S_IMODE(bench.path.stat().st_mode)) != 0o600:
+            self.fail("unix.mode", "residue", f"the socket file has mode {mode:04o}", "mode 0600")
         hello = b"".join(step[1] for step in script.steps if step[0] == "send")[:8]
         self.whole = hello + script.frame()
         connection: Connection | None = None
@@ -257,13 +265,16 @@ class Play:
     async def _client(self) -> None:
         script, bench = self.script, self.bench
         target = bench.folder / "out" / "data" if script.in_file else None
+        if not script.steps or script.steps[0][0] in ("nobody", "full"):
+            await self._without_connection(target)
+            return
         async with bench.listen() as listener:
             call = await bench.call("receive", listener.place, **self._client_keys(target))
             connection = await listener.accept()
             _at_once(connection)
             self.times[-1] = trio.current_time()
             try:
-                await connection.hello()
+                self._check_nonce((await connection.hello())[5:])
             except Mismatch as failure:
                 self.fail("hello.form", "wire", failure.problem.got, failure.problem.expected, failure.problem.at)
             for index, step in enumerate(script.steps):
@@ -279,6 +290,27 @@ class Play:
                 self.fail("hello.form", "wire", f"{connection.received - 8} octets after the hello", "nothing", 8)
             if not self._is_closed(script):
                 self._check_end(connection)
+
+    async def _without_connection(self, target: Path | None) -> None:
+        """No server is there, none accepts, or the port is none."""
+        async with AsyncExitStack() as stack:
+            place = self.script.port if self.script.port is not None else await self.bench.nowhere()
+            if self.script.steps == (("full",),):
+                place = (await stack.enter_async_context(self.bench.listen(0, 0))).place
+                unix = self.bench.via == "unix"
+                for _ in range(4):
+                    filler = stack.enter_context(socket.socket(socket.AF_UNIX if unix else HOSTS[self.bench.via][0]))
+                    filler.setblocking(False)
+                    filler.connect_ex(str(place) if unix else (HOSTS[self.bench.via][1], place))
+            call = await self.bench.call("receive", place, **self._client_keys(target))
+            await self._judge(call)
+            self._check_delivered(call, target)
+
+    def _check_nonce(self, nonce: bytes) -> None:
+        self.nonces.append(nonce)
+        if (count := self.nonces.count(nonce)) >= SAME_NONCES:
+            got = f"the nonce {nonce.hex(' ')} in {count} of the last {len(self.nonces)} exchanges"
+            self.note("hello.nonce", "wire", got, "three random octets")
 
     def _client_keys(self, target: Path | None) -> Json:
         script = self.script
@@ -325,6 +357,8 @@ class Play:
             rule = "message.utf8" if abs(len(got) - len(wanted)) <= 3 else "message.length"
             self.fail(rule, "delivered", f"the message {got[:60]!r} of {len(got):,} characters",
                       f"{wanted[:60]!r} of {len(wanted):,}")  # fmt: skip
+        if "data" not in answer:
+            return  # it is in a file
         data, got = expected.data, answer["data"]
         size = data.size if isinstance(data, Octets) else len(data)
         digest = data.digest if isinstance(data, Octets) else hashlib.sha256(data).hexdigest()

@@ -30,6 +30,7 @@ Step = tuple[Any, ...]
     ("stall",)            does nothing until the implementation has ended
     ("connect",)          of a client; missing: at the start
     ("late",)             one more client dials
+    ("nobody",) ("full",) of a server, alone: none listens; its queue is full, and nobody accepts
 """
 
 
@@ -90,6 +91,8 @@ class Script:
     """What the client's message field holds before."""
     in_file: bool = False
     """The data is sent from a file, or stored in one."""
+    port: int | None = None
+    """One that is asked for, over TCP."""
 
     @property
     def bound(self) -> float:
@@ -99,7 +102,7 @@ class Script:
     @property
     def is_timed(self) -> bool:
         """It waits for a part of T or more."""
-        return any(step[0] == "stall" or step == ("pause", "most") for step in self.steps)
+        return any(step[0] in ("stall", "full") or step == ("pause", "most") for step in self.steps)
 
     def frame(self) -> bytes:
         """All that a server is to send after the echo."""
@@ -118,6 +121,7 @@ class Script:
             "limits": list(self.limits),
             "before": self.before,
             "in_file": self.in_file,
+            "port": self.port,
         }
 
     def __str__(self) -> str:
@@ -135,6 +139,7 @@ def from_json(document: Json) -> Script:
         limits=(document["limits"][0], document["limits"][1]),
         before=document["before"],
         in_file=bool(document["in_file"]),
+        port=document["port"],
     )
 
 
@@ -149,10 +154,14 @@ def to_vector(script: Script, rule: str, level: str, note: str, outcome: Json) -
     elif any(limit is not None for limit in script.limits):
         names = zip(("message", "data"), script.limits, strict=True)
         give["limits"] = {name: limit for name, limit in names if limit is not None}
+    if script.port is not None:
+        give["port"] = script.port
     vector: Json = {"id": f"{rule}/explored-{name}", "rule": rule, "level": level, "role": script.role, "note": note}
     if give:
         vector["give"] = give
     vector |= {"steps": _vector_steps(script), "outcome": outcome, "via": [script.via]}
+    if script.steps[:1] in ((("nobody",),), (("full",),)):
+        vector |= {"setup": script.steps[0][0], "live": True}
     return vector if not script.is_timed else {**vector, "live": True}
 
 
@@ -173,6 +182,8 @@ def _given(script: Script) -> Json:
 
 def _vector_steps(script: Script) -> list[list[Any]]:
     """The steps in the words of a vector."""
+    if not script.steps or script.steps[0][0] in ("nobody", "full"):
+        return [["stall"]] if script.steps == (("full",),) else []
     steps: list[list[Any]] = [["expect", "4b 43 4f 4d 35 n0 n1 n2"]] if script.role == "client" else []
     sent = seen = 0
     whole = HELLO + script.frame() if script.role == "server" else b""

@@ -105,8 +105,11 @@ CUTS: tuple[tuple[int, ...], ...] = (
 )
 """Offsets; of what is negative from the end."""
 
-CLIENT_KINDS = ("valid",) * 8 + ("end", "over", "ill-formed", "surplus", "echo", "declared", "reset", "declared")
-CLIENT_TIMED = ("stall", "drip-echo", "drip-frame", "never", "late")
+SERVER_PORTS = (65536, -1, 65537, 79136, 131072, 1 << 31, 1 << 32, -(1 << 31))
+CLIENT_PORTS = (0, *SERVER_PORTS)
+"""None of them is a port, and in 16 bits some look like one."""
+CLIENT_KINDS = ("valid",) * 8 + ("end", "over", "ill-formed", "surplus", "echo", "declared", "reset", "absent")
+CLIENT_TIMED = ("stall", "drip-echo", "drip-frame", "never", "late", "full")
 SERVER_KINDS = ("valid",) * 8 + ("half-close", "extra", "reset", "reject", "eof", "alone", "leave", "usage")
 SERVER_TIMED = ("silent", "drip", "confirm", "talk", "unread", "slow", "never", "nobody")
 
@@ -137,7 +140,8 @@ def under(script: Script, case: Circumstance) -> Script:
     # What the script is about stays: a bound of its own, and data that no file is to hold.
     close = case.close if script.close == 30 and not script.is_timed else script.close
     in_file = case.in_file and script.data.size <= 1 << 20
-    return replace(script, via=case.via, close=close, before=case.before if script.role == "client" else None,
+    via = "tcp4" if script.port is not None and case.via == "unix" else case.via
+    return replace(script, via=via, close=close, before=case.before if script.role == "client" else None,
                    in_file=in_file)  # fmt: skip
 
 
@@ -182,7 +186,13 @@ def _client(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[i
     head = bytes(8) + len(message).to_bytes(4, "little") + message + data.size.to_bytes(8, "little")
     limits: tuple[int | None, int | None] = (None, None)
     bound = 30
-    if kind == "echo":
+    port = None
+    if kind == "absent":
+        port = detail.pick((None, None, None, *CLIENT_PORTS))
+        steps: tuple[Step, ...] = (("nobody",),) if port is None else ()
+    elif kind == "full":
+        steps, bound = (("full",),), 1
+    elif kind == "echo":
         steps = _wrong_echo(head, detail)
     elif kind == "declared":
         steps = _declared(message, detail)
@@ -202,7 +212,7 @@ def _client(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[i
             steps += (("send", detail.pick((b"\0", b"\r\n", b"KCOM5", bytes(300), b"\xff" * 5000))),)
         elif kind == "valid":
             steps += detail.pick(((), (), (("half-close",),), (("close",),)))
-    return Script("client", "tcp6", steps, bound, limits=limits)
+    return Script("client", "tcp6", steps, bound, limits=limits, port=port)
 
 
 def _limits(kind: str, message: int, data: int, detail: _Detail) -> tuple[int | None, int | None]:
@@ -296,7 +306,8 @@ def _server(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[i
         message = message if _is_text(message) else b"hi"
     bound = (detail.pick((0, -1, -(1 << 31))) if kind == "never" else 1) if is_timed else 30
     steps = _timed_server(kind, hello, detail) if is_timed else _server_steps(kind, hello, whole, cut, detail)
-    return Script("server", "tcp6", steps, bound, message, data)
+    port = detail.pick((None, *SERVER_PORTS)) if kind == "usage" else None
+    return Script("server", "tcp6", steps, bound, message, data, port=port)
 
 
 def _is_text(message: bytes) -> bool:
