@@ -10,7 +10,7 @@
 static struct config {
   int tr, cli, srv, ms, ds, tt, room, faults, rules;
 } configs[MAX_CONFIGS];
-static int n_configs, is_told;
+static int n_configs, is_told, unclaimed;
 static unsigned char hits[2][N_STATES][N_EVENTS];
 static unsigned char pairs[N_CLIENTS][N_SERVERS][N_ERRORS + 5][N_ERRORS + 5];
 static const char *violated = "";
@@ -30,7 +30,8 @@ static void at_end(void) {
   fflush(stdout);
 }
 
-/* KCOM5_CONFIGS: nine numbers for each, then a semicolon. KCOM5_EDITS: role, state, event, action, next, error. */
+/* KCOM5_CONFIGS: nine numbers for each, then a semicolon. KCOM5_EDITS: role, state, event, action, next, error.
+ * KCOM5_UNCLAIMED: the number of a property that is passed over. */
 __attribute__((constructor)) static void read_environment(void) {
   const char *text = getenv("KCOM5_CONFIGS");
   int used, r, s, e, a, n, x;
@@ -51,6 +52,7 @@ __attribute__((constructor)) static void read_environment(void) {
     cells[r][s][e] = (struct cell){a, n, x};
   }
   is_told = getenv("KCOM5_TELL") != NULL;
+  unclaimed = getenv("KCOM5_UNCLAIMED") ? atoi(getenv("KCOM5_UNCLAIMED")) : 0;
   atexit(at_end);
 }
 
@@ -73,7 +75,7 @@ static void tell_wire(const char *what) {
 }
 
 static void claim(int number, int holds) {
-  if (holds || now.viol) return;
+  if (holds || now.viol || number == unclaimed) return;
   now.viol = number;
   violated = property_names[number];
 }

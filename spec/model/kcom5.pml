@@ -19,13 +19,13 @@ c_code {
 byte cfg, tr, cli, srv, ms, ds, tt, room, faults;
 short rules;
 
-/* The server: state, error, and what it did. */
+/* The server: state, error, and what it did; s_seen, s_hung: the end and the reset were given, once. */
 byte s_st, s_err, s_w, s_h;
-bit s_up, s_due, s_shut, s_seen, s_endok, s_conf, s_dead, s_stop;
+bit s_up, s_due, s_shut, s_seen, s_hung, s_endok, s_conf, s_dead, s_stop;
 byte s_cl; /* its socket: 0 open, 1 closed in order, 2 reset */
 /* The client. c_n: octets of the current field. */
 byte c_st, c_err, c_rd, c_n;
-bit c_up, c_due, c_peek, c_pend, c_del, c_bad, c_ml, c_dl, c_dead, c_stop, c_badh;
+bit c_up, c_due, c_seen, c_peek, c_pend, c_del, c_bad, c_ml, c_dl, c_dead, c_stop, c_badh;
 byte c_cl;
 /* The connection: 0 none, 1 in the listener's queue, 2 accepted, 3 dropped before. */
 byte conn, arr, h_s, x;
@@ -64,9 +64,9 @@ byte viol;
 #define S_CAN_WRITE (S_FRAME && s_w < W && !S_GONE && (TCP -> s_w - arr < SEND_BUFFER : s_w - c_rd < room) && (s_w + 1 < W || s_st == S_half_closed || !S_END_READY || !RULE(R_LOOK_FIRST)))
 
 /* What an end finds when it looks once more. */
-#define S_HAS_WORK (s_st == S_listening -> conn == 1 : (rst_cs || (S_GONE && S_FRAME) || S_END_READY || S_CAN_WRITE \
+#define S_HAS_WORK (s_st == S_listening -> conn == 1 : ((rst_cs && !s_hung) || (S_GONE && S_FRAME && !s_hung) || S_END_READY || S_CAN_WRITE \
   || (s_st == S_hello && s_h < h_s) || (s_st == S_draining && arr == s_w) || (S_FRAME && s_w == W)))
-#define C_HAS_WORK (rst_sc || (conn != 0 && !C_CAN_READ && FIN_SEEN) || (C_FIELD && C_CAN_READ) \
+#define C_HAS_WORK ((rst_sc && !c_seen) || (conn != 0 && !C_CAN_READ && FIN_SEEN && !c_seen) || (C_FIELD && C_CAN_READ) \
   || (c_st == C_connecting && srv != FULL))
 
 #define LISTENS (s_up && s_st == S_listening && s_cl == 0 && !s_dead)
@@ -102,8 +102,8 @@ steps:
     :: S_ON && (S_FRAME || S_AFTER) && x > 0 -> x--; SERVER(E_more)
     :: S_ON && s_st != S_listening && S_END_READY && !(s_st == S_sending && s_w == W && RULE(R_LOOK_FIRST)) ->
       s_seen = 1; s_endok = (s_shut && arr == s_w && s_w == W && !rst_cs); SERVER(END_EVENT)
-    :: S_ON && s_st != S_listening && (rst_cs || (S_GONE && S_FRAME && s_w < W)) && !(s_st == S_hello && UNREAD_BY_S) ->
-      SERVER(E_reset)
+    :: S_ON && s_st != S_listening && !s_hung &&
+      (rst_cs || (S_GONE && S_FRAME && s_w < W)) && !(s_st == S_hello && UNREAD_BY_S) -> s_hung = 1; SERVER(E_reset)
     :: S_ON && s_st == S_draining && arr == s_w && !rst_cs -> SERVER(E_acknowledged)
     :: S_ON && s_due && !(RULE(R_LAST_LOOK) && S_HAS_WORK) -> SERVER(E_timeout)
     :: S_ON && HAS(F_S_FAILS) -> SERVER(E_failure)
@@ -131,8 +131,10 @@ steps:
     :: C_WAITS && C_FIELD && C_CAN_READ && NEED > c_n -> deed = D_READS
     :: C_ON && c_pend -> c_pend = 0; c_n = 0; CLIENT(E_whole)
     :: C_ON && c_pend && HAS(F_STORE) -> c_pend = 0; CLIENT(E_failure)
-    :: C_WAITS && conn != 0 && (!C_CAN_READ || !RULE(R_ARRIVED_FIRST)) && FIN_SEEN -> CLIENT(E_end)
-    :: C_WAITS && conn != 0 && (c_st == C_connecting || !C_CAN_READ || !RULE(R_ARRIVED_FIRST)) && rst_sc -> CLIENT(E_reset)
+    :: C_WAITS && conn != 0 && !c_seen && (!C_CAN_READ || !RULE(R_ARRIVED_FIRST)) && FIN_SEEN ->
+      c_seen = 1; CLIENT(E_end)
+    :: C_WAITS && conn != 0 && !c_seen && (c_st == C_connecting || !C_CAN_READ || !RULE(R_ARRIVED_FIRST)) && rst_sc ->
+      c_seen = 1; CLIENT(E_reset)
     :: C_WAITS && c_due && !(RULE(R_LAST_LOOK) && C_HAS_WORK) -> CLIENT(E_timeout)
     :: C_ON && HAS(F_C_FAILS) -> c_pend = 0; CLIENT(E_failure)
     :: C_ON && HAS(F_C_CANCELS) -> c_pend = 0; CLIENT(E_cancel)

@@ -67,6 +67,7 @@ PROPERTIES = {
         "an end that times out has looked once more since its bound passed, and found nothing",
         "T is positive",
     ),
+    "ONCE": ("hello, answer, half-close, confirmation and delivery are each done at most once", "always"),
     "NAME": ("a failure has the name that the table of errors gives it", "always"),
     "ENDS": ("both calls return", "T is positive"),
     "TICKS": ("no wait is restarted for ever", "T is positive; the connection moves octets within T"),

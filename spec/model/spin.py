@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from configs import Config
+from names import PROPERTIES
 from promela import header
 from tables import Table
 
@@ -76,16 +77,27 @@ def build(tables: dict[str, Table], folder: Path = BUILD) -> Path:
     return folder
 
 
-def run(folder: Path, configs: Iterable[Config], edits: str = "", for_ever: bool = False) -> Result:
+def environment(configs: Iterable[Config], edits: str, without: str) -> dict[str, str]:
+    """What the verifier is told: configurations, edited cells, and a property that is passed over."""
+    listed = "".join(config.text() for config in configs)
+    number = list(PROPERTIES).index(without) + 1 if without else 0
+    return {**os.environ, "KCOM5_CONFIGS": listed, "KCOM5_EDITS": edits, "KCOM5_UNCLAIMED": str(number)}
+
+
+def run(folder: Path, configs: Iterable[Config], edits: str = "", for_ever: bool = False, without: str = "") -> Result:
     """Explore the configurations with edited cells; stop at the first violation."""
     listed = list(configs)
     assert len(listed) <= MAX_CONFIGS
     trail = folder / "kcom5.pml.trail"
     trail.unlink(missing_ok=True)
-    environment = {**os.environ, "KCOM5_CONFIGS": "".join(config.text() for config in listed), "KCOM5_EDITS": edits}
     arguments = ["./for-ever", "-a", "-m2000000", "-w22"] if for_ever else ["./shortest", "-w22"]
     result = subprocess.run(
-        ["nice", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        ["nice", "-n", "5", *arguments],
+        cwd=folder,
+        env=environment(listed, edits, without),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     found = re.search(r"^ *(\d+) states, stored", result.stdout, re.M)
     errors = re.search(r"errors: (\d+)", result.stdout)
@@ -104,29 +116,19 @@ def run(folder: Path, configs: Iterable[Config], edits: str = "", for_ever: bool
     return answer
 
 
-def shortest(folder: Path, configs: list[Config], edits: str = "") -> tuple[Result, list[Config]]:
+def shortest(folder: Path, configs: list[Config], edits: str = "", without: str = "") -> tuple[Result, list[Config]]:
     """What is violated, and a configuration in which it is; the trail is its shortest one (not that of TICKS)."""
-    result = run(folder, configs, edits, for_ever=True)
+    result = run(folder, configs, edits, for_ever=True, without=without)
     if not result.violated:
         return result, configs
-    chosen = [int(words[1]) for words in tell(folder, configs, edits) if words[0] == "config"]
+    chosen = [int(words[1]) for words in tell(folder, configs, edits, without) if words[0] == "config"]
     configs = configs[chosen[0] : chosen[0] + 1]
-    return run(folder, configs, edits, for_ever=result.violated == "TICKS"), configs
+    return run(folder, configs, edits, result.violated == "TICKS", without), configs
 
 
-def tell(folder: Path, configs: Iterable[Config], edits: str = "") -> list[list[str]]:
+def tell(folder: Path, configs: Iterable[Config], edits: str = "", without: str = "") -> list[list[str]]:
     """The steps of the counter-example that the last run found, as words."""
-    environment = {
-        **os.environ,
-        "KCOM5_TELL": "1",
-        "KCOM5_CONFIGS": "".join(config.text() for config in configs),
-        "KCOM5_EDITS": edits,
-    }
-    result = subprocess.run(
-        ["./for-ever", "-r"], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    return [
-        line[1:].split()
-        for line in result.stdout.splitlines()
-        if line.startswith(("@step", "@event", "@wire", "@config"))
-    ]
+    told = {**environment(configs, edits, without), "KCOM5_TELL": "1"}
+    result = subprocess.run(["./for-ever", "-r"], cwd=folder, env=told, capture_output=True, text=True, check=False)
+    kinds = ("@step", "@event", "@wire", "@config")
+    return [line[1:].split() for line in result.stdout.splitlines() if line.startswith(kinds)]

@@ -75,7 +75,8 @@ static void server_event(void) {
   now.s_idle = 1;
   if (event == E_more && now.s_st != S_hello && !rule(R_CHATTER)) now.s_due = 0;
   action = take(0);
-  if (action == A_half_close) now.s_shut = 1, now.s_due = 0, tell_wire("server half-close");
+  if (action == A_send_echo_and_frame) claim(P_ONCE, now.s_w == 0);
+  if (action == A_half_close) claim(P_ONCE, !now.s_shut), now.s_shut = 1, now.s_due = 0, tell_wire("server half-close");
   if (action == A_confirm) now.s_conf = 1, claim(P_END_CONFIRMS, now.s_endok);
   if (now.s_cl == 0 && (now.s_st == S_done || now.s_st == S_failed)) {
     if (now.s_shut && rule(R_READ_AWAY)) now.x = 0;
@@ -92,7 +93,8 @@ static void client_event(void) {
   if (now.ev == E_timeout) claim(P_TIMED_OUT, now.c_idle);
   now.c_idle = 1;
   action = take(1);
-  if (action == A_deliver) now.c_del = !now.c_bad && now.c_rd + now.c_peek == octets();
+  if (action == A_send_hello) claim(P_ONCE, now.h_s == 0);
+  if (action == A_deliver) claim(P_ONCE, !now.c_del), now.c_del = !now.c_bad && now.c_rd + now.c_peek == octets();
   if (action == A_send_hello) {
     now.h_s = 2;
     tell_wire("client hello");
