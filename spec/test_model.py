@@ -42,8 +42,9 @@ def test_the_vectors_say_what_the_tables_say(role: str) -> None:
         ("server", "confirming", "more", "done", "reason of a dash"),
         ("server", "hello", "end", NOTHING, "reason of a dash"),
         ("server", "confirming", "end", "done", "vector"),
-        ("client", "data", "end", "deliver; done", "vector"),
-        ("client", "message", "wrong", "`truncated`", "vector"),
+        ("client", "data", "end", "deliver; done", "property"),
+        ("client", "message", "whole", "data", "vector"),
+        ("client", "message", "wrong", "`truncated`", "property"),
     ],
 )
 def test_a_changed_cell_is_caught_without_the_model(role: str, state: str, event: str, text: str, kind: str) -> None:

@@ -85,8 +85,8 @@ EDITS = (
     cell("a part is delivered", "OCTETS", ("client", "data", "end", "deliver; done")),
     cell("connecting × reset is a dash again", "ENDS WAITS", ("client", "connecting", "reset", NOTHING)),
     cell("connecting × end is a dash again", "ENDS WAITS", ("client", "connecting", "end", NOTHING)),
-    cell("confirming × timeout is a dash", "ENDS", ("server", "confirming", "timeout", NOTHING)),
-    cell("draining × timeout is a dash", "ENDS", ("server", "draining", "timeout", NOTHING)),
+    cell("confirming × timeout is a dash", "TICKS", ("server", "confirming", "timeout", NOTHING)),
+    cell("draining × timeout is a dash", "TICKS", ("server", "draining", "timeout", NOTHING)),
     cell("a reset after the half-close is overlooked", "ENDS WAITS NAME", ("server", "confirming", "reset", NOTHING)),
     cell(
         "a half-closing client is waited for twice",

@@ -71,7 +71,7 @@ static void server_event(void) {
     else if (event == E_end || event == E_reset)
       now.conn = 3;
   }
-  if (event == E_timeout) claim(P_TIMED_OUT, now.s_idle);
+  if (event == E_timeout) claim(P_TIMED_OUT, now.s_idle), now.s_due = 0;
   now.s_idle = 1;
   if (event == E_more && now.s_st != S_hello && !rule(R_CHATTER)) now.s_due = 0;
   action = take(0);
@@ -90,7 +90,7 @@ static void server_event(void) {
 
 static void client_event(void) {
   int action;
-  if (now.ev == E_timeout) claim(P_TIMED_OUT, now.c_idle);
+  if (now.ev == E_timeout) claim(P_TIMED_OUT, now.c_idle), now.c_due = 0;
   now.c_idle = 1;
   action = take(1);
   if (action == A_send_hello) claim(P_ONCE, now.h_s == 0);
