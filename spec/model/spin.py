@@ -102,7 +102,7 @@ def run(folder: Path, configs: Iterable[Config], edits: str = "", for_ever: bool
     found = re.search(r"^ *(\d+) states, stored", result.stdout, re.M)
     errors = re.search(r"errors: (\d+)", result.stdout)
     if not found or not errors or "max search depth too small" in result.stdout:
-        raise CannotRun(f"the verifier failed:\n{result.stdout[-2000:]}{result.stderr}")
+        raise CannotRun(f"the verifier failed ({result.returncode}):\n{result.stdout[-2000:]}{result.stderr}")
     answer = Result(int(found[1]))
     if int(errors[1]):
         named = re.search(r"^@violated (\w+)", result.stdout, re.M)
