@@ -70,7 +70,7 @@ def exchange(
     listening = server.answer()["listening"]
     place = {"path": listening} if via == "unix" else {"port": listening}
     answer = client.call({"op": "receive", "via": via, **place, "close": CLOSE, **receive}, timeout=timeout)
-    assert server.answer(timeout) == {"ok": True}
+    assert server.answer(timeout) == {"ok": True, "confirmed": True}
     return answer
 
 

@@ -112,7 +112,7 @@ def test_original_programs_meet(
             received = [answer["message"], answer["data"]["sha256"]]
         else:
             received = run(client, request, "receive", port, int(is_ipv6))
-        assert sent.result(DEADLINE) == ({"ok": True} if server == "cpp" else [])
+        assert sent.result(DEADLINE) == ({"ok": True, "confirmed": True} if server == "cpp" else [])
     assert received == [MESSAGE, wire.sha256(DATA)]
 
 

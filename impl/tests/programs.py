@@ -1,0 +1,139 @@
+"""The contract of the command-line programs, and scenes in which they play: what the tests of the programs share."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import wire
+from peers import DEADLINE, Argument, Program, Result, Running
+from wire import Via
+
+MIB = 1 << 20
+T = ("--timeout", "15")
+"""A bound that must not pass, on a busy machine either."""
+
+HINTS = {
+    "invalid-address": "an address is PORT.HH.HH…: a port from 1 to 65535, then 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48 "
+    "two-digit hexadecimal groups",
+    "invalid-key": "a key has 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48 bytes; 48 is best",
+    "invalid-port": "a port is a number from 1 to 65535; for send, 0 lets the system choose",
+    "message-not-utf8": "a message is UTF-8 text; send other bytes as data",
+    "message-too-long": "a message has at most 4294967295 bytes; send more as data",
+    "in-use": "another program listens there: choose another --port, or 0 to let the system choose",
+    "refused": "nobody listens there: start `kcom5 send` first, with the same --port, --ipv4 or --unix on both sides",
+    "timeout": "the other side was silent for too long: is it running? --timeout SECONDS waits longer, 0 for ever",
+    "io": "look at the path, the permissions and the disk",
+    "invalid-connection": "the program on the other side does not speak KCOM5, or belongs to another user",
+    "truncated": "the sender stopped before the end, and nothing was delivered: try again",
+    "malformed-message": "the sender's message is not UTF-8: mend the sender",
+    "over-limit": "--max-message BYTES and --max-data BYTES raise the limits",
+    "unconfirmed": "the receiver did not take everything, or did not close in time: do not count on the delivery",
+    "usage": "`kcom5 --help` and `kcom5 COMMAND --help` tell more",
+}
+CUT_IN_PLACE = "the sender stopped before the end: what was written is not the whole"
+NO_IPV6 = "this system has no IPv6 loopback address: use --ipv4 on both sides"
+SPOOL = "--spool-dir DIR names another folder for temporary files"
+CLOBBER = "leave out --no-clobber to replace it"
+
+CODES = {
+    **dict.fromkeys(
+        ["usage", "invalid-address", "invalid-key", "invalid-port", "message-not-utf8", "message-too-long"], 2
+    ),
+    **dict.fromkeys(["in-use", "refused", "timeout", "io"], 3),
+    **dict.fromkeys(["invalid-connection", "truncated", "malformed-message", "over-limit", "unconfirmed"], 4),
+}
+
+
+def check_ok(result: Result, *words: str) -> None:
+    """It succeeded, and said just this on standard error."""
+    assert (result.words, result.code) == (list(words), 0)
+
+
+def check_error(result: Result, name: str, hint: str | None = None) -> None:
+    """It failed, and said so in the two lines of the contract, with nothing of a stack trace around them."""
+    *before, error, shown_hint = ["", "", *result.words]
+    assert error.startswith(f"kcom5: error: {name}: "), result
+    assert len(error) > len(f"kcom5: error: {name}: "), "the detail is missing"
+    assert shown_hint == f"kcom5: hint: {hint or HINTS[name]}", result
+    assert all(line.startswith("kcom5: listening on ") for line in before if line), result
+    assert result.code == CODES[name]
+
+
+def wait_until(condition: Callable[[], object], seconds: float = DEADLINE) -> None:
+    """For events that nothing announces."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        select.select([], [], [], 0.005)
+
+
+def place_arguments(via: Via, place: object) -> list[str]:
+    if via == "unix":
+        return ["--unix", str(place)]
+    return ["--port", str(place), *(["--ipv4"] if via == "tcp4" else [])]
+
+
+def send(program: Program, *arguments: Argument, stdin: bytes | None = None, via: Via = "tcp6") -> tuple[Running, str]:
+    """Starts a sender on a port that the system chooses, and gives it with the place where it listens."""
+    if stdin is None:
+        running = program.start("send", *place_arguments(via, 0), *T, *arguments)
+    else:
+        with tempfile.TemporaryFile() as source:
+            source.write(stdin)
+            source.seek(0)
+            running = program.start("send", *place_arguments(via, 0), *T, *arguments, stdin=source)
+    return running, running.listening().rpartition(":")[2]
+
+
+@contextmanager
+def raw_client(program: Program, *arguments: Argument) -> Iterator[tuple[socket.socket, Running]]:
+    """A sender, and a raw client that is connected to it."""
+    running, port = send(program, *arguments)
+    with wire.connect("tcp6", port) as client:
+        yield client, running
+
+
+@contextmanager
+def raw_server(
+    program: Program, *arguments: Argument, timeout: str = "3"
+) -> Iterator[tuple[socket.socket, bytes, Running]]:
+    """A receiver that is connected to a raw server, with its hello."""
+    with wire.listen("tcp6", Path()) as server:
+        port = str(server.getsockname()[1])
+        running = program.start("receive", "--port", port, "--timeout", timeout, *arguments)
+        with wire.accept(server) as connection:
+            yield connection, wire.read(connection, 8), running
+
+
+def receive_from(program: Program, octets: bytes, *arguments: Argument) -> Result:
+    """Receives from a raw server that sends these octets after the echo, and closes."""
+    with raw_server(program, *arguments) as (connection, hello, running):
+        with suppress(ConnectionError):
+            connection.sendall(hello + octets)
+        connection.close()
+        return running.end()
+
+
+def files_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def write_to_fifo(fifo: Path, octets: bytes) -> None:
+    """Writes, as soon as somebody reads."""
+    descriptors: list[int] = []
+
+    def is_open() -> bool:
+        with suppress(OSError):
+            descriptors.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(descriptors)
+
+    wait_until(is_open)
+    os.write(descriptors[0], octets)
+    os.close(descriptors[0])
