@@ -1,0 +1,276 @@
+"""Every system call of a hand-over fails once: what must hold afterwards.
+
+A *scene* is a hand-over with one end under `strace`. A first run counts the calls of each kind, thread by thread; then
+each later run makes one of them fail, by `-e inject=CALL:error=…:when=n`. A call counts if it is about the hand-over:
+its line in the trace names a socket, a pipe, or a file below the directory of the scene. So the calls of the dynamic
+loader and of the language's runtime are outside. `strace` counts by thread: where a program's goroutines move between
+threads, another call than the counted one may fail, or none; what failed is read from the trace of the run.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import wire
+from peers import Argument, Program, Result
+
+T = 2
+GRACE = 2.0
+"""Seconds that a run may take beyond T and the time of a run without a fault."""
+
+DATA, MESSAGE = wire.counter(300_000), b"m" * 20_000
+
+FILES = "ENOSPC EIO EINTR EMFILE ENOMEM EACCES"
+LOOKS = "EIO ENOMEM"
+CALLS: dict[str, str] = {
+    # kind: what it fails with; retval=0 is the end of a file or stream
+    "openat": FILES,
+    "openat2": FILES,
+    "read": "EIO EINTR retval=0 ECONNRESET",
+    "readv": "EIO EINTR ECONNRESET",
+    "pread64": "EIO EINTR retval=0",
+    "write": "ENOSPC EIO EINTR EPIPE",
+    "writev": "ENOSPC EIO EINTR",
+    "pwrite64": "ENOSPC EIO EINTR",
+    "sendfile": "ECONNRESET EPIPE EINTR ENOMEM EIO EINVAL",
+    "splice": "ECONNRESET EPIPE EINTR ENOMEM EIO EINVAL ENOSPC",
+    "copy_file_range": "EIO ENOSPC EINVAL EXDEV",
+    "sendto": "ECONNRESET EPIPE EINTR ENOMEM",
+    "sendmsg": "ECONNRESET EPIPE EINTR ENOMEM",
+    "recvfrom": "ECONNRESET EINTR ENOMEM ETIMEDOUT retval=0",
+    "recvmsg": "ECONNRESET EINTR ENOMEM ETIMEDOUT retval=0",
+    "socket": "EMFILE ENOMEM",
+    "bind": "ENOMEM EACCES",
+    "listen": "ENOMEM EADDRINUSE",
+    "accept": "EMFILE ENOMEM ECONNABORTED EINTR EPROTO",
+    "accept4": "EMFILE ENOMEM ECONNABORTED EINTR EPROTO",
+    "connect": "ECONNRESET ETIMEDOUT EPIPE ENOMEM",
+    "getsockopt": "ENOMEM",
+    "setsockopt": "ENOMEM",
+    "getsockname": "ENOBUFS",
+    "shutdown": "ENOTCONN ENOMEM",
+    "poll": "EINTR ENOMEM",
+    "ppoll": "EINTR ENOMEM",
+    "epoll_wait": "EINTR",
+    "epoll_pwait": "EINTR",
+    "epoll_ctl": "ENOMEM ENOSPC",
+    "pselect6": "EINTR ENOMEM",
+    "fstat": LOOKS,
+    "newfstatat": LOOKS,
+    "statx": LOOKS,
+    "lseek": "EIO",
+    "ftruncate": "EIO ENOSPC",
+    "fallocate": "ENOSPC EOPNOTSUPP",
+    "linkat": "ENOSPC EIO EACCES EMFILE",
+    "rename": "ENOSPC EIO",
+    "renameat": "ENOSPC EIO",
+    "renameat2": "ENOSPC EIO EINVAL",
+    "unlink": "EIO",
+    "unlinkat": "EIO",
+    "close": "EIO EINTR ENOSPC",
+    "fchmod": "EIO",
+    "flock": "EINTR ENOMEM",
+    "dup": "EMFILE",
+    "fcntl": "EMFILE",
+    "ioctl": "EIO",
+    "faccessat": "EIO",
+    "faccessat2": "EIO",
+}
+KILL = "KILL"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A hand-over: who plays which end, over which transport, from and to what."""
+
+    name: str
+    role: str
+    """The end that is under strace: "send" or "receive"."""
+    via: str
+    source: str
+    """ "file" or "pipe"; a pipe goes to standard output too."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.name} {self.role} {self.via} {self.source}"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The n-th call of this kind, in its thread, fails so."""
+
+    call: str
+    error: str
+    when: int
+
+    @property
+    def injection(self) -> str:
+        how = self.error if "=" in self.error else f"error={self.error}"
+        return f"inject={self.call}:{'signal=KILL' if self.error == KILL else how}:when={self.when}"
+
+
+@dataclass
+class Run:
+    """What came of a scene."""
+
+    sent: Result
+    received: Result
+    out: bytes | None
+    message: bytes | None
+    left: list[str]
+    seconds: float
+    trace: str
+
+
+@cache
+def missing() -> str:
+    """Why nothing can be run here; empty if it can."""
+    command = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", os.devnull, "true"]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except OSError as error:
+        return f"`{' '.join(command)}`: {error.strerror}"
+    return f"`{' '.join(command)}`: {done.stderr.strip()}" if done.returncode else ""
+
+
+def scenes(names: list[str]) -> Iterator[Scene]:
+    for name in names:
+        for role in ("send", "receive"):
+            for via in ("tcp6", "unix"):
+                for source in ("file", "pipe"):
+                    yield Scene(name, role, via, source)
+
+
+def play(scene: Scene, trace: list[str]) -> Run:
+    """Runs the scene; `trace` are the arguments of strace for the end that is traced."""
+    directory = Path(tempfile.mkdtemp(prefix="kcom5-fault-"))
+    log = directory.with_suffix(".trace")
+    other = "cpp" if os.access(Program("cpp").peer.program[0], os.X_OK) else scene.name
+    try:
+        strace: list[Argument] = ["strace", "-f", "--seccomp-bpf", "-y", "-qq", "-o", log, *trace]
+        with closing(Program(scene.name)) as own, closing(Program(other)) as peer:
+            return perform(scene, directory, log, own, peer, strace)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        log.unlink(missing_ok=True)
+
+
+def perform(scene: Scene, directory: Path, log: Path, own: Program, peer: Program, strace: list[Argument]) -> Run:
+    for name, octets in (("in", DATA), ("msg", MESSAGE)):
+        (directory / name).write_bytes(octets)
+    for name in ("spool", "place", "got"):
+        (directory / name).mkdir()
+    socket, got = directory / "place/s", directory / "got"
+    bound = ["--timeout", str(T)]
+    is_sender = scene.role == "send"
+    to = ["--message-file", str(got / "m"), *(["-o", str(got / "out")] if scene.source == "file" else [])]
+    start = time.monotonic()
+    with (directory / "in").open("rb") as source:
+        pipe = subprocess.Popen(["cat"], stdin=source, stdout=subprocess.PIPE) if scene.source == "pipe" else None
+        sender = (own if is_sender else peer).start(
+            "send",
+            *([] if pipe else [str(directory / "in")]),
+            *(["--unix", str(socket)] if scene.via == "unix" else ["--port", "0"]),
+            *["--message-file", str(directory / "msg")],
+            *bound,
+            launcher=strace if is_sender else (),
+            env={"TMPDIR": str(directory / "spool")},
+            stdin=pipe.stdout if pipe and pipe.stdout else subprocess.DEVNULL,
+        )
+        if pipe and pipe.stdout:
+            pipe.stdout.close()
+    assert sender.err is not None
+    line = sender.err.next(T + 20)
+    received = Result(3, b"", b"kcom5: error: refused: not started\n")
+    if line.startswith(b"kcom5: listening on "):
+        place = ["--unix", str(socket)] if scene.via == "unix" else ["--port", line.decode().rpartition(":")[2]]
+        receiver = (peer if is_sender else own).start(
+            "receive", *place, *to, *bound, launcher=() if is_sender else strace
+        )
+        received = receiver.end(T + 20)
+    else:
+        sender.err.buffer = line + b"\n" + sender.err.buffer
+    sent = sender.end(T + 20)
+    seconds = time.monotonic() - start
+    if pipe:
+        pipe.kill()
+        pipe.wait()
+    out = received.out if scene.source == "pipe" else read(got / "out")
+    left = [str(path.relative_to(directory)) for path in sorted(directory.rglob("*")) if not path.is_dir()]
+    return Run(sent, received, out, read(got / "m"), left, seconds, log.read_text(errors="replace"))
+
+
+def read(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+# ---- what to inject
+
+
+def is_relevant(line: str) -> bool:
+    """Whether a line of a trace is about the hand-over, and not one of a runtime's looks at its standard streams."""
+    if re.search(r"F_GETFD|^\d+ +(fstat|newfstatat|fcntl|ioctl)\([012]<", line):
+        return False
+    return bool(
+        re.search(
+            r"kcom5-fault-|<(socket|pipe|TCP|UNIX)[^>]*[:>]|<\(?(TCP|UNIX)|AF_(INET6?|UNIX)|st_mode=S_IFSOCK", line
+        )
+    )
+
+
+def is_possible(error: str, line: str) -> bool:
+    """Whether the call can fail so. The end of a pipe or of a file without a declared length is no fault."""
+    if error == "retval=0":
+        return bool(re.search(r"/in>|<(socket|TCP|UNIX)", line))
+    if error == "ECONNRESET" or error == "ETIMEDOUT":
+        return bool(re.search(r"<(socket|TCP|UNIX)", line))
+    return True
+
+
+@cache
+def baseline(scene: Scene) -> tuple[Run, dict[tuple[str, int], str]]:
+    """A run without a fault, and its relevant calls: kind and number within its thread, with the line."""
+    known = ",".join(f"?{call}" for call in CALLS)
+    run = play(scene, ["-e", f"trace={known}"])
+    numbers: dict[tuple[str, str], int] = {}
+    calls: dict[tuple[str, int], str] = {}
+    for line in run.trace.splitlines():
+        if found := re.match(r"(\d+) +(\w+)\(", line):
+            thread, call = found[1], found[2]
+            number = numbers[thread, call] = numbers.get((thread, call), 0) + 1
+            if is_relevant(line):
+                calls.setdefault((call, number), line)
+    return run, calls
+
+
+def faults(scene: Scene) -> Iterator[Fault]:
+    """All faults of a scene. Edge-triggered pollers must not see EAGAIN where the kernel has data, so it is left out."""
+    for (call, number), line in sorted(baseline(scene)[1].items()):
+        for error in [*CALLS[call].split(), KILL]:
+            if is_possible(error, line):
+                yield Fault(call, error, number)
+
+
+def sample(scene: Scene, count: int, seed: int) -> list[Fault]:
+    """Some of the faults, so that every kind of call is among them if the count allows."""
+    everything = list(faults(scene))
+    random.Random(f"{seed} {scene.id}").shuffle(everything)
+    seen: dict[str, int] = {}
+
+    def rank(fault: Fault) -> int:
+        seen[fault.call] = seen.get(fault.call, 0) + 1
+        return seen[fault.call]
+
+    ranked = sorted((rank(fault), index) for index, fault in enumerate(everything))
+    return [everything[index] for _, index in ranked[:count]]

@@ -1,0 +1,121 @@
+"""What must hold after a hand-over in which a system call has failed."""
+
+from __future__ import annotations
+
+import re
+
+from fault import DATA, GRACE, KILL, MESSAGE, Fault, Run, Scene, T, baseline, is_possible, is_relevant, play
+from peers import Result
+from programs import CODES
+
+RESETS = {"ECONNRESET", "EPIPE", "ENOTCONN", "ETIMEDOUT", "retval=0"}
+UNLINKS = {"unlink", "unlinkat"}
+LOOKING = {"fstat", "newfstatat", "statx"}
+
+
+def allowed(scene: Scene, fault: Fault, line: str) -> set[str]:
+    """The names with which the end that was faulted may end, beside success."""
+    on_socket = re.search(r"<(socket|TCP|UNIX)", line.split("=")[0]) is not None
+    transport = (
+        {"invalid-connection", "truncated"} if scene.role == "receive" else {"invalid-connection", "unconfirmed"}
+    )
+    if re.search(r"\(2<", line):  # a status line is not needed; a sender that did not say where it listens is alone
+        return {"timeout"}
+    if fault.error == "EINTR" and fault.call != "close":
+        return set()
+    if fault.error in ("ECONNABORTED", "EPROTO") and fault.call.startswith("accept"):
+        return set()
+    if fault.call == "getsockname":
+        return {"io", "timeout", "refused"}
+    if fault.error == "EADDRINUSE":
+        return {"in-use", "io"}
+    if fault.error == "EINVAL":
+        return {"io"}
+    if fault.call == "connect":
+        # The kernel has connected all the same, and the sender serves nobody else when the client dials again.
+        again = {"refused", "invalid-connection", "timeout"}
+        return {"ETIMEDOUT": again, "ENOMEM": {"io"}}.get(fault.error, {"invalid-connection"})
+    if fault.error in RESETS and (on_socket or fault.call in ("sendfile", "splice", "shutdown")):
+        # A reset that only the sending call saw: the client waits for the echo that never comes.
+        alone = {"timeout"} if fault.call in ("sendto", "sendmsg", "writev", "write") else set()
+        return transport | alone | ({"io"} if fault.error == "ETIMEDOUT" else set())
+    if fault.call == "unlinkat" and scene.role == "send":
+        return {"io", "in-use"}
+    return {"io"}
+
+
+def judge(scene: Scene, fault: Fault, run: Run) -> list[str]:
+    """What is wrong with a run; nothing if the fault never came."""
+    injected = [line for line in run.trace.splitlines() if "(INJECTED)" in line or "+++ killed by SIGKILL" in line]
+    if not injected:
+        return []
+    line = injected[0]
+    if fault.error != KILL and not (is_relevant(line) and is_possible(fault.error, line)):
+        return []
+    own, other = (run.sent, run.received) if scene.role == "send" else (run.received, run.sent)
+    found = [*check_success(run), *check_leftovers(scene, fault, run)]
+    limit = baseline(scene)[0].seconds + T + GRACE
+    if run.seconds > limit:
+        found.append(f"took {run.seconds:.1f} s, more than {limit:.1f} s")
+    names = set(CODES) if fault.error == KILL else allowed(scene, fault, line)
+    # Calls of several threads may have failed: then the name may be that of any of them.
+    if len(injected) > 1:
+        names = set(CODES)
+    if fault.error != KILL or own.code != -9:
+        found += check_name("the end with the fault", own, names)
+    found += check_name("the other end", other, set(CODES))
+    return found
+
+
+def check_success(run: Run) -> list[str]:
+    whole = run.out == DATA and run.message == MESSAGE
+    found = []
+    if run.received.code == 0 and not whole:
+        found.append("the receiver says ok, and something is missing")
+    is_confirmed = run.sent.code == 0 and b", confirmed" in run.sent.err
+    if is_confirmed and not whole:
+        found.append("the sender says confirmed, and something is missing")
+    if run.sent.code == 0 and not is_confirmed and b", not confirmed" not in run.sent.err and whole is False:
+        found.append("the sender says ok without a word on confirmation")
+    if run.message not in (None, MESSAGE) or (run.out not in (None, DATA) and "got/out" in run.left):
+        found.append("a file has its final name and is not whole")
+    return found
+
+
+def check_leftovers(scene: Scene, fault: Fault, run: Run) -> list[str]:
+    left = set(run.left) - {"in", "msg"}
+    was_killed = fault.error == KILL
+    if run.received.code == 0 or (was_killed and scene.role == "receive"):
+        left -= {"got/out", "got/m"}
+    if (was_killed and scene.role == "send") or fault.call in UNLINKS | LOOKING:
+        left -= {"place/s"}  # what cannot be looked at is not removed
+    if fault.call in UNLINKS:
+        left = {name for name in left if not name.startswith("got/")}
+    return [f"left behind: {', '.join(sorted(left))}"] if left else []
+
+
+def check_name(who: str, result: Result, names: set[str]) -> list[str]:
+    if result.code == 0:
+        return []
+    error = re.search(rb"^kcom5: error: ([-a-z0-9]+): ", result.err, re.MULTILINE)
+    name = error[1].decode() if error else "no name"
+    if result.code < 0 or name not in CODES or CODES[name] != result.code:
+        return [f"{who} ends with {result.code}, {result.err[-400:]!r}"]
+    if name not in names:
+        return [f"{who} ends as {name}, expected {', '.join(sorted(names)) or 'success'}: {result.err[:200]!r}"]
+    return []
+
+
+def examine(scene: Scene, fault: Fault) -> tuple[bool, list[str]]:
+    """Plays the scene with the fault: whether the fault came, and what is wrong."""
+    for _ in range(3):
+        try:
+            run = play(scene, ["-e", f"trace={fault.call}", "-e", fault.injection])
+        except (AssertionError, TimeoutError) as problem:
+            came, wrong = True, [f"took too long: {problem}"]
+            continue
+        came = "(INJECTED)" in run.trace or "killed by SIGKILL" in run.trace
+        wrong = judge(scene, fault, run)
+        if not all(re.search("^took |refused|timeout|ends with 3", words) for words in wrong) or not wrong:
+            break  # else a busy machine may have made it late: it is judged again
+    return came, wrong
