@@ -12,6 +12,7 @@
 #   git      git
 #   browser  Chromium and its driver: installed where that works, and else done without
 #   spin     the model checker and a C compiler, likewise
+#   strace   strace, likewise
 
 NEEDS=${NEEDS-}
 
@@ -81,6 +82,7 @@ missing_optional() {
     command -v spin > /dev/null || printf 'spin '
     command -v cc > /dev/null || printf 'gcc libc6-dev '
   fi
+  ! needs strace || command -v strace > /dev/null || printf 'strace '
 }
 
 apt() {
@@ -109,7 +111,7 @@ install_packages() {
       say "warning: $optional cannot be installed: what needs it is not run"
     return
   fi
-  if [ -z "$packages" ]; then return; fi # what needs the optional says that it is not run
+  if [ -z "$packages" ]; then return; fi # a test that needs the optional is not run
   say "error: missing: $packages"
   say "hint: install it and run this again; as root:"
   if command -v apt-get > /dev/null; then

@@ -16,6 +16,11 @@ run(${CMAKE_COMMAND} -S ${SOURCE}/consumer -B ${WORK}/build -G ${GENERATOR} -DCM
     -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_CXX_FLAGS=${FLAGS} -DCMAKE_BUILD_TYPE=${CONFIG})
 run(${CMAKE_COMMAND} --build ${WORK}/build)
 run(${WORK}/prefix/bin/kcom5 --version)
+# Where the library is shared, the installed program finds it wherever the two are put.
+file(READ ${BUILD}/impl/cpp/cmake_install.cmake script)
+if(NOT script MATCHES "(ORIGIN|loader_path)/\\.\\./lib")
+  message(FATAL_ERROR "the installed program has no run path to the library")
+endif()
 set(addresses "")
 if(EXISTS /proc/net/if_inet6)
   file(READ /proc/net/if_inet6 addresses)
