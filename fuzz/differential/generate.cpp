@@ -71,9 +71,13 @@ constexpr char odd_characters[] = {'.', '0', '9', 'f', 'F', 'g', 'G', '/', ':', 
 constexpr char address_characters[] = "0123456789aF.x +";
 
 const char* const starts[] = {"refused", "wrong", "timeout", "failure"};
-const char* const client_events[] = {"", "", "end", "reset", "timeout", "failure", "connected", "sent"};
+const char* const client_events[] = {
+    "",        "",        "",        "",       "end",       "end",  "reset",        "reset",
+    "timeout", "timeout", "failure", "cancel", "connected", "sent", "acknowledged", "early-end"};
 // "octets": three octets more.
-const char* const server_events[] = {"sent", "sent", "end", "reset", "timeout", "failure", "octets", "connected"};
+const char* const server_events[] = {"sent",   "sent",      "sent",      "acknowledged", "acknowledged", "end",
+                                     "end",    "early-end", "early-end", "reset",        "timeout",      "failure",
+                                     "cancel", "octets",    "octets",    "connected"};
 
 std::vector<Input> bases;
 std::vector<std::uint64_t> ends;  // of each base in the set `changes`
@@ -181,10 +185,10 @@ Input client_input(std::uint64_t w, Draws& draws) {
     stream += spelt(draws.next(), alphabet) + little(value >> 36 & 15, 8) + data;
   }
   add_pieces(input, stream, w >> 18 & 15, value);
-  for (const std::uint64_t event : {w >> 22 & 7, w >> 25 & 7}) {
+  for (const std::uint64_t event : {w >> 22 & 15, w >> 26 & 15}) {
     if (*client_events[event]) input.acts.push_back({client_events[event], {}, false});
   }
-  input.start = (w >> 28 & 31) == 0 ? starts[w >> 33 & 3] : "connected";
+  input.start = (w >> 30 & 31) == 0 ? starts[w >> 35 & 3] : "connected";
   return input;
 }
 
@@ -206,15 +210,15 @@ Input server_input(std::uint64_t w, Draws& draws) {
     hello = hello.substr(0, 2 * how) + spelt(draws.next(), alphabet).substr(0, value >> 32 & 15);
   }
   add_pieces(input, hello, w >> 19 & 15, value);
-  for (int shift = 23; shift < 35; shift += 3) {
-    const std::string event = server_events[w >> shift & 7];
+  for (int shift = 23; shift < 39; shift += 4) {
+    const std::string event = server_events[w >> shift & 15];
     if (event == "octets") {
       input.acts.push_back({"", {0x00, 0xff, 0x4b}, false});
     } else {
       input.acts.push_back({event, {}, false});
     }
   }
-  input.start = (w >> 35 & 31) == 0 ? starts[w >> 40 & 3] : "connected";
+  input.start = (w >> 39 & 31) == 0 ? starts[w >> 44 & 3] : "connected";
   return input;
 }
 

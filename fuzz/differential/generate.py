@@ -39,9 +39,14 @@ PORTS = tuple(
 PORT_NUMBERS = (0, 1, 9, 10, -1, 99999, 1023, 13600, 65535, 65536, 10000, 12345, 131072, -65535, 2**31 - 1, 1 - 2**31)
 GROUP_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 1, 2, 3, 48, 48, 24)
 STARTS = ("refused", "wrong", "timeout", "failure")
-CLIENT_EVENTS = ("", "", "end", "reset", "timeout", "failure", "connected", "sent")
+CLIENT_EVENTS = (
+    *("", "", "", "", "end", "end", "reset", "reset"),
+    *("timeout", "timeout", "failure", "cancel", "connected", "sent", "acknowledged", "early-end"),
+)
 SERVER_EVENTS: tuple[bytes | str, ...] = (
-    *("sent", "sent", "end", "reset", "timeout", "failure"),
+    *("sent", "sent", "sent", "acknowledged", "acknowledged", "end", "end", "early-end"),
+    *("early-end", "reset", "timeout", "failure", "cancel"),
+    b"\x00\xff\x4b",
     b"\x00\xff\x4b",
     "connected",
 )
@@ -126,11 +131,11 @@ def client_input(w: int, state: int) -> Input:
         spelt = (b"%016x" % mixed(state + 2 * STEP)).translate(SPELT)
         stream += spelt + (value >> 36 & 15).to_bytes(8, "little") + data
     acts = pieces_of(stream, w >> 18 & 15, value)
-    if event := CLIENT_EVENTS[w >> 22 & 7]:
+    if event := CLIENT_EVENTS[w >> 22 & 15]:
         acts.append(event)
-    if event := CLIENT_EVENTS[w >> 25 & 7]:
+    if event := CLIENT_EVENTS[w >> 26 & 15]:
         acts.append(event)
-    start = "connected" if w >> 28 & 31 else STARTS[w >> 33 & 3]
+    start = "connected" if w >> 30 & 31 else STARTS[w >> 35 & 3]
     return "c", True, LIMITS[w >> 4 & 3], start, acts
 
 
@@ -148,8 +153,8 @@ def server_input(w: int, state: int) -> Input:
     elif kind == 3:
         hello = hello[: 2 * how] + (b"%016x" % mixed(state + 2 * STEP)).translate(SPELT)[: value >> 32 & 15]
     acts = pieces_of(hello, w >> 19 & 15, value)
-    acts += [SERVER_EVENTS[w >> shift & 7] for shift in (23, 26, 29, 32)]
-    start = "connected" if w >> 35 & 31 else STARTS[w >> 40 & 3]
+    acts += [SERVER_EVENTS[w >> shift & 15] for shift in (23, 27, 31, 35)]
+    start = "connected" if w >> 39 & 31 else STARTS[w >> 44 & 3]
     return "s", True, message, LENGTHS[w >> 15 & 15], start, acts
 
 

@@ -73,10 +73,12 @@ var portNumbers = [...]int{0, 1, 9, 10, -1, 99999, 1023, 13600, 65535, 65536, 10
 var groupCounts = [...]int{1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 1, 2, 3, 48, 48, 24}
 
 var starts = [...]string{"refused", "wrong", "timeout", "failure"}
-var clientEvents = [...]string{"", "", "end", "reset", "timeout", "failure", "connected", "sent"}
+var clientEvents = [...]string{"", "", "", "", "end", "end", "reset", "reset",
+	"timeout", "timeout", "failure", "cancel", "connected", "sent", "acknowledged", "early-end"}
 
 // "octets": three octets more.
-var serverEvents = [...]string{"sent", "sent", "end", "reset", "timeout", "failure", "octets", "connected"}
+var serverEvents = [...]string{"sent", "sent", "sent", "acknowledged", "acknowledged", "end", "end", "early-end",
+	"early-end", "reset", "timeout", "failure", "cancel", "octets", "octets", "connected"}
 
 var bases []input
 var ends []uint64 // of each base in the set changes
@@ -188,14 +190,14 @@ func clientInput(w uint64, d *draws) input {
 		stream = join(stream, spelt(d.next(), alphabet), little(value>>36&15, 8), data)
 	}
 	in.addPieces(stream, w>>18&15, value)
-	for _, event := range []string{clientEvents[w>>22&7], clientEvents[w>>25&7]} {
+	for _, event := range []string{clientEvents[w>>22&15], clientEvents[w>>26&15]} {
 		if event != "" {
 			in.acts = append(in.acts, act{event: event})
 		}
 	}
 	in.start = "connected"
-	if w>>28&31 == 0 {
-		in.start = starts[w>>33&3]
+	if w>>30&31 == 0 {
+		in.start = starts[w>>35&3]
 	}
 	return in
 }
@@ -219,16 +221,16 @@ func serverInput(w uint64, d *draws) input {
 		hello = join(hello[:2*how], spelt(d.next(), alphabet)[:value>>32&15])
 	}
 	in.addPieces(hello, w>>19&15, value)
-	for shift := 23; shift < 35; shift += 3 {
-		if event := serverEvents[w>>shift&7]; event == "octets" {
+	for shift := 23; shift < 39; shift += 4 {
+		if event := serverEvents[w>>shift&15]; event == "octets" {
 			in.acts = append(in.acts, act{octets: []byte{0x00, 0xff, 0x4b}})
 		} else {
 			in.acts = append(in.acts, act{event: event})
 		}
 	}
 	in.start = "connected"
-	if w>>35&31 == 0 {
-		in.start = starts[w>>40&3]
+	if w>>39&31 == 0 {
+		in.start = starts[w>>44&3]
 	}
 	return in
 }

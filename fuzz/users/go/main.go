@@ -16,6 +16,7 @@ import (
 
 var events = map[C.enum_kcom5_event]core.Event{
 	C.KCOM5_SENT: core.Sent, C.KCOM5_END: core.End, C.KCOM5_RESET: core.Reset, C.KCOM5_TIMEOUT: core.Timeout,
+	C.KCOM5_ACKNOWLEDGED: core.Acknowledged, C.KCOM5_EARLY_END: core.EarlyEnd,
 }
 
 var address struct {
