@@ -65,7 +65,7 @@ class Conversation {
     deliver();  // what throws here resets the connection: the server must not take it for a success
     exchange_.delivered();
     if (exchange_.state() != ClientState::done) fail();
-    if (is_held_back_) take_held_back();
+    if (is_held_back_) (void)take_held_back();  // everything is stored: if it fails, that stays a success
     stream_.close();
   }
 
@@ -118,7 +118,13 @@ class Conversation {
     data = data.subspan(feed(data));
     if (exchange_.state() > ClientState::echo) stream_.restart();
     // The octet that was the last of the data's length and not of the frame is not held back any more.
-    if (is_held_back_ && exchange_.needed() > 0) take_held_back();
+    if (is_held_back_ && exchange_.needed() > 0) {
+      const Event taken = take_held_back();
+      if (taken != Event::more) {
+        on(taken);
+        return;
+      }
+    }
     // Anything past the declared octets is nobody's: `data.end`.
     data = data.first(std::min<std::uint64_t>(data.size(), exchange_.data_left()));
     if (exchange_.state() == ClientState::data) store(data);
@@ -156,11 +162,12 @@ class Conversation {
     }
   }
 
-  void take_held_back() {
+  /// An octet that stays unread would be taken for the first of what follows.
+  Event take_held_back() {
     std::array<std::uint8_t, 1> octet;
     std::size_t count = 0;
     is_held_back_ = false;
-    (void)stream_.receive(octet, count);
+    return stream_.receive(octet, count);
   }
 
   void receive_data() {

@@ -89,17 +89,13 @@ void Output::open(std::string path) {
     std::error_code ec;
     name_ = split_name(path);
     system::Descriptor folder = system::open_folder(links == 0 ? system::none : folder_.get(), path, false, ec);
-    const bool names_folder = name_.empty();
-    if (names_folder && (ec == std::errc::no_such_file_or_directory || ec == std::errc::not_a_directory)) {
-      throw Failure{std::make_error_code(std::errc::not_a_directory), shown_ + ": is not a directory"};
-    }
     check(ec);
     folder_ = std::move(folder);
     if (const std::optional<int> number = system::descriptor_of(folder_.get(), name_)) {
       open_descriptor(*number);
       return;
     }
-    const system::FileStatus status = system::look(folder_.get(), names_folder ? "." : name_, ec);
+    const system::FileStatus status = system::look(folder_.get(), name_.empty() ? "." : name_, ec);
     check(ec);
     if (status.kind == Kind::folder) {
       throw Failure{std::make_error_code(std::errc::is_a_directory), shown_ + ": is a directory"};

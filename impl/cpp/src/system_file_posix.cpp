@@ -71,8 +71,12 @@ std::uint32_t user() noexcept { return ::geteuid(); }
 
 namespace {
 
-/// A descriptor, or none and the error.
-Descriptor opened(int descriptor, std::error_code& ec) noexcept {
+/// The descriptor that `call` gives, or none and the error. A signal may interrupt the opening of a FIFO or of a file
+/// on a network file system, so that is tried again.
+template <class Call>
+Descriptor opened(Call call, std::error_code& ec) noexcept {
+  int descriptor = call();
+  while (descriptor < 0 && errno == EINTR) descriptor = call();
   if (descriptor < 0) ec = last_error();
   return Descriptor{descriptor};
 }
@@ -91,7 +95,7 @@ Descriptor open_folder(int base, const std::filesystem::path& path, [[maybe_unus
 #else
   const int way = O_RDONLY;
 #endif
-  return opened(::openat(start_of(base), path.c_str(), way | O_DIRECTORY | O_CLOEXEC), ec);
+  return opened([&] { return ::openat(start_of(base), path.c_str(), way | O_DIRECTORY | O_CLOEXEC); }, ec);
 }
 
 std::error_code lock(int folder, bool is_taken) noexcept {
@@ -116,7 +120,7 @@ std::optional<int> descriptor_of(int folder, const std::string& name) noexcept {
 }
 
 Descriptor duplicate(int descriptor, std::error_code& ec) noexcept {
-  return opened(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0), ec);
+  return opened([&] { return ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0); }, ec);
 }
 
 Descriptor reopen_pipe([[maybe_unused]] int descriptor) noexcept {
@@ -139,19 +143,15 @@ std::error_code check_writable(int descriptor) noexcept {
 }
 
 Descriptor open_source(const std::filesystem::path& path, std::error_code& ec) noexcept {
-  return opened(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), ec);
+  return opened([&] { return ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); }, ec);
 }
 
 Descriptor create_unnamed([[maybe_unused]] int folder, std::error_code& ec) noexcept {
 #ifdef O_TMPFILE
   // Without /proc it could not get a name.
   if (::access("/proc/self/fd", X_OK) == 0) {
-    Descriptor file{::openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)};
-    if (file.get() >= 0) return file;
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) {
-      ec = last_error();
-      return {};
-    }
+    Descriptor file = opened([&] { return ::openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }, ec);
+    if (file.get() >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) return file;
   }
 #endif
   ec = std::make_error_code(std::errc::not_supported);
@@ -159,11 +159,13 @@ Descriptor create_unnamed([[maybe_unused]] int folder, std::error_code& ec) noex
 }
 
 Descriptor create(int folder, const std::string& name, std::error_code& ec) noexcept {
-  return opened(::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), ec);
+  return opened(
+      [&] { return ::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600); }, ec);
 }
 
 Descriptor open_target(int folder, const std::string& name, std::error_code& ec) noexcept {
-  return opened(::openat(folder, name.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC), ec);
+  return opened(
+      [&] { return ::openat(folder, name.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC); }, ec);
 }
 
 std::error_code truncate(int descriptor) noexcept { return result_of(::ftruncate(descriptor, 0)); }

@@ -252,7 +252,10 @@ std::optional<std::uint64_t> unacknowledged([[maybe_unused]] int socket) noexcep
     tcp_info info{};
     socklen_t size = sizeof info;
     const bool is_tcp = ::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
-    if (is_tcp && (info.tcpi_state == TCP_FIN_WAIT1 || info.tcpi_state == TCP_CLOSING)) --count;
+    constexpr auto has_fin = [](int state) {
+      return state == TCP_FIN_WAIT1 || state == TCP_CLOSING || state == TCP_LAST_ACK;
+    };
+    if (is_tcp && has_fin(info.tcpi_state)) --count;
   }
   return static_cast<std::uint64_t>(count);
 #endif
