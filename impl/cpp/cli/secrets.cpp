@@ -63,9 +63,14 @@ std::string read_source(Words& words, const std::string& source) {
   }
   check_file(source);
   bool is_open_to_others = false;
-  std::error_code ec;
-  const File file{open_secret(source, is_open_to_others, ec)};
-  check_interrupted();
+  std::error_code ec = std::make_error_code(std::errc::interrupted);
+  int descriptor = -1;
+  while (ec == std::errc::interrupted) {
+    ec.clear();
+    descriptor = open_secret(source, is_open_to_others, ec);
+    check_interrupted();
+  }
+  const File file{descriptor};
   if (ec == std::errc::is_a_directory) throw Failure{ec, source + ": is a directory"};
   if (ec) throw Failure{ec, source + ": " + ec.message()};
   if (is_open_to_others) {

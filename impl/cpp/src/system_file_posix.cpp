@@ -47,7 +47,11 @@ Descriptor::~Descriptor() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-std::error_code Descriptor::close() noexcept { return result_of(::close(std::exchange(descriptor_, none))); }
+std::error_code Descriptor::close() noexcept {
+  const int result = ::close(std::exchange(descriptor_, none));
+  // Interrupted: it is closed all the same.
+  return result != 0 && errno == EINTR ? std::error_code{} : result_of(result);
+}
 
 FileStatus look(int folder, const std::string& name, std::error_code& ec) noexcept {
   struct stat status{};
