@@ -203,7 +203,9 @@ class _Input:
 
 
 def _spool(source: _Input, folder: Path) -> Steps[FileSource]:
-    where = os.fsdecode(folder) or os.environ.get("TMPDIR") or ("/tmp" if os.name == "posix" else tempfile.gettempdir())
+    # The spool has no name in that folder.
+    default = "/tmp" if os.name == "posix" else tempfile.gettempdir()  # nosec B108
+    where = os.fsdecode(folder) or os.environ.get("TMPDIR") or default
     with as_io(where, "spool"):
         spool = tempfile.TemporaryFile(buffering=0, dir=where)  # noqa: SIM115 (it is closed below)
     with spool:
