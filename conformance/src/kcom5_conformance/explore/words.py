@@ -177,7 +177,15 @@ class Run:
         else:
             return NOTHING
         await self._send(connection, octets)
-        return await self._answer(self.moment)
+        answer = await self._answer(self.moment)
+        return answer if self.field else await self._with_octets(connection, answer)
+
+    async def _with_octets(self, connection: Connection, answer: str) -> str:
+        """Before the hello is whole a server has nothing to say."""
+        octets = b""
+        with trio.move_on_after(self.moment if self.is_answered else 0):
+            octets = await connection.some()
+        return f"{len(octets)} octets, {answer}" if octets else answer
 
     async def _read_all(self, connection: Connection) -> str:
         if connection.received >= 20 + SIZE or connection.ended:
