@@ -58,7 +58,7 @@ from .selection import Selection, every_case, subjects
 
 AS_EXPECTED, NOT_AS_EXPECTED, USAGE, BROKEN_ADAPTER, BROKEN_SUITE, INTERRUPTED, NOBODY_READS = 0, 1, 2, 3, 4, 130, 141
 MOST_WARNINGS = 3
-EXPLORE_SECONDS = 4.0
+EXPLORE_SECONDS = 2.0
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -141,7 +141,7 @@ class Explored:
     unrepeated: int
     """Failures that did not come again."""
     pairs: list[Json]
-    """`state`, `event`, how many `visits`; `dash`: in the table nothing happens there."""
+    """`state`, `event`, how many `visits`; `dash`: nothing happens there, or no peer can cause it."""
     outcomes: list[Json]
     """`rule` that a conversation was about, its `outcome`, how many `visits`."""
 

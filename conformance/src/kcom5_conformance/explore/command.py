@@ -22,6 +22,9 @@ from .script import Script, to_vector
 from .settings import ROLES, Settings
 from .tables import FINAL, table
 
+NO_ACT = ("failure", "cancel")
+"""Events that no peer causes."""
+
 
 async def explore(
     subject: Subject,
@@ -131,7 +134,7 @@ def _summary(visited: Visited, peer: str, role: Role) -> Explored:
     for state in states.states:
         for event in states.events:
             if state not in FINAL:
-                is_dash = states.cell(state, event).is_dash
+                is_dash = states.cell(state, event).is_dash or event in NO_ACT
                 pairs.append({"state": state, "event": event, "visits": visited.pairs[state, event], "dash": is_dash})
     outcomes: list[Json] = [
         {"rule": rule, "outcome": outcome, "visits": count}

@@ -387,7 +387,8 @@ class Lane:
         elif outcome.error is not None:
             problem = Problem(expected.rule, level, "wire", str(outcome.error), expected.likely)
         elif plays and plays[0].should:
-            problem = plays[0].should[0]
+            new = (one for one in plays[0].should if f"{script.role} {one.rule} {one.axis}" not in self._of.known)
+            problem = next(new, plays[0].should[0])
         return Played(script, problem, plays[0].outcome if plays else "", outcome.bench)
 
     def _crashed(self, script: Script, error: AdapterError, bench: Bench | None) -> Played:
