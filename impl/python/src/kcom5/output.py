@@ -16,7 +16,7 @@ from contextlib import suppress
 from .deadline import Deadline
 from .errors import Io, Timeout
 from .stream import PIECE, Steps, Wait
-from .system import as_io, write_all
+from .system import as_io, close_read, write_all
 
 _LINKS = 40
 """Symbolic links that are followed, as Linux does."""
@@ -65,7 +65,7 @@ class Folder:
 
     def close(self) -> None:
         if self._at:
-            os.close(self._at.pop("dir_fd"))
+            close_read(self._at.pop("dir_fd"))
 
     def _name(self, name: str) -> str:
         return name if self._at else os.path.join(self._path, name)  # noqa: PTH118 (a str)

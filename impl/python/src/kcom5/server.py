@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from .address import check_port
@@ -200,7 +201,8 @@ class Listener:
             self._file.remove()
             self._file = None
         if self._socket is not None:
-            self._socket.close()
+            with suppress(OSError):
+                self._socket.close()
             self._socket = None
 
     def _bind_port(self, address: tuple[str, int]) -> None:

@@ -19,7 +19,7 @@ from .deadline import Deadline
 from .errors import Io, Timeout
 from .output import Output, open_output
 from .stream import PIECE, WRITE, Steps, Wait
-from .system import File, as_io, name_of_file, write_all
+from .system import File, as_io, close_read, name_of_file, write_all
 
 _ATOMIC = 4096
 """Bytes that a pipe takes whole when it says that it can be written to: PIPE_BUF of Linux."""
@@ -276,8 +276,8 @@ class FileSink(Sink[int]):
     def _close_pipe(self) -> None:
         if self._pipe is not None:
             pipe, self._pipe = self._pipe, None
-            os.close(pipe[0])
-            os.close(pipe[1])
+            close_read(pipe[0])
+            close_read(pipe[1])
 
     def _splice(self, connection: socket.socket, most: int) -> int:
         """Move bytes without a copy, by way of a pipe that is empty before and after."""

@@ -16,7 +16,7 @@ from contextlib import suppress
 from .deadline import Deadline
 from .errors import InUse, Io, Timeout
 from .stream import Steps, Wait, open_socket
-from .system import MAX_PATH
+from .system import MAX_PATH, close_read
 
 try:
     import fcntl
@@ -67,7 +67,7 @@ class SocketFile:
                 if _identity(os.stat(self._name, dir_fd=folder, follow_symlinks=False)) == made:
                     os.unlink(self._name, dir_fd=folder)
         if folder >= 0:
-            os.close(folder)
+            close_read(folder)
 
     def _lock(self, deadline: Deadline) -> Steps[None]:
         while True:

@@ -16,7 +16,7 @@ import tempfile
 from .deadline import Deadline
 from .errors import Io, Timeout
 from .stream import PIECE, READ, Steps, Wait
-from .system import Data, File, Path, as_io, name_of_file, write_all
+from .system import Data, File, Path, as_io, close_read, name_of_file, write_all
 
 _FIRST = 1 << 16
 """Bytes of data that go with the head in one gathered write: the most that a small exchange needs."""
@@ -96,7 +96,7 @@ class FileSource(Source):
     def close(self) -> None:
         if self._is_ours:
             self._is_ours = False
-            os.close(self._descriptor)
+            close_read(self._descriptor)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return up to that many bytes at this offset. Raises Io."""
@@ -141,7 +141,7 @@ def open_source(file: File, timeout: float, spool_dir: Path = "") -> Steps[FileS
         return (yield from _spool(_Input(descriptor, name, offset, opening), spool_dir))
     finally:
         if is_ours:
-            os.close(descriptor)
+            close_read(descriptor)
 
 
 def _tells_its_size(status: os.stat_result) -> bool:

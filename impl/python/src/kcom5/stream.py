@@ -252,11 +252,13 @@ class Stream:
                     break
 
     def close(self) -> None:
-        """Close in order."""
+        """Close in order. An error of that is no news: what was sent and received has been judged."""
         self.reset_when_closed(False)
-        self.socket.close()
+        with suppress(OSError):
+            self.socket.close()
 
     def abort(self) -> None:
         """Close by a reset (`close.abort`)."""
         self.reset_when_closed(True)
-        self.socket.close()
+        with suppress(OSError):
+            self.socket.close()

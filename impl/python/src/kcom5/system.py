@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from .errors import Io, KcomError
@@ -27,6 +27,12 @@ Place = str | tuple[str, int]
 
 MAX_PATH = 107 if sys.platform == "linux" else 103
 """Bytes of the path of a socket file: what the kernel's address holds beside the final NUL."""
+
+
+def close_read(descriptor: int) -> None:
+    """Close a descriptor that nothing was written to: an error of that loses nothing."""
+    with suppress(OSError):
+        os.close(descriptor)
 
 
 def reason(error: Exception) -> str:
