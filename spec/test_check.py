@@ -22,9 +22,10 @@ TICK = "`"  # a citation of no rule is written ~so~ here: this file is checked t
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A project of spec/, vectors/ and the cases of the suite alone."""
-    cases = tmp_path / "conformance" / "src" / "hazards.py"
-    cases.parent.mkdir(parents=True)
-    shutil.copy(next((HERE.parent / "conformance" / "src").glob("*/hazards.py")), cases)
+    cases = tmp_path / "conformance" / "src"
+    cases.mkdir(parents=True)
+    for name in ("hazards.py", "storing.py"):
+        shutil.copy(next((HERE.parent / "conformance" / "src").glob(f"*/{name}")), cases / name)
     for name in ("spec", "vectors"):
         shutil.copytree(HERE.parent / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
