@@ -75,7 +75,7 @@ def check_success(run: Run) -> list[str]:
         found.append("the receiver says ok, and something is missing")
     is_confirmed = run.sent.code == 0 and b", confirmed" in run.sent.err
     if is_confirmed and not whole:
-        found.append("the sender says confirmed, and something is missing")
+        found.append(f"the sender says confirmed, and something is missing; the receiver: {run.received.err[:200]!r}")
     if run.sent.code == 0 and not is_confirmed and b", not confirmed" not in run.sent.err and whole is False:
         found.append("the sender says ok without a word on confirmation")
     if run.message not in (None, MESSAGE) or (run.out not in (None, DATA) and "got/out" in run.left):
