@@ -159,7 +159,7 @@ def test_wrong_peer_is_found(role: str, name: str, rule: str, tmp_path: Path) ->
 
 
 def test_residue_is_found_and_charged(tmp_path: Path) -> None:
-    arguments = ("--seconds", "120", "--first", "--seed", "1", "--report", str(tmp_path))
+    arguments = ("--seconds", "120", "--first", "--jobs", "1", "--report", str(tmp_path))
     assert _explore("client", "wrong.py", "leaks-descriptors", *arguments) == 1
     assert [result["rule"] for result in _failures(tmp_path)] == ["close.residue"]
 

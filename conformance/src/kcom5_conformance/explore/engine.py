@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import tempfile
@@ -36,6 +37,8 @@ HASTE = 0.3
 SHRINK_SECONDS = 12.0
 BISECT_SECONDS = 10.0
 """Beyond the time to explore."""
+MOST_WAITED = 0.5
+"""Seconds without a processor, after which a failure that is tried again says nothing."""
 LOOK_AFTER = 24
 """Conversations of an adapter after which what it left behind is looked for."""
 
@@ -114,7 +117,7 @@ class Explorer:
 
     def __post_init__(self) -> None:
         self._supports = frozenset(self.smoke.about["supports"])
-        self._patience = runner.PATIENCE * self.scale
+        self.patience = runner.PATIENCE * self.scale
         self._shrinking = trio.Lock()
         self._is_enough = False
 
@@ -169,7 +172,7 @@ class Explorer:
         async def work(lane: Lane) -> None:
             while waiting and not self._is_enough and trio.current_time() - self._start < self.seconds:
                 script = waiting.pop()
-                played = await lane.play(script, HASTE * self._patience)
+                played = await lane.play(script, HASTE * self.patience)
                 self._count(played)
                 if played.problem is not None and played.sign not in self.known:
                     await self._suspect(lane, played, shrink)
@@ -192,9 +195,9 @@ class Explorer:
             if first.sign in self.known or self._is_enough:
                 return
             number, after = self.visited.conversations, trio.current_time() - self._start
-            again = [await lane.play(first.script, self._patience) for _ in range(2)]
+            again = [await lane.play(first.script, self.patience) for _ in range(2)]
             if any(played.problem is not None for played in again):
-                again += [await lane.play(first.script, self._patience) for _ in range(2)]
+                again += [await lane.play(first.script, self.patience) for _ in range(2)]
             failed = [played for played in again if played.problem is not None and played.sign not in self.known]
             sign, count = Counter(played.sign for played in failed).most_common(1)[0] if failed else ("", 0)
             if count < 2:
@@ -217,7 +220,7 @@ class Explorer:
         plain = under(failed.script, Circumstance(close=failed.script.close))
         for script in (plain, replace(plain, close=30) if not plain.is_timed else plain):
             if script != best.script and script.via in self._supports:
-                played = await lane.play(script, self._patience)
+                played = await lane.play(script, self.patience)
                 best = played if played.sign == failed.sign else best
         job = shrink(best.script)
         if job is None:
@@ -225,7 +228,7 @@ class Explorer:
         least: Script = await job(lane, best)  # type: ignore[operator]
         if least == best.script:
             return best
-        played = await lane.play(least, self._patience)
+        played = await lane.play(least, self.patience)
         return played if played.sign == failed.sign else best
 
     def _shrink(self, is_timed: bool, number: int, size: int, given: dict[Script, Script], script: Script) -> object:
@@ -241,7 +244,7 @@ class Explorer:
             async def fails(script: Script) -> bool:
                 if trio.current_time() > last:
                     return False
-                played = await lane.play(under(script, case), HASTE * self._patience)
+                played = await lane.play(under(script, case), HASTE * self.patience)
                 return played.sign == failed.sign
 
             def shrink() -> Script:
@@ -270,13 +273,13 @@ class Explorer:
                     for script in some:
                         if trio.current_time() > last:
                             return None
-                        await fresh.play(script, HASTE * self._patience)
+                        await fresh.play(script, HASTE * self.patience)
                     return fresh.footprint()
 
                 found = await residue.culprit(scripts, play)
                 if found is None:
                     return
-                played = await fresh.play(found[0], self._patience)
+                played = await fresh.play(found[0], self.patience)
             self.known.add(sign)
             words = f"each time it leaves something behind: {found[1]} after some repetitions"
             problem = Problem("close.residue", level_of("close.residue"), "residue", words, "nothing left behind")
@@ -288,6 +291,20 @@ def _core(script: Script) -> Script:
     """A script without its circumstances."""
     close = script.close if script.is_timed else 30
     return replace(script, via="tcp6", before=None, in_file=False, close=close)
+
+
+def _waited(adapter: Adapter) -> float:
+    """Seconds that the suite and the adapter, as far as it runs, were kept from running."""
+    return process.waited([os.getpid(), *(adapter.processes() if adapter.is_running else [])])
+
+
+def _may_be_load(outcome: runner.Outcome, should: list[Problem]) -> bool:
+    """Whether a busy machine can be the cause."""
+    if isinstance(outcome.error, AdapterError):
+        return not isinstance(outcome.error, Crashed)
+    problems = [outcome.error.problem] if isinstance(outcome.error, Mismatch) else should
+    waits = ("time", "ended")
+    return outcome.is_about_time or any(one.axis in waits or "nothing" in one.got for one in problems)
 
 
 class _Quick(Adapter):
@@ -370,15 +387,16 @@ class Lane:
             await plays[0].run()
 
         level = level_of(expected.rule)
-        waited = process.waited(adapter.processes()) if script.is_timed else 0.0
+        is_careful = script.is_timed or patience >= self._of.patience
+        waited = _waited(adapter) if is_careful else 0.0
         case = Case("explore", expected.rule, level, script.role, script.via, "", run)
         outcome = await runner._attempt(case, adapter, self._of.smoke.tick, patience)
         if isinstance(outcome.error, TooBusy):
             raise outcome.error
-        if script.is_timed and (outcome.error is not None or plays[0].should) and adapter.is_running:
-            late = process.waited(adapter.processes()) - waited
-            if late > runner.MOST_LATE:
-                raise TooBusy(f"the adapter had to wait {late:.2f} s for a processor")
+        if is_careful and _may_be_load(outcome, plays[0].should if plays else []):
+            late = _waited(adapter) - waited
+            if late > (runner.MOST_LATE if script.is_timed else MOST_WAITED):
+                raise TooBusy(f"the suite or the adapter had to wait {late:.2f} s for a processor")
         if isinstance(outcome.error, AdapterError):
             return self._crashed(script, outcome.error, outcome.bench)
         problem = None

@@ -91,10 +91,13 @@ class Learner:
         done = acts(self.role, word)
         if done != word:
             self._known[word] = await self._with_idle(word, done)
-        elif word and _has_ended(before := await self.outputs(word[:-1])):
-            self._known[word] = (*before, NOTHING)  # after the answer nothing comes any more
+        elif not word:
+            self._known[word] = ()
         else:
-            self._known[word] = await self._ask(word)
+            before = await self.outputs(word[:-1])
+            # After the answer nothing comes any more; and what was seen before stays seen, or it is no machine.
+            last = NOTHING if _has_ended(before) else (await self._ask(word, before))[-1]
+            self._known[word] = (*before, last)
         return self._known[word]
 
     async def _with_idle(self, word: Word, done: Word) -> Word:
@@ -106,10 +109,12 @@ class Learner:
             found.append(next(answers) if is_act else NOTHING)
         return tuple(found)
 
-    async def _ask(self, word: Word) -> Word:
+    async def _ask(self, word: Word, before: Word) -> Word:
         expected = self.right.outputs(word)
         async with self._lanes:
             answers = await self._play(word, MOMENT)
+            if answers[:-1] != before:
+                answers = await self._play(word, MOMENT * SLOWER)
             if answers != expected and self._again < MOST_WRONG:
                 second = await self._play(word, MOMENT * SLOWER)
                 self._again += second != expected
