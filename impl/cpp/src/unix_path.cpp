@@ -91,14 +91,14 @@ void SocketName::bound() {
   is_made_ = true;
 }
 
-void SocketName::unlock() noexcept { system::lock(folder_.get(), false); }
+void SocketName::unlock() noexcept { (void)system::lock(folder_.get(), false); }  // closing unlocks, too
 
 SocketName::~SocketName() {
   if (!is_made_) return;
   std::error_code ec;
   const system::FileStatus found = system::look(folder_.get(), name_, ec);
   if (!ec && found.kind == system::FileStatus::Kind::socket && found.id == made_) {
-    system::remove(folder_.get(), name_);
+    (void)system::remove(folder_.get(), name_);  // a destructor has nobody to tell
   }
 }
 
