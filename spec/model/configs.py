@@ -62,7 +62,7 @@ def small() -> list[Config]:
             for faults in (0, SERVER_FAULTS, ANY_FAULT):
                 found += [Config(transport, message=size, data=size, bound=bound, faults=faults) for size in (2, 0)]
                 for client in CLIENTS[1:]:
-                    rooms = {"EXTRA": (2,), "HALF_CLOSING": (2, 10)}.get(client, (10,))
+                    rooms = {"EXTRA": (2,), "DISHONEST": (2,), "HALF_CLOSING": (2, 10)}.get(client, (10,))
                     found += [
                         Config(transport, client, message=1, data=1, bound=bound, faults=faults, room=room)
                         for room in rooms
