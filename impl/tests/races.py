@@ -15,14 +15,22 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import wire
-from peers import Json, Pool
+from peers import Adapter, Json, Pool
 from wire import Via
 
 DATA = {"size": 3000, "fill": "counter251"}
 SHA256 = wire.sha256(wire.counter(3000))
-CLOSE = 5
+CLOSE = 15
+"""T, which must not pass, on a busy machine either."""
 
 Race = Callable[[str, int], list[str]]
+
+
+def ready(pool: Pool, name: str, number: int = 0) -> Adapter:
+    """An adapter that has started: a start may take longer than T."""
+    adapter = pool.get(name, number)
+    adapter.call({"op": "about"})
+    return adapter
 
 
 @contextmanager
@@ -36,8 +44,8 @@ def six_receivers(name: str, rounds: int) -> list[str]:
     """Six receivers dial one sender: at most one gets the data, and one has it if the sender says so."""
     wrong: list[str] = []
     with stage() as (pool, directory):
-        receivers = [pool.get(name, number) for number in range(6)]
-        sender = pool.get(name, 6)
+        receivers = [ready(pool, name, number) for number in range(6)]
+        sender = ready(pool, name, 6)
         for number in range(rounds):
             via: Via = ("tcp6", "unix")[number % 2]
             place: Json = {"via": via, "path": str(directory / "s")} if via == "unix" else {"via": via, "port": 0}
@@ -69,8 +77,8 @@ def two_servers(name: str, rounds: int) -> list[str]:
     """Two servers open one path with a stale socket: one listens, serves and leaves nothing."""
     wrong: list[str] = []
     with stage() as (pool, directory):
-        servers = [pool.get(name, number) for number in range(2)]
-        client = pool.get(name, 2)
+        servers = [ready(pool, name, number) for number in range(2)]
+        client = ready(pool, name, 2)
         path = directory / "s"
         for number in range(rounds):
             with socket.socket(socket.AF_UNIX) as stale:
@@ -139,7 +147,7 @@ def two_servers_among(names: list[str], rounds: int) -> list[str]:
     wrong: list[str] = []
     with stage() as (pool, directory):
         path = directory / "s"
-        servers = [pool.get(name) for name in names]
+        servers = [ready(pool, name) for name in names]
         for number in range(rounds):
             with socket.socket(socket.AF_UNIX) as stale:
                 stale.bind(str(path))

@@ -51,9 +51,11 @@ def limit_rows() -> Iterator[Row]:
 def client_rows() -> Iterator[Row]:
     """What a sender says of its client, and a receiver of its server."""
 
-    def client(act: Callable[[socket.socket], object], size: int = 3) -> Callable[[World], Json]:
+    def client(act: Callable[[socket.socket], object], size: int = 3, bound: int = 15) -> Callable[[World], Json]:
         def scene(world: World) -> Json:
-            sender = world.program.start("send", world.file("file", b"a" * size), "--port", "0", "--timeout", "1")
+            sender = world.program.start(
+                "send", world.file("file", b"a" * size), "--port", "0", "--timeout", str(bound)
+            )
             with wire.connect("tcp6", sender.port()) as connection:
                 act(connection)
                 return told(sender.end())
@@ -97,13 +99,13 @@ def client_rows() -> Iterator[Row]:
     slow = {"code": 3, "error": "timeout"}
     yield Row(
         "client is silent in the hello",
-        client(sends(HELLO[:3], end=False)),
-        {**slow, "detail": "got 3 of 8 bytes of the hello within 1 s"},
+        client(sends(HELLO[:3], end=False), bound=3),
+        {**slow, "detail": "got 3 of 8 bytes of the hello within 3 s"},
     )
     yield Row(
         "client takes nothing",
-        client(sends(HELLO, end=False), 64 * MIB),
-        {**slow, "detail": "the client took nothing for 1 s"},
+        client(sends(HELLO, end=False), 64 * MIB, bound=3),
+        {**slow, "detail": "the client took nothing for 3 s"},
     )
     yield Row(
         "client resets in the data",
@@ -117,11 +119,11 @@ def client_rows() -> Iterator[Row]:
 
     yield Row(
         "client takes everything and does not close",
-        client(takes),
+        client(takes, bound=3),
         {
             "code": 4,
             "error": "unconfirmed",
-            "detail": "the client did not close within 1 s; it may have everything",
+            "detail": "the client did not close within 3 s; it may have everything",
         },
     )
     yield Row(
@@ -134,11 +136,11 @@ def client_rows() -> Iterator[Row]:
 def server_rows() -> Iterator[Row]:
     good = frame(b"hi", b"abc")
 
-    def server(octets: Callable[[bytes], bytes], end: str = "close") -> Callable[[World], Json]:
+    def server(octets: Callable[[bytes], bytes], end: str = "close", bound: int = 15) -> Callable[[World], Json]:
         def scene(world: World) -> Json:
             with wire.listen("tcp6", world / "s") as listening:
                 port = str(listening.getsockname()[1])
-                receiver = world.program.start("receive", "--port", port, "--timeout", "1", "-o", world / "out")
+                receiver = world.program.start("receive", "--port", port, "--timeout", str(bound), "-o", world / "out")
                 with wire.accept(listening) as connection:
                     connection.sendall(octets(wire.read(connection, 8)))
                     if end == "reset":
@@ -193,13 +195,13 @@ def server_rows() -> Iterator[Row]:
             )
         yield Row(
             f"server, silence after {where}",
-            server(cut_frame(at), "hold"),
-            {"code": 3, "error": "timeout", "detail": f"got nothing for 1 s, after {where}", "files": {}},
+            server(cut_frame(at), "hold", bound=3),
+            {"code": 3, "error": "timeout", "detail": f"got nothing for 3 s, after {where}", "files": {}},
         )
     yield Row(
         "server is silent in the echo",
-        server(lambda h: h[:2], "hold"),
-        {"code": 3, "error": "timeout", "detail": "got 2 of 8 bytes of the echo within 1 s", "files": {}},
+        server(lambda h: h[:2], "hold", bound=3),
+        {"code": 3, "error": "timeout", "detail": "got 2 of 8 bytes of the echo within 3 s", "files": {}},
     )
     yield Row(
         "server sends a message that is no text",
