@@ -70,7 +70,7 @@ def test_a_surrogate_that_go_lets_pass_is_found(tmp_path: Path) -> None:
     peer = broken_go(
         tmp_path,
         ('\t"strconv"\n', '\t"strconv"\n\t"strings"\n'),
-        ("if utf8.ValidString(message) {", r'if utf8.ValidString(strings.ReplaceAll(message, "\xed\xa0\x80", "")) {'),
+        ("if !utf8.ValidString(message) {", r'if !utf8.ValidString(strings.ReplaceAll(message, "\xed\xa0\x80", "")) {'),
     )
     code, words = run("--inputs", "50000", "--peer", peer)
     assert code == 1, words
