@@ -18,7 +18,7 @@ WRONGS = {
         "self.at += len(piece) + (len(piece) == 3 == len(self._field))\n",
     ),
     "utf8": ("wire.py", "whole.decode()", 'whole.replace(b"\\xed\\xa0\\x80", b"").decode()'),
-    "ports": ("address.py", "int(port) > MAX_PORT:", "int(port) > MAX_PORT + 1:"),
+    "ports": ("address.py", "int(port) > MAX_PORT or", "int(port) > MAX_PORT + 1 or"),
     "changes": (
         "exchange.py",
         "first_difference(self._field, self.hello)",
