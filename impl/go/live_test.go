@@ -70,6 +70,7 @@ type conversation struct {
 	vectors.Vector
 	via       string
 	path      string
+	scale     int // by what T is multiplied
 	port      int
 	nonce     [3]byte
 	conn      net.Conn
@@ -99,7 +100,13 @@ func TestEveryConversationOverLiveSockets(t *testing.T) {
 		for _, via := range via {
 			v, via := v, via
 			run := func() {
-				err := converse(v, via)
+				err := converse(v, via, 1)
+				// On a busy machine the peer misses its own times, the less the longer T is.
+				for scale := 2; scale <= 8 && v.Close != nil && err != nil && !errors.Is(err, errNotRun); scale *= 2 {
+					if converse(v, via, scale) == nil {
+						err = nil
+					}
+				}
 				mutex.Lock()
 				defer mutex.Unlock()
 				if errors.Is(err, errNotRun) {
@@ -143,7 +150,7 @@ func inParallel(most int, all []func()) {
 	group.Wait()
 }
 
-func converse(v vectors.Vector, via string) error {
+func converse(v vectors.Vector, via string, scale int) error {
 	if via == "tcp6" && noIPv6 != nil {
 		return noIPv6
 	}
@@ -156,7 +163,10 @@ func converse(v vectors.Vector, via string) error {
 	port := 0
 	nonces := map[[3]byte]bool{}
 	for i := 0; i < v.Times; i++ {
-		c := &conversation{Vector: v, via: via, path: filepath.Join(directory, "s"), port: port}
+		c := &conversation{Vector: v, via: via, path: filepath.Join(directory, "s"), port: port, scale: 1}
+		if v.Close != nil && 0 < *v.Close && *v.Close < 30 && v.Outcome.Within == 0 {
+			c.scale = scale // T is not what the vector is about, nor promptness
+		}
 		if err := c.run(); err != nil {
 			return err
 		}
@@ -205,7 +215,7 @@ func (c *conversation) run() (err error) {
 // timeout is T: generous, unless it is what the vector is about.
 func (c *conversation) timeout() int {
 	if c.Close != nil {
-		return *c.Close
+		return *c.Close * c.scale
 	}
 	return 30
 }
@@ -313,7 +323,7 @@ func (c *conversation) do(step vectors.Step) (err error) {
 			length time.Duration
 		}{{"tick", tick}, {"half", 500 * time.Millisecond}, {"most", 600 * time.Millisecond}} {
 			if pause.word == step.Word {
-				time.Sleep(pause.length) // it is what the vector asks for; T is one second
+				time.Sleep(pause.length * time.Duration(c.scale)) // it is what the vector asks for; T is one second
 			}
 		}
 	case "stall":
@@ -371,7 +381,7 @@ func (c *conversation) judge() error {
 		}
 	}
 	lasted := c.end.Sub(c.start)
-	if lasted < time.Duration(c.Outcome.After)*time.Second {
+	if lasted < time.Duration(c.Outcome.After*c.scale)*time.Second {
 		return fmt.Errorf("ended after %v, before its time", lasted)
 	}
 	if c.Outcome.Within > 0 && lasted > time.Duration(c.Outcome.Within)*time.Second {

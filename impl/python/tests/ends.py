@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import live
+import pytest
 
 from kcom5 import Client, Server
 
@@ -16,6 +18,25 @@ MIB = 1 << 20
 SO_BUF_LOCK = 72
 DATA = bytes(range(251)) * 20_000
 T = live.PATIENCE
+
+
+def _other_user() -> tuple[int, str]:
+    """A user that is not this one, or why there is none."""
+    own = os.geteuid() if hasattr(os, "geteuid") else 0
+    why = "this system has no users"
+    for user in (65534, 1, 2, 1000) if hasattr(os, "geteuid") else ():  # a user namespace may have some of them only
+        try:
+            if user != own:
+                os.seteuid(user)
+                os.seteuid(own)
+                return user, ""
+        except OSError as error:
+            why = f"seteuid({user}): {error.strerror}"
+    return -1, why
+
+
+OTHER, _WHY_ALONE = _other_user()
+needs_other = pytest.mark.skipif(OTHER < 0, reason=f"NOT RUN: only root can play another user: {_WHY_ALONE}")
 
 
 def frame(message: bytes = b"", data: bytes = b"") -> bytes:

@@ -13,14 +13,11 @@ from typing import Any
 
 import live
 import pytest
-from ends import DATA, MIB, T, end_of, files_in, frame, no_client_came, raw_server
+from ends import DATA, MIB, OTHER, T, end_of, files_in, frame, needs_other, no_client_came, raw_server
 
 import kcom5
 from kcom5 import Client, Server
 from kcom5.output import Folder, WholeFile
-
-OTHER = 65534
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="NOT RUN: only root can make files of another user")
 
 
 def receive(pool: ThreadPoolExecutor, target: object, octets: bytes = frame(b"hi", b"abc"), **fields: object) -> Client:
@@ -163,7 +160,7 @@ def test_what_is_refused_is_named_as_it_was_given(directory: Path) -> None:
     assert files_in(directory) == ["file", "folder-link", "loop", "socket"]
 
 
-@needs_root
+@needs_other
 def test_a_file_without_write_permission_is_not_replaced(directory: Path) -> None:
     target = directory / "target"
     target.write_bytes(b"theirs")
@@ -177,7 +174,7 @@ def test_a_file_without_write_permission_is_not_replaced(directory: Path) -> Non
     assert target.read_bytes() == b"theirs"
 
 
-@needs_root
+@needs_other
 @pytest.mark.parametrize("kind", ["link", "pipe"])
 def test_what_another_user_planted_in_a_shared_folder_does_not_count(
     pool: ThreadPoolExecutor, directory: Path, kind: str

@@ -13,14 +13,11 @@ from pathlib import Path
 
 import live
 import pytest
-from ends import T, files_in
+from ends import OTHER, T, files_in, needs_other
 
 import kcom5
 from kcom5 import Client, Server
 from kcom5.socket_file import SocketFile
-
-OTHER = 65534
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="NOT RUN: only root can make files of another user")
 
 
 def stale(path: Path) -> None:
@@ -185,7 +182,7 @@ def test_the_mode_is_there_from_the_first_moment(directory: Path, monkeypatch: p
     assert seen[0] == 0o600
 
 
-@needs_root
+@needs_other
 @pytest.mark.parametrize("is_open", [True, False])
 def test_a_socket_of_another_user_is_in_use_and_stays(directory: Path, is_open: bool) -> None:
     path = directory / "socket"
