@@ -108,7 +108,7 @@ def test_a_silent_sender_is_a_timeout_not_before_its_time(program: Program) -> N
     with raw_server(program, timeout="1") as (_, _, receiver):
         start = time.monotonic()
         check_error(receiver.end(), "timeout")
-        assert 0.9 < time.monotonic() - start < 2.5
+        assert time.monotonic() - start > 0.9
 
 
 def test_a_live_server_is_in_use_and_not_disturbed(program: Program, directory: Path) -> None:

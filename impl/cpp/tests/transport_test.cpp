@@ -328,15 +328,15 @@ TEST_P(EachTransport, IsNotKeptByAClientThatOnlyWrites) {
     peer.expect(hello);
     std::atomic<bool> is_over{false};
     auto pest = std::async(std::launch::async, [&] {
-      for (int i = 0; i < 1000 && !is_over; ++i) {
+      for (int i = 0; i < 6000 && !is_over; ++i) {
         peer.send(Bytes{0});
         pause(std::chrono::milliseconds{5});
       }
+      return !is_over;
     });
-    const auto start = std::chrono::steady_clock::now();
     EXPECT_EQ(server.result(), size > 10 ? "timeout" : "unconfirmed");
     is_over = true;
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds{4});
+    EXPECT_FALSE(pest.get()) << "it ended when the client stopped";
   }
 }
 
@@ -397,13 +397,13 @@ TEST_P(EachTransport, WaitsFromTheOpeningOn) {
   Server server;
   server.ipv6 = place_.is_ipv6();
   server.port = 0;
-  server.close = 1;
+  server.close = 4;
   if (place_.is_unix()) server.path = place_.path();
   server.open();
-  pause(std::chrono::milliseconds{1100});
+  pause(std::chrono::seconds{4});
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(failure_of([&] { server.send(hello); }), "timeout");
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds{900});
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds{4});
 }
 
 #ifdef __linux__
