@@ -193,12 +193,13 @@ func (c *Client) dial(ctx context.Context, end time.Time) (conn net.Conn, err er
 			return conn, nil
 		}
 		isBusy := c.Path != "" && errors.Is(err, syscall.EAGAIN) // its queue is full: nothing tells when there is room again
-		if (isBusy || errors.Is(err, syscall.ETIMEDOUT)) && bounded.Err() == nil {
+		// By the clock: the timer of the context may be late, and then the dialer fails before bounded tells why.
+		if ctx.Err() == nil && hasPassed(end) {
+			return nil, os.ErrDeadlineExceeded
+		}
+		if (isBusy || errors.Is(err, syscall.ETIMEDOUT)) && ctx.Err() == nil {
 			pause(bounded, 10*time.Millisecond)
 			continue
-		}
-		if ctx.Err() == nil && (bounded.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)) {
-			return nil, os.ErrDeadlineExceeded
 		}
 		return nil, first(ctx.Err(), err)
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 const goodHello = "KCOM5\xaa\xbb\xcc"
@@ -353,6 +354,31 @@ func TestAnOpenServerListensAndCanBeAbandoned(t *testing.T) {
 		t.Error(err)
 	}
 	other.Abandon()
+}
+
+// The timer of a context may be late: its end is seen by the clock before the context says so.
+func TestABoundThatIsOverBeforeItsTimerIsATimeout(t *testing.T) {
+	client := NewClient()
+	client.Path = filepath.Join(t.TempDir(), "s")
+	listening, err := net.Listen("unix", client.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listening.Close()
+	for i := 0; i < 200; i++ {
+		conn, err := client.dial(context.Background(), time.Now().Add(time.Duration(i%20)*time.Microsecond))
+		if err == nil {
+			conn.Close()
+			listening.(*net.UnixListener).SetDeadline(time.Now().Add(patience))
+			if conn, err = listening.Accept(); err == nil {
+				conn.Close()
+			}
+			continue
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestAPathMayBeginWithAnAtSign(t *testing.T) {
