@@ -196,12 +196,6 @@ def normal(outcome: Any, directory: str) -> Any:
     return text
 
 
-def lower(outcome: Any) -> Any:
-    if isinstance(outcome, dict):
-        return {key: lower(value) if key != "files" else value for key, value in outcome.items()}
-    return outcome.lower() if isinstance(outcome, str) else outcome
-
-
 @dataclass(frozen=True)
 class Row:
     """A scene and what must come of it. What `expected` does not name must only be alike in the programs."""
@@ -216,7 +210,7 @@ def outcome(row: Row, name: str) -> Json:
     directory = tempfile.mkdtemp(prefix="kcom5-")
     try:
         with closing(Program(name)) as program, closing(World(program, Path(directory))) as world:
-            result = lower(normal(row.act(world), directory))
+            result = normal(row.act(world), directory)
             assert isinstance(result, dict)
             return result
     except NotRun:
@@ -241,7 +235,7 @@ def difference(row: Row, names: Sequence[str]) -> str | None:
     """Runs the row with these programs side by side; what is not as expected or not alike, in lines."""
     with ThreadPoolExecutor(len(names)) as threads:
         outcomes = dict(zip(names, threads.map(lambda name: outcome(row, name), names), strict=True))
-    expected = lower(row.expected)
+    expected = row.expected
     alike = len({json.dumps(came, sort_keys=True) for came in outcomes.values()}) == 1
     if alike and all(is_as_expected(came, expected) for came in outcomes.values()):
         return None

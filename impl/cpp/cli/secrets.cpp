@@ -39,7 +39,7 @@ std::string read_all(int descriptor, const std::string& name) {
     const std::size_t count = read_some(descriptor, text.data() + size, text.size() - size, ec);
     check_interrupted();
     if (ec == std::errc::interrupted) continue;
-    if (ec) throw Failure{ec, name + ": " + ec.message()};
+    if (ec) throw Failure{ec, name + ": " + reason(ec)};
     if (count == 0) break;
     size += count;
   }
@@ -72,7 +72,7 @@ std::string read_source(Words& words, const std::string& source) {
   }
   const File file{descriptor};
   if (ec == std::errc::is_a_directory) throw Failure{ec, source + ": is a directory"};
-  if (ec) throw Failure{ec, source + ": " + ec.message()};
+  if (ec) throw Failure{ec, source + ": " + reason(ec)};
   if (is_open_to_others) {
     words.warn(escaped(source) + " can be read by other users: chmod 600 " + escaped(source));
   }

@@ -159,7 +159,7 @@ void Words::result(const std::string& text, const Members& members) {
   const auto failed = std::make_error_code(std::errc::bad_file_descriptor);
   if (is_closed(1)) throw Failure{failed, "standard output is closed"};
   if (const std::error_code ec = write(1, json_to < 0 ? text : object_of(members))) {
-    throw Failure{ec, "standard output: " + ec.message()};
+    throw Failure{ec, "standard output: " + reason(ec)};
   }
 }
 
@@ -179,7 +179,7 @@ bool Words::has_lost() {
   const bool was_closed = is_closed(json_to);
   const std::string stream = json_to == 1 ? "standard output" : "standard error";
   json_to = -1;
-  fail("io", stream + (was_closed ? " is closed" : ": " + lost_.message()), hint_for(Error::io));
+  fail("io", stream + (was_closed ? " is closed" : ": " + reason(lost_)), hint_for(Error::io));
   return true;
 }
 

@@ -11,7 +11,7 @@ std::span<std::uint8_t> MemorySink::room(std::uint64_t most) try {
   return buffer_.room(most);
 } catch (const std::bad_alloc&) {
   const std::error_code ec = std::make_error_code(std::errc::not_enough_memory);
-  throw Failure{ec, ec.message() + " after " + std::to_string(buffer_.size()) + " bytes"};
+  throw Failure{ec, reason(ec) + " after " + std::to_string(buffer_.size()) + " bytes"};
 }
 
 int FileSink::pipe(std::uint64_t most) {

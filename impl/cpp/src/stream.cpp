@@ -234,7 +234,7 @@ bool Stream::is_other_user() {
   if (is_tcp()) return false;
   std::error_code ec;
   const bool other = system::is_other_user(socket_.get(), ec);
-  if (ec) throw Failure{ec, options_.path.string() + ": " + ec.message()};
+  if (ec) throw Failure{ec, options_.path.string() + ": " + reason(ec)};
   return other;
 }
 

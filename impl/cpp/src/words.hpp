@@ -25,9 +25,9 @@ namespace kcom5 {
   return "descriptor " + std::to_string(descriptor);
 }
 
-/// `io` of something that has a name: "NAME: what the system says".
+/// `io` of something that has a name: "NAME: the reason".
 [[nodiscard]] inline Failure failure_of(const std::error_code& ec, const std::string& name) {
-  return Failure{ec, name + ": " + ec.message()};
+  return Failure{ec, name + ": " + reason(ec)};
 }
 
 /// `io` because of the caller's cancel().

@@ -229,8 +229,8 @@ TEST(Output, IsLookedAtBeforeItConnects) {
   EXPECT_EQ(failure_to_open(file, true), "io: " + file + ": exists already");
   EXPECT_EQ(failure_to_open(folder / "new", true), refused);
   EXPECT_EQ(failure_to_open(folder), "io: " + folder.string() + ": is a directory");
-  EXPECT_EQ(failure_to_open(file + "/"), "io: " + file + "/: Not a directory");
-  EXPECT_EQ(failure_to_open(folder / "new/"), "io: " + (folder / "new/").string() + ": No such file or directory");
+  EXPECT_EQ(failure_to_open(file + "/"), "io: " + file + "/: not a directory");
+  EXPECT_EQ(failure_to_open(folder / "new/"), "io: " + (folder / "new/").string() + ": no such file or directory");
   EXPECT_TRUE(failure_to_open(folder / "loop").starts_with("io: "));
   EXPECT_EQ(failure_to_open(folder / std::string(255, 'x')), refused);
   EXPECT_TRUE(failure_to_open(folder / std::string(256, 'x')).starts_with("io: "));

@@ -12,12 +12,15 @@ namespace kcom5 {
 /// that its text is not lost: every code of another category is `Error::io`. REQUIRES: `code` is not success.
 [[nodiscard]] Error error_of(const std::error_code& code) noexcept;
 
+/// The text of a code, in lower case as within a sentence: "no such file or directory".
+[[nodiscard]] std::string reason(const std::error_code& code);
+
 /// A failure and its name: `result.class`. `what()` is "name: detail"; `code()` is the code that the overloads with a
 /// std::error_code give.
 class Failure : public std::system_error {
  public:
   Failure(std::error_code code, std::string detail);
-  explicit Failure(std::error_code code) : Failure(code, code.message()) {}
+  explicit Failure(std::error_code code) : Failure(code, reason(code)) {}
 
   [[nodiscard]] Error error() const noexcept { return error_of(code()); }
   /// What happened, in words: got, and expected.

@@ -36,8 +36,11 @@ def close_read(descriptor: int) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Return the system's own text for what it reported."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    """Return the kernel's text for an error, in lower case as within a sentence: "no such file or directory"."""
+    text = getattr(error, "strerror", None)
+    if text:
+        return str(text) if text[1:2].isupper() else text[:1].lower() + text[1:]
+    return str(error) or type(error).__name__
 
 
 @contextmanager
