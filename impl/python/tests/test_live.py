@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -143,13 +142,19 @@ except kcom5.Refused as error:
 """
 
 
-def can_be_alone() -> bool:
-    return (
-        bool(shutil.which("unshare")) and subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode == 0
-    )
+def why_not_alone() -> str:
+    """Why there is no network of its own; empty if there is."""
+    try:
+        done = subprocess.run(["unshare", "-n", "true"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        return str(error.strerror)
+    return done.stderr.strip() if done.returncode else ""
 
 
-@pytest.mark.skipif(not can_be_alone(), reason="no network of its own is to be had here")
+WHY = why_not_alone()
+
+
+@pytest.mark.skipif(bool(WHY), reason=f"NOT RUN: a network of its own is needed: `unshare -n`: {WHY}")
 @pytest.mark.parametrize("via", ["tcp6", "tcp4"])
 def test_a_connection_to_itself_is_refused(via: str) -> None:
     source = str(vectors.ROOT / "impl/python/src")
