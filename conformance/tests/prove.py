@@ -1,7 +1,7 @@
-"""The suite proves itself: every wrong peer is caught by the rule that it breaks, and the right one by none.
+"""The suite proves itself: every mutant is caught by the rule that it breaks, and the reference peer by none.
 
-A wrong peer meets the cases of its own rule; with `--whole` every case of its role, and the rules that catch it besides
-are printed: the matrix wrong peer × rule. Exit code: 0 proved, 1 not.
+A mutant meets the cases of its own rule; with `--whole` every case of its role, and the rules that catch it besides
+are printed: the matrix mutant × rule. Exit code: 0 proved, 1 not.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ import trio
 from rich.console import Console
 from rich.progress import track
 
-from kcom5_conformance import runner
-from kcom5_conformance.bench import Case
-from kcom5_conformance.model import Result, Verdict
-from kcom5_conformance.runner import AdapterBroken, Runner, Subject
+from kcom5_conformance.harness.attempt import PATIENCE
+from kcom5_conformance.harness.case import Case
+from kcom5_conformance.harness.run import Runner
+from kcom5_conformance.harness.smoke import AdapterBroken, smoke
+from kcom5_conformance.harness.subject import Subject
+from kcom5_conformance.results import Result, Verdict
 from kcom5_conformance.selection import every_case
 
-PEERS = Path(__file__).resolve().parent / "peers"
+HERE = Path(__file__).resolve().parent
 SIDE_BY_SIDE = 6
-"""Peers at a time: most of what they do is to wait."""
-PATIENCE = 0.4
+"""Mutants at a time: most of what they do is to wait."""
+SCALE = 0.4
 """Scale of the suite's: the peers are on this machine and in one language."""
 
 
@@ -61,9 +63,9 @@ class Proof:
         return not self.is_proved and (bool(self.broken) or not self.not_run)
 
 
-def wrong_peers() -> list[dict[str, str]]:
+def mutants() -> list[dict[str, str]]:
     """Name, rule and role of each."""
-    listing = subprocess.run([sys.executable, PEERS / "wrong.py", "--list"], check=True, capture_output=True)
+    listing = subprocess.run([sys.executable, HERE / "mutants", "--list"], check=True, capture_output=True)
     found: list[dict[str, str]] = json.loads(listing.stdout)
     return found
 
@@ -98,9 +100,9 @@ async def prove(name: str, rule: str, role: str, command: list[str], whole: bool
 
     subject = Subject(name, command)
     try:
-        found = await runner.smoke(subject, runner.PATIENCE)
+        found = await smoke(subject, PATIENCE)
         # One failure of a rule is enough, and a peer that is wrong is wrong at the first try.
-        run = Runner(subject, found, 1, PATIENCE, 2, count, lambda case: case.rule not in failed, tries=1, long_lanes=8)
+        run = Runner(subject, found, 1, SCALE, 2, count, lambda case: case.rule not in failed, tries=1, long_lanes=8)
         await run.run(cases_for(rule, role, whole))
     except AdapterBroken as error:
         proof.broken = str(error)
@@ -116,13 +118,13 @@ async def prove_all(peers: Iterable[dict[str, str]], console: Console, whole: bo
     async def lane() -> None:
         while waiting:
             peer = waiting.pop()
-            command = [sys.executable, str(PEERS / "wrong.py"), peer["name"]]
+            command = [sys.executable, str(HERE / "mutants"), peer["name"]]
             await done.send(await prove(peer["name"], peer["rule"], peer["role"], command, whole))
 
     async with trio.open_nursery() as nursery:
         for _ in range(SIDE_BY_SIDE):
             nursery.start_soon(lane)
-        for _ in track(range(len(waiting)), "wrong peers", console=console, disable=not console.is_terminal):
+        for _ in track(range(len(waiting)), "mutants", console=console, disable=not console.is_terminal):
             proofs.append(await next_done.receive())
             if proofs[-1].is_missed:
                 console.print(f"{proofs[-1]}", markup=False, highlight=False)
@@ -132,13 +134,13 @@ async def prove_all(peers: Iterable[dict[str, str]], console: Console, whole: bo
 def main() -> None:
     """Proves all, or the peers named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of wrong peers (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of mutants (default: all)")
     parser.add_argument("--whole", action="store_true", help="with every case of a peer's role: the matrix")
     options = parser.parse_args()
     names = set(options.names)
-    peers = [peer for peer in wrong_peers() if not names or peer["name"] in names]
+    peers = [peer for peer in mutants() if not names or peer["name"] in names]
     if missing := names - {peer["name"] for peer in peers}:
-        parser.error(f"no wrong peer {', '.join(sorted(missing))}")
+        parser.error(f"no mutant {', '.join(sorted(missing))}")
     proofs = trio.run(prove_all, peers, Console(stderr=True), options.whole)
     # Side by side they take each other's time, which a timed case does not forgive; and a case of another rule may be
     # what names theirs: who was missed is tried alone, with every case.
@@ -148,7 +150,7 @@ def main() -> None:
         if peer["name"] in again:
             proofs += trio.run(prove_all, [peer], Console(stderr=True), True)
     if not names:
-        right = [sys.executable, str(PEERS / "right.py")]
+        right = [sys.executable, str(HERE / "reference_peer.py")]
         proofs += [
             trio.run(prove, f"right as {role}", "", role, right, True) for role in ("server", "client", "address")
         ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict
 
-from kcom5_conformance import diagnose, spec
-from kcom5_conformance.model import Event, Json, Peer, Problem, Result, Run, Verdict
+from kcom5_conformance import spec
+from kcom5_conformance.report import causes
+from kcom5_conformance.results import Event, Json, Peer, Problem, Result, Run, Verdict
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # of typing itself from Python 3.11 on
@@ -65,10 +66,10 @@ def failure(name: str, peer: str, verdict: Verdict = Verdict.FAIL, **more: Unpac
             Problem(rule, "MUST", "wire", "00 00 00 02", "02 00 00 00", SWAPPED, RIGHT, 8),
             Problem("close.confirm", "SHOULD", "ended", "a reset", "an end"),
         ],
-        reproduction=diagnose.reproduction("server", "tcp6", [("send", HELLO), ("expect", "25")]),
+        reproduction=causes.reproduction("server", "tcp6", [("send", HELLO), ("expect", "25")]),
         **more,
     )
-    result.cause = result.cause or diagnose.cause_of(result)
+    result.cause = result.cause or causes.cause_of(result)
     return result
 
 

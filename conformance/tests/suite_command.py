@@ -15,9 +15,9 @@ from kcom5_conformance import cli
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "src" / "kcom5_conformance"
 ROOT = HERE.parents[1]
-RIGHT = [sys.executable, str(HERE / "peers" / "right.py")]
-WRONG = [sys.executable, str(HERE / "peers" / "wrong.py")]
-ODD = [sys.executable, str(HERE / "peers" / "odd.py")]
+RIGHT = [sys.executable, str(HERE / "reference_peer.py")]
+WRONG = [sys.executable, str(HERE / "mutants")]
+ODD = [sys.executable, str(HERE / "odd_adapter.py")]
 FEW = ["--case", "address.canonical/*"]
 """Cases that take no time."""
 PADS = [*WRONG, "pack-pads-the-port"]

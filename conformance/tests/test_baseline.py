@@ -9,7 +9,7 @@ import pytest
 from kcom5_conformance import program
 from kcom5_conformance.baseline import Entry, apply, observation, read, repair, warnings, write
 from kcom5_conformance.errors import UsageError
-from kcom5_conformance.model import Level, Problem, Result, Run, Verdict
+from kcom5_conformance.results import Level, Problem, Result, Run, Verdict
 
 PEERS = {"mine", "yours"}
 

@@ -35,8 +35,9 @@ from suite_command import (
     suite,
 )
 
-from kcom5_conformance import __version__, cli, conversation
-from kcom5_conformance.adapter import SuiteBroken
+from kcom5_conformance import __version__, cli
+from kcom5_conformance.cases import replay
+from kcom5_conformance.harness.adapter import SuiteBroken
 from kcom5_conformance.report import json as json_report
 
 
@@ -205,7 +206,7 @@ def test_defect_of_the_suite_in_a_case_is_named(here: Path, monkeypatch: pytest.
     async def row(*_: Any) -> None:
         raise SuiteBroken("two and two are five")
 
-    monkeypatch.setattr(conversation, "row", row)
+    monkeypatch.setattr(replay, "row", row)
     done = inside("run", *FEW, "--", *RIGHT, at=here)
     assert done.returncode == 4
     assert "kcom5-conformance: error: the suite itself is broken: two and two are five\n" in done.stderr
@@ -224,14 +225,14 @@ import os, sys
 sys.path.insert(0, {peers!r})
 with open({pids!r}, "a") as file:
     file.write(f"{{os.getpid()}}\\n")
-from right import Right
-Right().main()
+from reference_peer import ReferencePeer
+ReferencePeer().main()
 """
 
 
 def noting(folder: Path) -> list[str]:
     program = folder / "noting.py"
-    program.write_text(NOTES_ITS_ID.format(peers=str(HERE / "peers"), pids=str(folder / "pids")))
+    program.write_text(NOTES_ITS_ID.format(peers=str(HERE), pids=str(folder / "pids")))
     return [sys.executable, str(program)]
 
 
@@ -402,8 +403,9 @@ def test_reports_are_whole_and_valid(here: Path) -> None:
 def test_command_of_a_failure_runs_just_that_case_again(here: Path) -> None:
     folder = here / "a folder; with 'signs'"
     folder.mkdir()
-    shutil.copytree(HERE / "peers", folder / "peers", ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, str(folder / "peers" / "wrong.py"), "pack-pads-the-port"]
+    shutil.copytree(HERE / "mutants", folder / "mutants", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(HERE / "reference_peer.py", folder)
+    command = [sys.executable, str(folder / "mutants"), "pack-pads-the-port"]
     done = suite("run", *FEW, "--", *command, at=here)
     (again,) = re.findall(r"^again +(.*)$", done.stdout, re.M)
     once_more = pasted(again, at=here)

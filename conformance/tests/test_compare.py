@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from kcom5_conformance.compare import compare, show
-from kcom5_conformance.model import Problem, Result, Run, Verdict
+from kcom5_conformance.results import Problem, Result, Run, Verdict
 
 V = Verdict
 

@@ -1,4 +1,4 @@
-"""The oracle against the vectors, what is generated against the schema, and exploring of right and wrong peers."""
+"""The oracle against the vectors, what is generated against the schema, and exploring of peers, right and wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from kcom5_conformance import data, vectors
+from kcom5_conformance import data
+from kcom5_conformance.cases import vectors
+from kcom5_conformance.cases.vectors import Vector
 from kcom5_conformance.cli import run_command
 from kcom5_conformance.explore import generate
 from kcom5_conformance.explore.command import vector_of
@@ -18,10 +20,9 @@ from kcom5_conformance.explore.model import expect
 from kcom5_conformance.explore.script import HELLO, Octets, Script, Step, from_json
 from kcom5_conformance.explore.strategies import STRATEGIES
 from kcom5_conformance.explore.tables import table
-from kcom5_conformance.model import Problem
-from kcom5_conformance.vectors import Vector
+from kcom5_conformance.results import Problem
 
-PEERS = Path(__file__).resolve().parent / "peers"
+HERE = Path(__file__).resolve().parent
 NONCE = b"\xaa\xbb\xcc"
 
 
@@ -132,7 +133,7 @@ def test_shrinking_finds_the_least() -> None:
 
 @pytest.mark.parametrize("role", ["server", "client"])
 def test_right_peer_is_failed_by_none(role: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _explore(role, "right.py", "--seconds", "6", "--strict") == 0, capsys.readouterr().out
+    assert _explore(role, "reference_peer.py", "--seconds", "6", "--strict") == 0, capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_right_peer_is_failed_by_none(role: str, capsys: pytest.CaptureFixture[s
 def test_wrong_peer_is_found(role: str, name: str, rule: str, tmp_path: Path) -> None:
     """Without a case of the suite: the report has the rule, a program and a vector; what is saved comes first."""
     options = ("--seconds", "90", "--first", "--seed", "1", "--save", str(tmp_path / "saved"))
-    assert _explore(role, "wrong.py", name, *options, "--report", str(tmp_path)) == 1
+    assert _explore(role, "mutants", name, *options, "--report", str(tmp_path)) == 1
     results = _failures(tmp_path)
     assert any(result["rule"].startswith(rule) for result in results), [result["rule"] for result in results]
     assert results[0]["reproduction"]
@@ -155,19 +156,19 @@ def test_wrong_peer_is_found(role: str, name: str, rule: str, tmp_path: Path) ->
     vector = json.loads(results[0]["vector"])["vectors"][0]
     assert vector["role"] == role
     assert list((tmp_path / "saved").iterdir())
-    assert _explore(role, "wrong.py", name, *options, "--report", str(tmp_path), "--examples", "1") == 1
+    assert _explore(role, "mutants", name, *options, "--report", str(tmp_path), "--examples", "1") == 1
 
 
 def test_residue_is_found_and_charged(tmp_path: Path) -> None:
     arguments = ("--seconds", "120", "--first", "--jobs", "1", "--report", str(tmp_path))
-    assert _explore("client", "wrong.py", "leaks-descriptors", *arguments) == 1
+    assert _explore("client", "mutants", "leaks-descriptors", *arguments) == 1
     assert [result["rule"] for result in _failures(tmp_path)] == ["close.residue"]
 
 
 def _explore(role: str, *words: str) -> int:
     program, *rest = words
     name = [rest.pop(0)] if rest and not rest[0].startswith("-") else []
-    return run_command(["explore", "--role", role, *rest, "--", sys.executable, str(PEERS / program), *name])
+    return run_command(["explore", "--role", role, *rest, "--", sys.executable, str(HERE / program), *name])
 
 
 def _failures(folder: Path) -> list[Any]:

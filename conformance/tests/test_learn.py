@@ -1,4 +1,4 @@
-"""Machines: that of the tables, what tells two apart, and learning right and wrong peers."""
+"""Machines: that of the tables, what tells two apart, and learning the reference peer and a mutant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kcom5_conformance.cli import run_command
 from kcom5_conformance.explore.machine import ALPHABETS, differences, draw, of_tables, to_dot
 from kcom5_conformance.explore.words import acts
 
-PEERS = Path(__file__).resolve().parent / "peers"
+HERE = Path(__file__).resolve().parent
 
 
 def test_machines_of_the_tables() -> None:
@@ -59,15 +59,15 @@ def test_drawing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("role", ALPHABETS)
 def test_right_peer_is_equal_to_the_tables(role: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    right = [sys.executable, str(PEERS / "right.py")]
+    right = [sys.executable, str(HERE / "reference_peer.py")]
     arguments = ["learn", "--role", role, "--strict", "--report", str(tmp_path), "--", *right]
     assert run_command(arguments) == 0, capsys.readouterr()
     assert "equal to the tables" in capsys.readouterr().err
-    assert (tmp_path / f"right-{role}.dot").exists()
+    assert (tmp_path / f"reference_peer-{role}.dot").exists()
 
 
 def test_wrong_peer_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = [sys.executable, str(PEERS / "wrong.py"), "over-limit-is-truncated"]
+    wrong = [sys.executable, str(HERE / "mutants"), "over-limit-is-truncated"]
     assert run_command(["learn", "--role", "client", "--report", str(tmp_path), "--", *wrong]) == 1
     assert "connect, whole, over: got truncated, expected over-limit" in capsys.readouterr().err
     result = json.loads((tmp_path / "report.json").read_text("utf-8"))["results"][0]

@@ -1,4 +1,4 @@
-"""The matrix and its wire: what passes is never changed, how a side ends is passed on, and a wrong peer fails in its
+"""The matrix and its relay: what passes is never changed, how a side ends is passed on, and a mutant fails in its
 rows."""
 
 from __future__ import annotations
@@ -15,17 +15,22 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kcom5_conformance import matrix, runner, verify
-from kcom5_conformance.adapter import Adapter
-from kcom5_conformance.bench import HOSTS, Bench, Case, frame
-from kcom5_conformance.matrix import Cell
-from kcom5_conformance.model import Result, Verdict
-from kcom5_conformance.runner import PATIENCE, Smoke, Subject
-from kcom5_conformance.vectors import VIAS
-from kcom5_conformance.wire import Manner, Passed, Wire, write_pcap
+from kcom5_conformance import verify
+from kcom5_conformance.cases import matrix
+from kcom5_conformance.cases.matrix import Cell
+from kcom5_conformance.harness.adapter import Adapter
+from kcom5_conformance.harness.attempt import PATIENCE
+from kcom5_conformance.harness.case import Case
+from kcom5_conformance.harness.frame import frame
+from kcom5_conformance.harness.harness import Harness
+from kcom5_conformance.harness.ports import HOSTS, TRANSPORTS
+from kcom5_conformance.harness.relay import Manner, Passed, Relay, write_pcap
+from kcom5_conformance.harness.smoke import Smoke, smoke
+from kcom5_conformance.harness.subject import Subject
+from kcom5_conformance.results import Result, Verdict
 
-PEERS = Path(__file__).parent / "peers"
-RIGHT = Subject("right", [sys.executable, str(PEERS / "right.py")])
+HERE = Path(__file__).parent
+RIGHT = Subject("right", [sys.executable, str(HERE / "reference_peer.py")])
 Ends = Callable[[trio.SocketStream, trio.SocketStream], Awaitable[None]]
 
 
@@ -34,27 +39,27 @@ def stream(via: str) -> trio.socket.SocketType:
 
 
 def through_a_wire(via: str, manner: Manner, folder: Path, ends: Ends, seed: int = 1) -> list[Passed]:
-    """What passed while `ends` had a client's and a server's stream with a wire between them."""
+    """What passed while `ends` had a client's and a server's stream with a relay between them."""
 
     async def run() -> list[Passed]:
-        case = Case("wire", "data.opaque", "MUST", "both", via, "", _unused)
+        case = Case("relay", "data.opaque", "MUST", "both", via, "", _unused)
         async with trio.open_nursery() as nursery:
-            bench = Bench(case, Adapter([]), nursery, 0.001, PATIENCE)
-            bench.folder = folder
-            wire = Wire(bench, manner, seed)
+            harness = Harness(case, Adapter([]), nursery, 0.001, PATIENCE)
+            harness.folder = folder
+            relay = Relay(harness, manner, seed)
             with stream(via) as listener, stream(via) as client:
                 await listener.bind(str(folder / "server") if via == "unix" else (HOSTS[via][1], 0))
                 listener.listen(1)
                 place = str(folder / "server") if via == "unix" else listener.getsockname()[1]
-                here = await nursery.start(wire.run, place)
+                here = await nursery.start(relay.run, place)
                 await client.connect(here if via == "unix" else (HOSTS[via][1], here))
                 server, _ = await listener.accept()
                 with server:
                     await ends(trio.SocketStream(client), trio.SocketStream(server))
-            await wire.ended.wait()
-        for name in ("server", "wire"):
+            await relay.ended.wait()
+        for name in ("server", "relay"):
             (folder / name).unlink(missing_ok=True)
-        return wire.passed
+        return relay.passed
 
     async def bounded() -> list[Passed]:
         with trio.fail_after(60):
@@ -63,7 +68,7 @@ def through_a_wire(via: str, manner: Manner, folder: Path, ends: Ends, seed: int
     return trio.run(bounded)
 
 
-async def _unused(_bench: Bench) -> None:
+async def _unused(_bench: Harness) -> None:
     raise NotImplementedError
 
 
@@ -82,13 +87,13 @@ def ends_of(passed: list[Passed]) -> list[tuple[bool, str]]:
     return sorted((event.is_from_client, event.what) for event in passed if event.what != "octets")
 
 
-# ---- the wire
+# ---- the relay
 
 payloads = st.lists(st.binary(min_size=1, max_size=3000) | st.just(b"\x00" * 20000), max_size=4)
 
 
 @pytest.mark.parametrize("manner", matrix.SIZES)
-@pytest.mark.parametrize("via", VIAS)
+@pytest.mark.parametrize("via", TRANSPORTS)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(there=payloads, back=payloads, seed=st.integers(0, 9))
 def test_wire_changes_no_octet(
@@ -117,7 +122,7 @@ def test_wire_changes_no_octet(
     assert ends_of(passed) == [(False, "end"), (True, "end")]
 
 
-@pytest.mark.parametrize("via", VIAS)
+@pytest.mark.parametrize("via", TRANSPORTS)
 @pytest.mark.parametrize("is_client_first", [False, True])
 def test_wire_keeps_a_half_close_and_the_other_direction_goes_on(
     tmp_path: Path, via: str, is_client_first: bool
@@ -170,23 +175,23 @@ def test_wire_keeps_a_reset_while_much_is_under_way(tmp_path: Path, is_client: b
 
 def test_client_of_a_server_that_is_gone_is_reset(tmp_path: Path) -> None:
     async def run() -> list[Passed]:
-        case = Case("wire", "data.opaque", "MUST", "both", "tcp6", "", _unused)
+        case = Case("relay", "data.opaque", "MUST", "both", "tcp6", "", _unused)
         async with trio.open_nursery() as nursery:
-            wire = Wire(Bench(case, Adapter([]), nursery, 0.001, PATIENCE), "plain", 1)
+            relay = Relay(Harness(case, Adapter([]), nursery, 0.001, PATIENCE), "plain", 1)
             with stream("tcp6") as gone:
                 await gone.bind(("::1", 0))
-                here = await nursery.start(wire.run, gone.getsockname()[1])
+                here = await nursery.start(relay.run, gone.getsockname()[1])
                 with stream("tcp6") as client:
                     await client.connect(("::1", here))
                     with suppress(OSError):
                         assert await client.recv(1) == b""
-        return wire.passed
+        return relay.passed
 
     assert ends_of(trio.run(run)) == [(False, "reset")]
 
 
 @pytest.mark.parametrize("manner", matrix.SIZES)
-@pytest.mark.parametrize("via", VIAS)
+@pytest.mark.parametrize("via", TRANSPORTS)
 def test_capture_of_a_right_exchange_conforms(tmp_path: Path, via: str, manner: Manner) -> None:
     data = bytes(range(251)) * 300
 
@@ -233,7 +238,7 @@ def conduct(subjects: list[Subject], chosen: list[Cell], complaint: str = "") ->
     async def run() -> list[str]:
         smoked: dict[str, tuple[Subject, Smoke]] = {}
         for subject in subjects:
-            smoked[subject.name] = (subject, await runner.smoke(subject, PATIENCE))
+            smoked[subject.name] = (subject, await smoke(subject, PATIENCE))
         return await matrix.run(smoked, chosen, 2, PATIENCE, 1, results.append)
 
     assert trio.run(run) == ([complaint] if complaint else [])
@@ -242,11 +247,11 @@ def conduct(subjects: list[Subject], chosen: list[Cell], complaint: str = "") ->
 
 
 def wrong(name: str) -> Subject:
-    return Subject("wrong", [sys.executable, str(PEERS / "wrong.py"), name])
+    return Subject("wrong", [sys.executable, str(HERE / "mutants"), name])
 
 
 def odd(manner: str) -> Subject:
-    return Subject("odd", [sys.executable, str(PEERS / "odd.py"), manner])
+    return Subject("odd", [sys.executable, str(HERE / "odd_adapter.py"), manner])
 
 
 def some(servers: list[str], clients: list[str], message: str, vias: tuple[str, ...] = ("tcp6",)) -> list[Cell]:
@@ -277,7 +282,7 @@ def test_peer_that_disagrees_fails_exactly_in_its_rows(name: str, rows: set[str]
 
 
 def test_right_peer_passes_over_each_transport_in_each_manner() -> None:
-    results = conduct([RIGHT], some(["right"], ["right"], "hi", VIAS))
+    results = conduct([RIGHT], some(["right"], ["right"], "hi", TRANSPORTS))
     assert {result.verdict for result in results} == {Verdict.PASS}
 
 

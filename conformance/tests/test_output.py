@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from suite_command import ALL_THE_TIME, FEW, PADS, RIGHT, environment, inside
 
-from kcom5_conformance import conversation, runner
-from kcom5_conformance.adapter import SuiteBroken
+from kcom5_conformance.cases import replay
+from kcom5_conformance.harness.adapter import SuiteBroken
+from kcom5_conformance.harness.run import Runner
 
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="NOT RUN: no /dev/full")
@@ -109,10 +110,10 @@ def test_few_descriptors_are_said_and_the_run_goes_on(tmp_path: Path) -> None:
 def test_report_is_written_though_the_suite_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A defect in one case costs that case."""
 
-    async def row(bench: Any, *_: Any) -> None:
+    async def row(harness: Any, *_: Any) -> None:
         raise SuiteBroken("two and two are five")
 
-    monkeypatch.setattr(conversation, "row", row)
+    monkeypatch.setattr(replay, "row", row)
     done = inside("run", *FEW, "--rule", "address.canonical", "--report", "report", "--", *RIGHT, at=tmp_path)
     assert done.returncode == 4
     document = json.loads((tmp_path / "report" / "report.json").read_text())
@@ -122,16 +123,16 @@ def test_report_is_written_though_the_suite_is_broken(tmp_path: Path, monkeypatc
 
 
 def test_report_is_written_though_the_runner_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = runner.Runner._result
+    original = Runner._result
     seen: list[str] = []
 
-    def dies(self: runner.Runner, case: Any, *rest: Any, **more: Any) -> Any:
+    def dies(self: Runner, case: Any, *rest: Any, **more: Any) -> Any:
         seen.append(case.id)
         if len(seen) == 3:
             raise KeyboardInterrupt
         return original(self, case, *rest, **more)
 
-    monkeypatch.setattr(runner.Runner, "_result", dies)
+    monkeypatch.setattr(Runner, "_result", dies)
     done = inside("run", *FEW, "--report", "report", "--jobs", "1", "--", *RIGHT, at=tmp_path)
     assert done.returncode == 130
     document = json.loads((tmp_path / "report" / "report.json").read_text())

@@ -15,9 +15,9 @@ from report_sample import HOSTILE, case, failure, large, sample
 from rich.console import Console
 
 from kcom5_conformance import report
-from kcom5_conformance.model import Json, Problem, Run, Verdict, run_from_json
 from kcom5_conformance.report import words
 from kcom5_conformance.report.json import read_json, schema
+from kcom5_conformance.results import Json, Problem, Run, Verdict, run_from_json
 
 
 def printed(run: Run, width: int = 100, terminal: bool = False) -> str:

@@ -15,8 +15,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from kcom5_conformance.escape import safe
-from kcom5_conformance.model import Run
 from kcom5_conformance.report import write_html
+from kcom5_conformance.results import Run
 
 FAINT = """
   const share = (v) => v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4;

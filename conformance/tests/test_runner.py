@@ -22,23 +22,21 @@ import trio
 import trio.testing
 from suite_command import is_alive
 
-from kcom5_conformance import diagnose, process, runner
-from kcom5_conformance.adapter import Adapter
-from kcom5_conformance.bench import Bench, Call, Case, Mismatch, NotRun, TooBusy, Unsupported, frame
-from kcom5_conformance.model import Axis, Problem, Result, Verdict
-from kcom5_conformance.runner import (
-    MOST_BUSY,
-    MOST_FAILURES,
-    MOST_HANGS,
-    PATIENCE,
-    AdapterBroken,
-    Runner,
-    Smoke,
-    Subject,
-)
+from kcom5_conformance.harness import procfs
+from kcom5_conformance.harness.adapter import Adapter
+from kcom5_conformance.harness.attempt import PATIENCE
+from kcom5_conformance.harness.call import Call
+from kcom5_conformance.harness.case import Case, Mismatch, NotRun, TooBusy, Unsupported
+from kcom5_conformance.harness.frame import frame
+from kcom5_conformance.harness.harness import Harness
+from kcom5_conformance.harness.run import MOST_BUSY, MOST_FAILURES, MOST_HANGS, SHORT_PATIENCE, Runner
+from kcom5_conformance.harness.smoke import AdapterBroken, Smoke, smoke
+from kcom5_conformance.harness.subject import _UNSHARE, Subject
+from kcom5_conformance.report import causes
+from kcom5_conformance.results import Axis, Problem, Result, Verdict
 from kcom5_conformance.selection import every_case
 
-ODD = Path(__file__).parent / "peers" / "odd.py"
+ODD = Path(__file__).parent / "odd_adapter.py"
 SHORT = 0.3
 """Scale of every patience where something is waited for in vain."""
 
@@ -48,7 +46,7 @@ def subject(manner: str, *arguments: str) -> Subject:
 
 
 def smoke_of(manner: str, scale: float = 1) -> Smoke:
-    return trio.run(runner.smoke, subject(manner), PATIENCE * scale)
+    return trio.run(smoke, subject(manner), PATIENCE * scale)
 
 
 def conduct(
@@ -58,7 +56,7 @@ def conduct(
     results: list[Result] = []
 
     async def run() -> Runner:
-        found = await runner.smoke(tested, PATIENCE)
+        found = await smoke(tested, PATIENCE)
         made = Runner(tested, found, 1, scale, jobs, results.append, tries=tries)
         made._hangs = hangs
         await made.run(list(cases))
@@ -69,14 +67,14 @@ def conduct(
     return {result.id: result for result in results}, made
 
 
-def case(name: str, run: Callable[[Bench], Awaitable[None]], **more: Any) -> Case:
+def case(name: str, run: Callable[[Harness], Awaitable[None]], **more: Any) -> Case:
     more = {"role": "server", "via": "tcp6", "is_hostile": False, **more}
     return Case(f"echo.exact/{name}@tcp6", "echo.exact", "MUST", note="", run=run, **more)
 
 
-def exchange(message: str) -> Callable[[Bench], Awaitable[None]]:
-    async def run(bench: Bench) -> None:
-        await bench.exchange_with_server(message)
+def exchange(message: str) -> Callable[[Harness], Awaitable[None]]:
+    async def run(harness: Harness) -> None:
+        await harness.exchange_with_server(message)
 
     return run
 
@@ -126,7 +124,7 @@ def test_adapter_that_ignores_the_end_of_its_input_is_broken() -> None:
 
 def test_program_that_cannot_be_started_is_broken_and_the_message_says_from_where() -> None:
     with pytest.raises(AdapterBroken, match=r"/nowhere x cannot be started from .*: No such file or directory"):
-        trio.run(runner.smoke, Subject("no", ["/nowhere", "x"]), PATIENCE)
+        trio.run(smoke, Subject("no", ["/nowhere", "x"]), PATIENCE)
 
 
 def test_right_adapter_is_without_a_warning() -> None:
@@ -187,9 +185,9 @@ def test_adapter_that_hangs_fails_the_case_and_is_replaced() -> None:
 
 
 def test_adapter_that_reads_no_more_fails_the_case_and_is_replaced() -> None:
-    async def twice(bench: Bench) -> None:
-        await bench.exchange_with_server("now")
-        await bench.exchange_with_server("x" * (1 << 20))  # more than a pipe takes
+    async def twice(harness: Harness) -> None:
+        await harness.exchange_with_server("now")
+        await harness.exchange_with_server("x" * (1 << 20))  # more than a pipe takes
 
     results, _ = conduct(subject("reads-no-more"), case("now", twice), *BEFORE_AND_AFTER, scale=SHORT, tries=1)
     wrong = results.pop(NOW.id)
@@ -208,7 +206,7 @@ def test_adapter_that_hangs_after_its_answer_fails_its_own_case_and_no_other() -
 
 def test_adapter_that_ends_between_two_cases_is_charged_to_the_first() -> None:
     async def run() -> tuple[Result, Adapter]:
-        found = await runner.smoke(RIGHT, PATIENCE)
+        found = await smoke(RIGHT, PATIENCE)
         results: list[Result] = []
         made = Runner(RIGHT, found, 1, 1, 1, results.append)
         adapters: dict[bool, Adapter] = {}
@@ -256,7 +254,7 @@ def test_what_an_adapter_started_ends_with_it_whatever_its_session(tmp_path: Pat
     script = f"""
 import sys, trio
 sys.path[:0] = {sys.path!r}
-from kcom5_conformance import children
+from kcom5_conformance.harness import children
 from test_runner import NOW, Subject, conduct
 children.adopt()
 conduct(Subject("odd", {command!r}), NOW, tries=1)
@@ -273,7 +271,7 @@ conduct(Subject("odd", {command!r}), NOW, tries=1)
 
 def test_transport_that_this_machine_lacks_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     reason = "this machine has no loopback address ::1 (Cannot assign requested address)"
-    monkeypatch.setattr(runner, "why_not", lambda via: reason if via == "tcp6" else "")
+    monkeypatch.setattr("kcom5_conformance.harness.run.why_not", lambda via: reason if via == "tcp6" else "")
     other = case("other", exchange("fair"), via="tcp4")
     results, _ = conduct(RIGHT, NOW, other)
     assert (results[NOW.id].verdict, results[NOW.id].reason) == (Verdict.NOT_RUN, reason)
@@ -292,7 +290,7 @@ def test_diagnosis_that_fails_costs_the_diagnosis(monkeypatch: pytest.MonkeyPatc
     def dies(*_: Any) -> str:
         raise IndexError("of a field that is not there")
 
-    monkeypatch.setattr(diagnose, "_of_server", dies)
+    monkeypatch.setattr(causes, "_of_server", dies)
     results, made = conduct(subject("unsteady", os.devnull), case("fails", raising(mismatch())), tries=1)
     (result,) = results.values()
     assert (result.verdict, result.cause, made.defects) == (Verdict.FAIL, "", [])
@@ -301,9 +299,9 @@ def test_diagnosis_that_fails_costs_the_diagnosis(monkeypatch: pytest.MonkeyPatc
 def test_wrong_octets_that_are_cut_for_display_are_diagnosed() -> None:
     """A client that says `ok` with 51 to 4,096 wrong octets."""
 
-    async def run(bench: Bench) -> None:
-        async with bench.listen() as listener:
-            call = await bench.call("receive", listener.place)
+    async def run(harness: Harness) -> None:
+        async with harness.listen() as listener:
+            call = await harness.call("receive", listener.place)
             connection = await listener.accept()
             await connection.send(await connection.hello() + frame(b"", bytes(200)))
             await connection.expect_end()
@@ -320,16 +318,16 @@ def test_large_message_is_neither_shown_whole_nor_costs_much_to_tell(size: int) 
     async def run() -> tuple[int, str]:
         one = case("large", exchange("now"), role="client")
         async with trio.open_nursery() as nursery:
-            bench = Bench(one, Adapter([]), nursery, 0.01, 1)
+            harness = Harness(one, Adapter([]), nursery, 0.01, 1)
             answer = {"ok": True, "message": "x" * size, "data": {"size": 0, "sha256": ""}}
-            call = Call(bench, {"op": "receive"}, bench.adapter, answer)
-            bench.calls.append(call)
-            bench.log("implementation", "answer", text=answer)
+            call = Call(harness, {"op": "receive"}, harness.adapter, answer)
+            harness.calls.append(call)
+            harness.log("implementation", "answer", text=answer)
             call.ended.set()
             tracemalloc.start()
             with pytest.raises(Mismatch) as found:
                 await call.expect_ok("y" * 10, b"")
-            told = f"{found.value} {call.told} {bench.events}"
+            told = f"{found.value} {call.told} {harness.events}"
             _, peak = tracemalloc.get_traced_memory()
             tracemalloc.stop()
         return peak, told
@@ -340,12 +338,12 @@ def test_large_message_is_neither_shown_whole_nor_costs_much_to_tell(size: int) 
 
 
 def test_connection_that_is_not_accepted_fails_the_case() -> None:
-    async def connect(bench: Bench) -> None:
+    async def connect(harness: Harness) -> None:
         with socket.socket(socket.AF_INET6) as listener:
             listener.bind(("::1", 0))
             listener.listen(0)  # room for one
             for _ in range(2):
-                await bench.connect(listener.getsockname()[1])
+                await harness.connect(listener.getsockname()[1])
 
     results, _ = conduct(RIGHT, case("now", connect), scale=SHORT, tries=1)
     assert results[NOW.id].verdict is Verdict.FAIL
@@ -401,11 +399,11 @@ def test_what_is_not_claimed_is_not_asked_for() -> None:
     assert (other.verdict, other.reason) == (Verdict.UNSUPPORTED, "it does not support send, tcp6")
 
 
-def raising(*errors: Exception) -> Callable[[Bench], Awaitable[None]]:
+def raising(*errors: Exception) -> Callable[[Harness], Awaitable[None]]:
     """One after the other, and then nothing."""
     waiting = list(errors)[::-1]
 
-    async def run(bench: Bench) -> None:
+    async def run(harness: Harness) -> None:
         if waiting:
             raise waiting.pop()
 
@@ -437,7 +435,7 @@ def test_timed_case_that_fails_while_the_adapter_gets_no_processor_says_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     waited = itertools.count()
-    monkeypatch.setattr(process, "waited", lambda pids: next(waited))
+    monkeypatch.setattr(procfs, "waited", lambda pids: next(waited))
     timed = case("timed", raising(*[mismatch("time")] * (MOST_BUSY - 1)), takes=1.0)
     other = case("other", raising(mismatch("time")))
     results, _ = conduct(RIGHT, timed, other)
@@ -450,15 +448,15 @@ def test_what_has_nothing_to_do_with_time_is_seen_on_a_busy_machine_too(
     monkeypatch: pytest.MonkeyPatch, axis: Axis
 ) -> None:
     waited = itertools.count()
-    monkeypatch.setattr(process, "waited", lambda pids: next(waited))
+    monkeypatch.setattr(procfs, "waited", lambda pids: next(waited))
     piles_up = case("piles-up", raising(mismatch(axis)), takes=1.0)
     results, _ = conduct(RIGHT, piles_up)
     assert (results[piles_up.id].verdict, results[piles_up.id].failed) == (Verdict.FLAKY, 1)
 
 
 def test_timed_case_whose_adapter_was_ended_has_failed() -> None:
-    async def end(bench: Bench) -> None:
-        await bench.adapter.kill()
+    async def end(harness: Harness) -> None:
+        await harness.adapter.kill()
         raise mismatch()
 
     timed = case("timed", end, takes=1.0)
@@ -467,8 +465,8 @@ def test_timed_case_whose_adapter_was_ended_has_failed() -> None:
 
 
 def test_timed_case_that_fails_while_all_have_a_processor_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "waited", lambda pids: 7.0)
-    monkeypatch.setattr(runner, "MOST_LATE", 60.0)
+    monkeypatch.setattr(procfs, "waited", lambda pids: 7.0)
+    monkeypatch.setattr("kcom5_conformance.harness.run.MOST_LATE", 60.0)
     timed = case("timed", raising(mismatch()), takes=1.0)
     results, _ = conduct(RIGHT, timed)
     assert results[timed.id].verdict is Verdict.FLAKY
@@ -485,9 +483,9 @@ def test_a_process_that_waits_for_a_processor_is_seen() -> None:
     try:
         for line in lines:
             line.readline()
-        before = process.waited([hogs[0].pid])
+        before = procfs.waited([hogs[0].pid])
         lines[0].readline()
-        assert process.waited([hogs[0].pid]) - before > 0.02
+        assert procfs.waited([hogs[0].pid]) - before > 0.02
     finally:
         for hog in hogs:
             hog.kill()
@@ -495,12 +493,14 @@ def test_a_process_that_waits_for_a_processor_is_seen() -> None:
 
 
 def test_a_port_is_reserved_against_other_suites_until_the_case_is_over() -> None:
-    async def nothing(bench: Bench) -> None:
+    async def nothing(harness: Harness) -> None:
         pass
 
     async def run() -> None:
         async with trio.open_nursery() as nursery:
-            one, other = (Bench(case("any", nothing), subject("right").adapter(False), nursery, 1, 1) for _ in range(2))
+            one, other = (
+                Harness(case("any", nothing), subject("right").adapter(False), nursery, 1, 1) for _ in range(2)
+            )
             port = await one.own_place()
             assert isinstance(port, int)
             one.reserve(port)
@@ -514,25 +514,25 @@ def test_a_port_is_reserved_against_other_suites_until_the_case_is_over() -> Non
 
 
 def test_a_copy_of_a_closed_listener_in_a_program_that_is_being_started_is_waited_for() -> None:
-    async def nothing(bench: Bench) -> None:
+    async def nothing(harness: Harness) -> None:
         pass
 
     async def run() -> None:
         async with trio.open_nursery() as nursery:
-            bench = Bench(case("any", nothing), subject("right").adapter(False), nursery, 1, PATIENCE)
-            async with bench.listen() as listener:
+            harness = Harness(case("any", nothing), subject("right").adapter(False), nursery, 1, PATIENCE)
+            async with harness.listen() as listener:
                 place, copy = listener.place, os.dup(listener.raw.fileno())
             with pytest.raises(OSError, match="in use"):
-                bench.reserve(int(place))
+                harness.reserve(int(place))
 
             async def exec_at_last() -> None:
                 await trio.testing.wait_all_tasks_blocked()
                 os.close(copy)
 
             nursery.start_soon(exec_at_last)
-            async with bench.listen(place) as again:
+            async with harness.listen(place) as again:
                 assert again.place == place
-            bench.clean()
+            harness.clean()
 
     trio.run(run)
 
@@ -545,7 +545,7 @@ def test_broken_connection_of_the_suite_is_a_failure_and_no_end_of_the_run() -> 
 
 
 def test_hostile_case_fails_if_the_implementation_does_not_serve_afterwards() -> None:
-    async def nothing(bench: Bench) -> None:
+    async def nothing(harness: Harness) -> None:
         pass
 
     hostile = case("nothing", nothing, is_hostile=True)
@@ -562,12 +562,12 @@ def test_cases_with_the_same_lock_are_never_side_by_side() -> None:
     inside: list[str] = []
     most: list[int] = []
 
-    async def run(bench: Bench) -> None:
-        inside.append(bench.case.id)
+    async def run(harness: Harness) -> None:
+        inside.append(harness.case.id)
         most.append(len(inside))
         for _ in range(20):
             await trio.lowlevel.checkpoint()
-        inside.remove(bench.case.id)
+        inside.remove(harness.case.id)
 
     locked = [case(f"locked-{number}", run, lock="the port") for number in range(6)]
     results, _ = conduct(RIGHT, *locked, jobs=3)
@@ -578,8 +578,8 @@ def test_cases_with_the_same_lock_are_never_side_by_side() -> None:
 def test_cases_without_a_lock_are_side_by_side() -> None:
     together = [trio.Event(), trio.Event()]
 
-    def meets(number: int) -> Callable[[Bench], Awaitable[None]]:
-        async def run(bench: Bench) -> None:
+    def meets(number: int) -> Callable[[Harness], Awaitable[None]]:
+        async def run(harness: Harness) -> None:
             together[number].set()
             await together[1 - number].wait()
 
@@ -592,9 +592,9 @@ def test_cases_without_a_lock_are_side_by_side() -> None:
 def test_heavy_case_is_tried_after_the_others_and_once() -> None:
     seen: list[str] = []
 
-    async def run(bench: Bench) -> None:
-        seen.append(bench.case.id)
-        await trio.sleep(bench.tick)
+    async def run(harness: Harness) -> None:
+        seen.append(harness.case.id)
+        await trio.sleep(harness.tick)
         raise mismatch()
 
     heavy = case("heavy", run, is_heavy=True)
@@ -620,7 +620,7 @@ def test_message_of_four_gib_is_asked_for_where_there_is_memory(
     monkeypatch: pytest.MonkeyPatch, manner: str, free: list[int], verdict: Verdict, reason: str
 ) -> None:
     left = itertools.chain(free, itertools.repeat(free[-1]))
-    monkeypatch.setattr(process, "free_memory", lambda: next(left))
+    monkeypatch.setattr(procfs, "free_memory", lambda: next(left))
     too_long = real("message.too-long/four-gib@tcp6")
     results, _ = conduct(subject(manner), too_long, scale=SHORT)
     assert results[too_long.id].verdict is verdict
@@ -637,7 +637,7 @@ def test_free_memory_is_that_of_the_machine_or_of_a_smaller_container(
         "/sys/fs/cgroup/memory.current": "8388608\n",
     }
     monkeypatch.setattr(Path, "read_text", lambda path: files[str(path)])
-    assert process.free_memory() == free
+    assert procfs.free_memory() == free
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="not run: only root plays another user")
@@ -664,26 +664,26 @@ def test_after_many_failures_of_a_rule_a_case_is_tried_once() -> None:
 def test_after_many_cases_that_waited_in_vain_patience_is_short() -> None:
     seen: list[float] = []
 
-    async def wait_in_vain(bench: Bench) -> None:
-        seen.append(bench.patience)
-        await trio.sleep(bench.patience)
+    async def wait_in_vain(harness: Harness) -> None:
+        seen.append(harness.patience)
+        await trio.sleep(harness.patience)
         raise mismatch()
 
     vain = [case(f"vain-{number}", wait_in_vain) for number in range(2)]
     _, made = conduct(RIGHT, *vain, scale=SHORT, tries=1, hangs=MOST_HANGS - 1)
-    assert seen == [PATIENCE * SHORT, runner.SHORT_PATIENCE * SHORT]
+    assert seen == [PATIENCE * SHORT, SHORT_PATIENCE * SHORT]
     assert made._hangs == MOST_HANGS + 1
 
 
 def test_case_alone_has_a_network_of_its_own() -> None:
     seen: list[str] = []
 
-    async def look(bench: Bench) -> None:
-        seen.append(str(Path(f"/proc/{bench.adapter.pid}/ns/net").readlink()))
+    async def look(harness: Harness) -> None:
+        seen.append(str(Path(f"/proc/{harness.adapter.pid}/ns/net").readlink()))
 
     alone = case("alone", look, is_alone=True)
     results, _ = conduct(RIGHT, alone)
-    if shutil.which("unshare") and not subprocess.run([*runner._UNSHARE, "true"], check=False).returncode:
+    if shutil.which("unshare") and not subprocess.run([*_UNSHARE, "true"], check=False).returncode:
         assert results[alone.id].verdict is Verdict.PASS
         assert seen[0] != str(Path("/proc/self/ns/net").readlink())
     else:
@@ -691,8 +691,8 @@ def test_case_alone_has_a_network_of_its_own() -> None:
 
 
 def test_case_alone_is_not_run_where_there_is_no_network_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "_ALONE", ["/nowhere/unshare"])
-    monkeypatch.setattr(runner, "_UNSHARE", ["/nowhere/unshare"])
+    monkeypatch.setattr("kcom5_conformance.harness.subject._ALONE", ["/nowhere/unshare"])
+    monkeypatch.setattr("kcom5_conformance.harness.subject._UNSHARE", ["/nowhere/unshare"])
     alone = case("alone", exchange("fair"), is_alone=True)
     results, _ = conduct(RIGHT, alone)
     assert results[alone.id].verdict is Verdict.NOT_RUN

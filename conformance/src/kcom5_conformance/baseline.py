@@ -15,7 +15,7 @@ from typing import Any
 
 from . import files, program
 from .errors import UsageError
-from .model import Result, Run, Verdict
+from .results import Result, Run, Verdict
 
 HEAD = "# Known failures, for kcom5-conformance. `baseline repair` keeps the list right; the reasons are yours.\n"
 _KEYS = ("peer", "id", "reason", "observed")

@@ -22,38 +22,19 @@ from typing import Any, NoReturn
 import trio
 from rich.console import Console
 
-from . import (
-    __version__,
-    baseline,
-    children,
-    compare,
-    diagnose,
-    files,
-    init,
-    matrix,
-    process,
-    program,
-    spec,
-    streams,
-    verify,
-)
-from .adapter import SuiteBroken
+from . import __version__, baseline, compare, files, program, spec, streams, templates, verify
+from .cases import matrix
 from .errors import UsageError, leaves
 from .escape import one_line, safe
 from .explore import settings as exploring
-from .model import Result, Run, Verdict
-from .report import html, json, junit, terminal, words
-from .runner import (
-    LEAST_DESCRIPTORS,
-    LONG_LANES,
-    PATIENCE,
-    AdapterBroken,
-    Runner,
-    Smoke,
-    Subject,
-    lanes_by_descriptors,
-    smoke,
-)
+from .harness import children, procfs
+from .harness.adapter import SuiteBroken
+from .harness.attempt import PATIENCE
+from .harness.run import LEAST_DESCRIPTORS, LONG_LANES, Runner, lanes_by_descriptors
+from .harness.smoke import AdapterBroken, Smoke, smoke
+from .harness.subject import Subject
+from .report import causes, html, json, junit, terminal, words
+from .results import Result, Run, Verdict
 from .selection import Selection, every_case, subjects
 
 AS_EXPECTED, NOT_AS_EXPECTED, USAGE, BROKEN_ADAPTER, BROKEN_SUITE, INTERRUPTED, NOBODY_READS = 0, 1, 2, 3, 4, 130, 141
@@ -231,7 +212,7 @@ def _parser() -> _Parser:
 
     start = command("init", "write an adapter to start from", _init)
     start.add_argument(
-        "--lang", required=True, choices=tuple(init.TEMPLATES), help="the language of your implementation"
+        "--lang", required=True, choices=tuple(templates.TEMPLATES), help="the language of your implementation"
     )
     start.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER", help="where (default: here)")
 
@@ -420,7 +401,7 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
 
     def add(result: Result) -> None:
         if result.verdict.has_failed and not result.cause:
-            result.cause = diagnose.cause_of(result)
+            result.cause = causes.cause_of(result)
         run.results.append(result)
 
     def report(result: Result) -> None:
@@ -456,7 +437,7 @@ def _perform(options: argparse.Namespace, selection: Selection | None, *, with_m
                 await learn(subject, found, roles, options.timeout_scale, options.report, add, console)
             if how := _exploring(options, selection, seed):
                 roles = [role for role in exploring.ROLES if options.act is _run or options.role in (None, role)]
-                from .explore.command import explore  # Hypothesis takes its time to load
+                from .explore.command import explore
 
                 run.explored += await explore(subject, found, roles, how, add, console)
         if with_matrix:
@@ -487,7 +468,7 @@ def _why(error: BaseException) -> str:
 
 def _lanes(jobs: int) -> tuple[int, int]:
     """As many as asked for, or as the limit on open files leaves room for."""
-    limit = process.most_descriptors()
+    limit = procfs.most_descriptors()
     if limit < LEAST_DESCRIPTORS:
         raise UsageError(f"at most {limit} files may be open (ulimit -n)", f"at least {LEAST_DESCRIPTORS} are needed")
     short, long = lanes_by_descriptors(jobs, limit)
@@ -527,7 +508,7 @@ async def _run_matrix(
 
     progress.start("matrix", len(chosen))
     patience = PATIENCE * options.timeout_scale
-    # A cell has two adapters, and a wire.
+    # A cell has two adapters, and a relay.
     lanes = max(1, sum(_lanes(options.jobs)) // 3)
     complaints = await matrix.run(smoked, chosen, min(options.jobs, lanes), patience, seed, report, captures)
     progress.finish()
@@ -629,10 +610,10 @@ def _report(path: Path) -> Run:
 
 
 def _init(options: argparse.Namespace) -> int:
-    for path in init.create(options.lang, options.folder):
+    for path in templates.create(options.lang, options.folder):
         print(safe(str(path)))
     print()
-    print(init.next_steps(options.lang, options.folder))
+    print(templates.next_steps(options.lang, options.folder))
     return AS_EXPECTED
 
 

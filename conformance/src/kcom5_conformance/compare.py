@@ -8,7 +8,7 @@ from rich.console import Console
 
 from .baseline import observation
 from .escape import one_line
-from .model import Result, Run, Verdict
+from .results import Result, Run, Verdict
 
 _FAILED = (Verdict.FAIL, Verdict.FLAKY, Verdict.CRASHED, Verdict.KNOWN_FAILURE)
 _PASSED = (Verdict.PASS, Verdict.UNEXPECTED_PASS)

@@ -8,17 +8,17 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-from . import conversation, data, files, foreign, program, storing, vectors
-from .adapter import SuiteBroken
-from .bench import Case
+from . import cases, files, program
 from .errors import UsageError
-from .runner import Subject
+from .harness.adapter import SuiteBroken
+from .harness.case import Case
+from .harness.subject import Subject
 
 
 @cache
 def every_case() -> tuple[Case, ...]:
     """All cases, in the order of the spec's areas."""
-    found = (*conversation.cases(vectors.load(data.vectors_folder())), *storing.cases(), *foreign.cases())
+    found = tuple(cases.every())
     ids = [case.id for case in found]
     if len(set(ids)) < len(ids):
         raise SuiteBroken(f"two cases have one id: {sorted({name for name in ids if ids.count(name) > 1})}")

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from . import data
-from .model import Level, Rule
+from .results import Level, Rule
 
 _LEVELS: dict[str, Level] = {"MUST": "MUST", "SHOULD": "SHOULD", "MAY": "MAY"}
 _RULE = re.compile(

@@ -22,7 +22,7 @@ from rich.console import Console
 from . import files
 from .errors import UsageError
 from .escape import one_line, safe
-from .model import KEPT, Axis, Level, Problem
+from .results import KEPT, Axis, Level, Problem
 
 MAGIC = b"KCOM5"
 Who = Literal["client", "server"]

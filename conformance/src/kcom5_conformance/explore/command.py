@@ -12,9 +12,10 @@ from pathlib import Path
 from rich.console import Console
 
 from ..escape import safe
-from ..model import Explored, Json, Problem, Result, Role, Verdict
+from ..harness.smoke import Smoke
+from ..harness.subject import Subject
 from ..report import words
-from ..runner import Smoke, Subject
+from ..results import Explored, Json, Problem, Result, Role, Verdict
 from .engine import Explorer, Failure, Visited
 from .model import expect
 from .play import level_of
@@ -97,9 +98,9 @@ def result_of(failure: Failure, peer: str) -> Result:
         failed=failure.failed,
         tried=failure.tried,
     )
-    if played.bench is not None:
-        result.events = played.bench.events
-        result.reproduction = played.bench.reproduction()
+    if played.harness is not None:
+        result.events = played.harness.events
+        result.reproduction = played.harness.reproduction()
     result.vector = json.dumps({"about": "Found by exploring.", "vectors": [vector]}, ensure_ascii=False)
     return result
 

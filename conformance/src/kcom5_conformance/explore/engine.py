@@ -15,11 +15,15 @@ from pathlib import Path
 
 import trio
 
-from .. import process, runner
-from ..adapter import Adapter, AdapterError, Crashed
-from ..bench import Bench, Case, Mismatch, TooBusy
-from ..model import Json, Problem
-from ..runner import Smoke, Subject
+from ..harness import procfs
+from ..harness.adapter import Adapter, AdapterError, Crashed
+from ..harness.attempt import PATIENCE, Outcome, attempt
+from ..harness.case import Case, Mismatch, TooBusy
+from ..harness.harness import Harness
+from ..harness.run import MOST_BUSY, MOST_LATE
+from ..harness.smoke import Smoke
+from ..harness.subject import Subject
+from ..results import Json, Problem
 from . import generate, residue
 from .model import expect
 from .play import Play, level_of
@@ -51,7 +55,7 @@ class Played:
     problem: Problem | None
     """What was wrong; of a SHOULD rule, if nothing else was."""
     outcome: str
-    bench: Bench | None
+    harness: Harness | None
     is_crash: bool = False
 
     @property
@@ -117,7 +121,7 @@ class Explorer:
 
     def __post_init__(self) -> None:
         self._supports = frozenset(self.smoke.about["supports"])
-        self.patience = runner.PATIENCE * self.scale
+        self.patience = PATIENCE * self.scale
         self._shrinking = trio.Lock()
         self._is_enough = False
 
@@ -295,10 +299,10 @@ def _core(script: Script) -> Script:
 
 def _waited(adapter: Adapter) -> float:
     """Seconds that the suite and the adapter, as far as it runs, were kept from running."""
-    return process.waited([os.getpid(), *(adapter.processes() if adapter.is_running else [])])
+    return procfs.waited([os.getpid(), *(adapter.processes() if adapter.is_running else [])])
 
 
-def _may_be_load(outcome: runner.Outcome, should: list[Problem]) -> bool:
+def _may_be_load(outcome: Outcome, should: list[Problem]) -> bool:
     """Whether a busy machine can be the cause."""
     if isinstance(outcome.error, AdapterError):
         return not isinstance(outcome.error, Crashed)
@@ -354,7 +358,7 @@ class Lane:
     async def play(self, script: Script, patience: float) -> Played:
         """Plays it; a time that the machine did not let the suite keep is tried again."""
         played = Played(script, None, "", None)
-        for _ in range(runner.MOST_BUSY):
+        for _ in range(MOST_BUSY):
             try:
                 adapter = await self._running()
             except AdapterError as error:
@@ -381,24 +385,24 @@ class Lane:
         expected = expect(script)
         plays: list[Play] = []
 
-        async def run(bench: Bench) -> None:
-            bench.folder = self._folder  # kept: to make one takes as long as the conversation
-            plays.append(Play(script, expected, bench, self._of.seen, self._of.nonces))
+        async def run(harness: Harness) -> None:
+            harness.folder = self._folder  # kept: to make one takes as long as the conversation
+            plays.append(Play(script, expected, harness, self._of.seen, self._of.nonces))
             await plays[0].run()
 
         level = level_of(expected.rule)
         is_careful = script.is_timed or patience >= self._of.patience
         waited = _waited(adapter) if is_careful else 0.0
         case = Case("explore", expected.rule, level, script.role, script.via, "", run)
-        outcome = await runner._attempt(case, adapter, self._of.smoke.tick, patience)
+        outcome = await attempt(case, adapter, self._of.smoke.tick, patience)
         if isinstance(outcome.error, TooBusy):
             raise outcome.error
         if is_careful and _may_be_load(outcome, plays[0].should if plays else []):
             late = _waited(adapter) - waited
-            if late > (runner.MOST_LATE if script.is_timed else MOST_WAITED):
+            if late > (MOST_LATE if script.is_timed else MOST_WAITED):
                 raise TooBusy(f"the suite or the adapter had to wait {late:.2f} s for a processor")
         if isinstance(outcome.error, AdapterError):
-            return self._crashed(script, outcome.error, outcome.bench)
+            return self._crashed(script, outcome.error, outcome.harness)
         problem = None
         if isinstance(outcome.error, Mismatch):
             problem = outcome.error.problem
@@ -407,11 +411,11 @@ class Lane:
         elif plays and plays[0].should:
             new = (one for one in plays[0].should if f"{script.role} {one.rule} {one.axis}" not in self._of.known)
             problem = next(new, plays[0].should[0])
-        return Played(script, problem, plays[0].outcome if plays else "", outcome.bench)
+        return Played(script, problem, plays[0].outcome if plays else "", outcome.harness)
 
-    def _crashed(self, script: Script, error: AdapterError, bench: Bench | None) -> Played:
+    def _crashed(self, script: Script, error: AdapterError, harness: Harness | None) -> Played:
         problem = Problem("close.residue", "MUST", "adapter", str(error), "that the process lives on")
-        return Played(script, problem, "", bench, is_crash=isinstance(error, Crashed))
+        return Played(script, problem, "", harness, is_crash=isinstance(error, Crashed))
 
     def footprint(self) -> residue.Footprint | None:
         if self._adapter is None or not self._adapter.is_running:

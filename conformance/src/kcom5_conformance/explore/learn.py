@@ -13,10 +13,12 @@ import trio
 from aalpy.base import SUL, Oracle
 from aalpy.learning_algs import run_Lstar
 
-from .. import runner
-from ..adapter import Adapter, AdapterError
-from ..bench import Bench, Case, TooBusy
-from ..runner import Smoke, Subject
+from ..harness.adapter import Adapter, AdapterError
+from ..harness.attempt import PATIENCE, attempt
+from ..harness.case import Case, TooBusy
+from ..harness.harness import Harness
+from ..harness.smoke import Smoke
+from ..harness.subject import Subject
 from .machine import ALPHABETS, NOTHING, Difference, Machine, Word, differences, of_tables
 from .words import Run, acts
 
@@ -128,14 +130,14 @@ class Learner:
             await adapter.start()
         runs: list[Run] = []
 
-        async def run(bench: Bench) -> None:
-            runs.append(Run(bench, self.role, word, max(moment, 3 * self.smoke.tick) * self.scale))
+        async def run(harness: Harness) -> None:
+            runs.append(Run(harness, self.role, word, max(moment, 3 * self.smoke.tick) * self.scale))
             await runs[0].run()
 
         role, op = ("server", "send") if self.role == "server" else ("client", "receive")
         needs = frozenset({op, "limits"} & set(self.smoke.about["supports"]))
         case = Case("learn", "result.class", "MUST", role, self.via, "", run, needs)  # type: ignore[arg-type]
-        outcome = await runner._attempt(case, adapter, self.smoke.tick, runner.PATIENCE * self.scale)
+        outcome = await attempt(case, adapter, self.smoke.tick, PATIENCE * self.scale)
         self._idle.append(adapter)
         self.played += 1
         answers = list(runs[0].outputs) if runs else []

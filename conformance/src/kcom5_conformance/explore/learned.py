@@ -7,11 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..adapter import AdapterError
 from ..errors import UsageError
 from ..escape import safe
-from ..model import Problem, Result, Role, Verdict
-from ..runner import Smoke, Subject
+from ..harness.adapter import AdapterError
+from ..harness.smoke import Smoke
+from ..harness.subject import Subject
+from ..results import Problem, Result, Role, Verdict
 from .learn import Learned, Learner
 from .machine import Difference, draw, to_dot
 from .play import level_of

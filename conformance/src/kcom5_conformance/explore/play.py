@@ -15,8 +15,12 @@ from typing import Any, NoReturn
 import trio
 
 from .. import spec
-from ..bench import HOSTS, USAGE, Bench, Call, Connection, Mismatch, TooBusy
-from ..model import Axis, Json, Level, Problem
+from ..harness.call import USAGE, Call
+from ..harness.case import Mismatch, TooBusy
+from ..harness.connection import Connection
+from ..harness.harness import Harness
+from ..harness.ports import HOSTS
+from ..results import Axis, Json, Level, Problem
 from .model import Expected
 from .script import Octets, Script, Step
 
@@ -41,7 +45,7 @@ class Play:
 
     script: Script
     expected: Expected
-    bench: Bench
+    harness: Harness
     seen: set[str]
     """Broken SHOULD rules that are known: what they cost is not waited for again."""
     nonces: deque[bytes] = field(default_factory=deque)
@@ -67,8 +71,8 @@ class Play:
 
     def problem(self, rule: str, axis: Axis, got: str, expected: str, at: int | None = None) -> Problem:
         stream = wanted = ""
-        if self.bench.connections:
-            connection = self.bench.connections[0]
+        if self.harness.connections:
+            connection = self.harness.connections[0]
             stream, wanted = bytes(connection.got).hex(), bytes(connection.wanted).hex()
         return Problem(rule, level_of(rule), axis, got, expected, stream, wanted, at)
 
@@ -80,13 +84,13 @@ class Play:
     # ---- the implementation is the server
 
     async def _server(self) -> None:
-        script, bench = self.script, self.bench
-        call = await bench.call("send", script.port, **self._server_keys())
+        script, harness = self.script, self.harness
+        call = await harness.call("send", script.port, **self._server_keys())
         if self.expected.likely in USAGE:
             await call.expect_error(self.expected.likely)
             return
         self.place = await call.listening()
-        if script.via == "unix" and (mode := stat.S_IMODE(bench.path.stat().st_mode)) != 0o600:
+        if script.via == "unix" and (mode := stat.S_IMODE(harness.path.stat().st_mode)) != 0o600:
             self.fail("unix.mode", "residue", f"the socket file has mode {mode:04o}", "mode 0600")
         hello = b"".join(step[1] for step in script.steps if step[0] == "send")[:8]
         self.whole = hello + script.frame()
@@ -105,7 +109,7 @@ class Play:
         if connection is not None and is_served and not self._is_closed(script):
             connection.close()
         await self._judge(call)
-        if script.via == "unix" and bench.path.exists():
+        if script.via == "unix" and harness.path.exists():
             self.fail("unix.cleanup", "residue", "the socket file after the answer", "that it is gone")
         if connection is not None and not is_served and not self._is_closed(script):
             await self._rest_of_server(connection)
@@ -118,14 +122,14 @@ class Play:
             message = {"hex": script.message.hex()}
         data = script.data.to_json()
         if script.in_file:
-            file = self.bench.folder / "data"
+            file = self.harness.folder / "data"
             file.write_bytes(script.data.make())
             data = {"file": str(file)}
         return {"close": script.close, "message": message, "data": data}
 
     async def _connect(self, may_fail: bool) -> Connection | None:
         try:
-            connection = await self.bench.connect(self.place)
+            connection = await self.harness.connect(self.place)
         except OSError as error:
             if may_fail:
                 return None
@@ -138,7 +142,7 @@ class Play:
         if kind == "pause":
             await self._pause(step[1], call, index >= self.expected.from_step)
         elif kind == "stall":
-            with trio.move_on_after(self.script.bound + self.bench.patience):
+            with trio.move_on_after(self.script.bound + self.harness.patience):
                 await call.ended.wait()
         elif connection is None:
             return
@@ -169,10 +173,10 @@ class Play:
             self.was_reset = True  # the send took the error: what is read afterwards looks like an end
 
     async def _pause(self, how: str, call: Call, may_end: bool) -> None:
-        seconds = self.bench.tick if how == "tick" else 0.6 * self.script.bound
+        seconds = self.harness.tick if how == "tick" else 0.6 * self.script.bound
         start = trio.current_time()
-        self.bench.acts.append(("wait", f"{seconds:.3f}"))
-        self.bench.log("suite", "wait", text=f"{seconds:.3f} s")
+        self.harness.acts.append(("wait", f"{seconds:.3f}"))
+        self.harness.log("suite", "wait", text=f"{seconds:.3f} s")
         with trio.move_on_after(seconds):
             await (call.ended.wait() if may_end else trio.sleep_forever())
         late = trio.current_time() - start - seconds
@@ -183,10 +187,10 @@ class Play:
         start = connection.received
         end = len(self.whole) if count < 0 else min(len(self.whole), start + count)
         connection.wanted += self.whole[len(connection.wanted) : min(end, 1024)]
-        self.bench.acts.append(("expect", str(end - start)))
+        self.harness.acts.append(("expect", str(end - start)))
         while connection.received < end and not connection.ended:
             at, piece = connection.received, b""
-            with trio.move_on_after(self.bench.patience) as scope:
+            with trio.move_on_after(self.harness.patience) as scope:
                 piece = await connection.some(min(end - at, 1 << 20))
             if piece != self.whole[at : at + len(piece)]:
                 self._wrong_octet(at, piece)
@@ -222,7 +226,7 @@ class Play:
     async def _see_end(self, connection: Connection) -> None:
         octets = b""
         if not connection.ended:
-            with trio.move_on_after(self.bench.tick if "close.confirm" in self.seen else self.bench.patience):
+            with trio.move_on_after(self.harness.tick if "close.confirm" in self.seen else self.harness.patience):
                 octets = await connection.some()
         if octets:
             at = connection.received - len(octets)
@@ -234,13 +238,13 @@ class Play:
     async def _late(self) -> None:
         """One more client: not one octet, and refused at once."""
         try:
-            other = await self.bench.connect(self.place)
+            other = await self.harness.connect(self.place)
         except OSError:
             return
         octets = b""
-        with trio.move_on_after(self.bench.tick if "listen.refuse-others" in self.seen else SOON):
+        with trio.move_on_after(self.harness.tick if "listen.refuse-others" in self.seen else SOON):
             octets = await other.some()
-        self.bench.connections.remove(other)
+        self.harness.connections.remove(other)
         other.raw.close()
         if octets:
             self.fail("listen.one-client", "wire", f"{len(octets)} octets on a second connection", "not one octet")
@@ -263,13 +267,13 @@ class Play:
     # ---- the implementation is the client
 
     async def _client(self) -> None:
-        script, bench = self.script, self.bench
-        target = bench.folder / "out" / "data" if script.in_file else None
+        script, harness = self.script, self.harness
+        target = harness.folder / "out" / "data" if script.in_file else None
         if not script.steps or script.steps[0][0] in ("nobody", "full"):
             await self._without_connection(target)
             return
-        async with bench.listen() as listener:
-            call = await bench.call("receive", listener.place, **self._client_keys(target))
+        async with harness.listen() as listener:
+            call = await harness.call("receive", listener.place, **self._client_keys(target))
             connection = await listener.accept()
             _at_once(connection)
             self.times[-1] = trio.current_time()
@@ -294,15 +298,15 @@ class Play:
     async def _without_connection(self, target: Path | None) -> None:
         """No server is there, none accepts, or the port is none."""
         async with AsyncExitStack() as stack:
-            place = self.script.port if self.script.port is not None else await self.bench.nowhere()
+            place = self.script.port if self.script.port is not None else await self.harness.nowhere()
             if self.script.steps == (("full",),):
-                place = (await stack.enter_async_context(self.bench.listen(0, 0))).place
-                unix = self.bench.via == "unix"
+                place = (await stack.enter_async_context(self.harness.listen(0, 0))).place
+                unix = self.harness.via == "unix"
                 for _ in range(4):
-                    filler = stack.enter_context(socket.socket(socket.AF_UNIX if unix else HOSTS[self.bench.via][0]))
+                    filler = stack.enter_context(socket.socket(socket.AF_UNIX if unix else HOSTS[self.harness.via][0]))
                     filler.setblocking(False)
-                    filler.connect_ex(str(place) if unix else (HOSTS[self.bench.via][1], place))
-            call = await self.bench.call("receive", place, **self._client_keys(target))
+                    filler.connect_ex(str(place) if unix else (HOSTS[self.harness.via][1], place))
+            call = await self.harness.call("receive", place, **self._client_keys(target))
             await self._judge(call)
             self._check_delivered(call, target)
 
@@ -377,10 +381,10 @@ class Play:
     async def _judge(self, call: Call) -> None:
         """The answer: whether it may be, and when it came."""
         bound = self.script.bound if self.expected.bound_from is not None and self.script.close > 0 else 0
-        with trio.move_on_after(bound + self.bench.patience) as scope:
+        with trio.move_on_after(bound + self.harness.patience) as scope:
             await call.ended.wait()
         if scope.cancelled_caught:
-            expected = f"{self.expected.likely} within {bound + self.bench.patience:.1f} s"
+            expected = f"{self.expected.likely} within {bound + self.harness.patience:.1f} s"
             self.fail(self.expected.rule, "ended", "the call does not end", expected)
         if call.error:
             raise call.error

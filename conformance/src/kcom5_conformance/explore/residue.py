@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from .. import process
-from ..adapter import Adapter
-from ..bench import NotRun
+from ..harness import procfs
+from ..harness.adapter import Adapter
+from ..harness.case import NotRun
 from .script import Script
 
 LEAST_MEMORY = 64 << 10
@@ -45,7 +45,7 @@ def measure(adapter: Adapter, folder: Path) -> Footprint | None:
     """None where the system does not tell. `folder` is the adapter's TMPDIR."""
     try:
         pids = adapter.processes()
-        usage = process.usage(pids)
+        usage = procfs.usage(pids)
     except (NotRun, ValueError):
         return None
     files = sum(1 for _ in folder.iterdir())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any, Literal
 
-from ..model import Json
+from ..results import Json
 
 MAGIC = b"KCOM5"
 HELLO = b"KCOM5\xaa\xbb\xcc"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import files
 from ..errors import UsageError
-from ..model import Role
+from ..results import Role
 from .script import Script, from_json
 
 ROLES: dict[Role, str] = {"server": "send", "client": "receive"}

@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 
 import trio
 
-from ..bench import HOSTS, Bench, Call, Connection, Mismatch
+from ..harness.call import Call
+from ..harness.case import Mismatch
+from ..harness.connection import Connection
+from ..harness.harness import Harness
+from ..harness.ports import HOSTS
 from .machine import NOTHING, Word
 from .script import HELLO
 
@@ -77,7 +81,7 @@ def _is_ended(done: list[str]) -> bool:
 class Run:
     """One word."""
 
-    bench: Bench
+    harness: Harness
     role: str
     word: Word
     moment: float
@@ -96,7 +100,7 @@ class Run:
         """Plays all; `outputs` has one for each letter."""
         async with AsyncExitStack() as stack:
             if self.role == "server":
-                self.call = await self.bench.send(
+                self.call = await self.harness.send(
                     "", {"size": SIZE, "fill": "00"}, close=1 if "timeout" in self.word else 30
                 )
             for letter in self.word:
@@ -124,18 +128,18 @@ class Run:
 
     async def _first(self, letter: str, stack: AsyncExitStack) -> str:
         """There is no connection yet."""
-        bench = self.bench
+        harness = self.harness
         if self.role == "server":
             if letter == "connect" and self.call is not None:
-                self.connection = await bench.connect(self.call.place)
+                self.connection = await harness.connect(self.call.place)
                 return await self._answer(0)
             return NOTHING
         if letter == "refused":
-            self.call = await self._receive(await bench.nowhere())
-            return await self._answer(bench.patience)
+            self.call = await self._receive(await harness.nowhere())
+            return await self._answer(harness.patience)
         if letter != "connect":
             return NOTHING
-        listener = await stack.enter_async_context(bench.listen())
+        listener = await stack.enter_async_context(harness.listen())
         self.call = await self._receive(listener.place)
         self.connection = await listener.accept()
         with suppress(Mismatch):
@@ -146,15 +150,15 @@ class Run:
     async def _receive(self, place: int | str) -> Call:
         bound = 1 if "timeout" in self.word else 30
         limits = {"message": LIMIT, "data": LIMIT}
-        has_limits = "limits" in self.bench.case.needs
-        return await self.bench.call("receive", place, close=bound, limits=limits if has_limits else None)
+        has_limits = "limits" in self.harness.case.needs
+        return await self.harness.call("receive", place, close=bound, limits=limits if has_limits else None)
 
     async def _full(self, stack: AsyncExitStack) -> None:
         """A client that cannot connect: the queue of the listener is full."""
         if self.role == "server":
             return
-        listener = await stack.enter_async_context(self.bench.listen(0, 0))
-        family, host = HOSTS[self.bench.via]
+        listener = await stack.enter_async_context(self.harness.listen(0, 0))
+        family, host = HOSTS[self.harness.via]
         for _ in range(4):
             filler = stack.enter_context(socket.socket(family))
             filler.setblocking(False)

@@ -17,10 +17,10 @@ from typing import Any
 
 import jinja2
 
-from .. import data, diagnose, files, spec
+from .. import data, files, spec
 from ..escape import safe
-from ..model import Event, Json, Problem, Result, Run, Verdict
-from . import words
+from ..results import Event, Json, Problem, Result, Run, Verdict
+from . import causes, words
 from .terminal import must_rules, verdict_of
 
 _SHOWN = 48
@@ -116,7 +116,7 @@ def _event(event: Event) -> list[Any]:
 def _problem(problem: Problem, role: str) -> Json:
     rows = []
     if problem.stream or problem.expected_stream:
-        for row in diagnose.annotate(problem.stream, role, problem.at, problem.expected_stream):
+        for row in causes.annotate(problem.stream, role, problem.at, problem.expected_stream):
             rows.append(
                 [row.offset, " ".join(row.octets), row.text, _runs(row.names), row.wrong, row.expected, row.skipped]
             )

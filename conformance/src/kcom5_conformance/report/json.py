@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 
 from .. import files
-from ..model import Json, Run, run_from_json
+from ..results import Json, Run, run_from_json
 
 
 def write_json(run: Run, path: Path) -> None:

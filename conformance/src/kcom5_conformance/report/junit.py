@@ -14,7 +14,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from .. import files
 from ..escape import escaped, safe
-from ..model import Result, Run, Verdict
+from ..results import Result, Run, Verdict
 from . import words
 
 _CONTROL = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

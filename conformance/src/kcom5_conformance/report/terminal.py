@@ -14,10 +14,9 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from .. import diagnose
 from ..escape import safe
-from ..model import Problem, Result, Rule, Run, Verdict
-from . import words
+from ..results import Problem, Result, Rule, Run, Verdict
+from . import causes, words
 
 SHOWN_PER_RULE = 3
 """How many failures of one rule and implementation are shown in full."""
@@ -170,8 +169,8 @@ def _failure(result: Result) -> RenderableType:
     lines += [("likely", safe(result.cause))] if result.cause else []
     parts.append(_rows(lines))
     if shown:
-        rows = diagnose.annotate(shown.stream, result.role, shown.at, shown.expected_stream)
-        parts.append(Padding(Text(diagnose.hexdump(rows), no_wrap=True, overflow="ellipsis"), (0, 0, 0, 11)))
+        rows = causes.annotate(shown.stream, result.role, shown.at, shown.expected_stream)
+        parts.append(Padding(Text(causes.hexdump(rows), no_wrap=True, overflow="ellipsis"), (0, 0, 0, 11)))
     if result.vector:
         parts.append(_rows([("ladder", words.ladder(result))]))
         parts += [Text(text) for text in (result.reproduction, f"as a vector: {result.vector}") if text]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 
-from .. import diagnose
 from ..escape import safe
-from ..model import Event, Result, Run, Verdict
+from ..results import Event, Result, Run, Verdict
+from . import causes
 
 
 def count(number: int, thing: str) -> str:
@@ -63,8 +63,8 @@ def explain(run: Run, result: Result) -> str:
             lines += [f"says      {rule.sentence}", f"effect    {rule.effect}"]
         lines += [f"got       {safe(problem.got)}", f"expected  {safe(problem.expected)}"]
         if problem.stream or problem.expected_stream:
-            rows = diagnose.annotate(problem.stream, result.role, problem.at, problem.expected_stream)
-            lines += ["", diagnose.hexdump(rows)]
+            rows = causes.annotate(problem.stream, result.role, problem.at, problem.expected_stream)
+            lines += ["", causes.hexdump(rows)]
     if result.cause:
         lines += ["", f"likely    {safe(result.cause)}"]
     if result.reason:

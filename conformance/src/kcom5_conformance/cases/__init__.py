@@ -1,0 +1,31 @@
+"""Every case of the suite: one for each vector, and one module for each part of the spec that no vector can say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .. import data
+from ..harness.case import Case
+from . import (  # each registers its cases
+    closing,  # noqa: F401
+    files,  # noqa: F401
+    framing,  # noqa: F401
+    listening,  # noqa: F401
+    memory,  # noqa: F401
+    openings,  # noqa: F401
+    outcomes,  # noqa: F401
+    programs,
+    registry,
+    replay,
+    residue,  # noqa: F401
+    timing,  # noqa: F401
+    unix,  # noqa: F401
+    vectors,
+)
+
+
+def every() -> Iterator[Case]:
+    """All of them, in no order."""
+    yield from replay.cases(vectors.load(data.vectors_folder()))
+    yield from registry.cases()
+    yield from programs.cases()

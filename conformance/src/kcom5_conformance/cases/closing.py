@@ -1,0 +1,241 @@
+"""Cases of the end of an exchange: what is in flight, what is stored first, and what the other end sees."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import trio
+
+from ..harness.case import NotRun
+from ..harness.connection import Connection
+from ..harness.frame import HELLO, frame
+from ..harness.harness import Harness
+from .registry import TCP, Run, add, case
+from .steps import BIG, COUNTER, MIB, OLD, SOME, counter, expect_file, frozen, quiet, receiving
+
+
+def _extra(size: int) -> Run:
+    async def run(harness: Harness) -> None:
+        call = await harness.send("", COUNTER)
+        connection = await harness.connect(call.place)
+        await connection.send(HELLO)
+        expected = frame(b"", counter(BIG))
+        await connection.expect(HELLO)
+        await connection.send(bytes(size))
+        await connection.expect(expected[: BIG // 2])
+        await connection.send(bytes(size))
+        await connection.expect(expected[BIG // 2 :])
+        await connection.send(bytes(size))
+        await connection.expect_end()
+        connection.close()
+        await call.expect_ok()
+
+    return run
+
+
+for _name, _size in (("one-octet", 1), ("64-kib", 65536)):
+    add(
+        f"close.extra/{_name}-three-times-and-16-mib",
+        "server",
+        "a close with octets unread resets the connection: 920,584 of 1,048,576 octets were lost",
+        _extra(_size),
+    )
+
+
+@case("close.confirm/100000-octets-unread", "server", "a plain close does not know what was taken")
+async def octets_unread(harness: Harness) -> None:
+    call = await harness.send("", {"size": 100_000, "fill": "counter251"})
+    connection = await harness.connect(call.place)
+    await connection.send(HELLO)
+    await connection.expect(HELLO)
+    await trio.sleep(4 * harness.tick)
+    connection.reset()
+    await call.expect_error("unconfirmed")
+
+
+def _reset_after(size: int) -> Run:
+    async def run(harness: Harness) -> None:
+        call = await harness.send("hi", COUNTER)
+        connection = await harness.connect(call.place)
+        await connection.send(HELLO)
+        await connection.expect((HELLO + frame(b"hi", counter(BIG)))[:size])
+        connection.reset()
+        await call.expect_error("unconfirmed")
+
+    return run
+
+
+for _size in (*range(8, 24), 1000, 65536, MIB):
+    add(
+        f"close.residue/reset-after-{_size}",
+        "server",
+        "writing to a connection that is gone raises SIGPIPE, which kills a C program",
+        _reset_after(_size),
+        ("tcp6", "unix"),
+    )
+
+
+@case("close.residue/gone-before-the-echo", "server", "writing to a connection that is gone raises SIGPIPE")
+async def gone_before_the_echo(harness: Harness) -> None:
+    call = await harness.send("", COUNTER)
+
+    async def come_and_go() -> None:
+        connection = await harness.connect(call.place)
+        await connection.send(HELLO)
+        connection.close()
+
+    await frozen(harness, come_and_go)
+    await call.expect_error("unconfirmed")
+
+
+@case("close.half/with-the-hello", "server", "the end is there before the hello is read, and taken for a hang-up")
+async def with_the_hello(harness: Harness) -> None:
+    call = await harness.send()
+
+    async def come_and_end() -> None:
+        connection = await harness.connect(call.place)
+        await connection.send(HELLO)
+        connection.half_close()
+
+    await frozen(harness, come_and_end)
+    (connection,) = harness.connections
+    await connection.expect(HELLO + frame(b"hi", b"\x00\x01\x02"))
+    await connection.expect_end()
+    connection.close()
+    await call.expect_ok()
+
+
+FULL = Path("/dev/full")
+
+
+@case("close.last/stored-before-the-close", "client", "the sender reports success, and then the disk is full",
+        needs=("file",))  # fmt: skip
+async def stored_before_the_close(harness: Harness) -> None:
+    target = harness.folder / "out"
+    async with receiving(harness, to={"file": str(target)}) as (call, connection, hello):
+        await connection.send(hello + frame(b"", counter(MIB)))
+        await connection.expect_end()
+        expect_file(harness, target, counter(MIB), " when it closes")
+        connection.close()
+        await call.expect_ok()
+
+
+@case("close.last/message-stored-before-the-close", "client", "a full disk loses the message, and send succeeds",
+        needs=("message-file",))  # fmt: skip
+async def message_stored_before_the_close(harness: Harness) -> None:
+    note = harness.folder / "message"
+    async with receiving(harness, message_file=str(note)) as (call, connection, hello):
+        await connection.send(hello + frame(b"m" * SOME, b"1"))
+        await connection.expect_end()
+        expect_file(harness, note, b"m" * SOME, " when it closes")
+        connection.close()
+        await call.expect_ok("m" * SOME, b"1")
+
+
+@case("close.last/empty-message-replaces-an-old-one", "client", "the message of the exchange before stays",
+        needs=("message-file",))  # fmt: skip
+async def empty_message_replaces_an_old_one(harness: Harness) -> None:
+    note = harness.folder / "message"
+    note.write_bytes(OLD)
+    async with receiving(harness, message_file=str(note)) as (call, connection, hello):
+        await connection.send(hello + frame(b"", b"1"))
+        await connection.expect_end()
+        expect_file(harness, note, b"", " when it closes")
+        connection.close()
+        await call.expect_ok("", b"1")
+
+
+def _full(size: int, key: str) -> Callable[[Harness], Awaitable[None]]:
+    async def run(harness: Harness) -> None:
+        if not FULL.exists():
+            raise NotRun(f"this system has no {FULL}")
+        data, message = (counter(size), b"hi") if key == "to" else (b"1", b"m" * size)
+        keys = {"to": {"file": str(FULL)}} if key == "to" else {"message_file": str(FULL)}
+        async with harness.listen() as listener:
+            call = await harness.call("receive", listener.place, **keys)
+            # One that finds out before it connects is right, too.
+            connection = await call.unless_ended(listener.accept)
+            if connection is not None:
+                await _sees_no_end(connection, await connection.hello() + frame(message, data))
+            await call.expect_error("io")
+
+    return run
+
+
+async def _sees_no_end(connection: Connection, octets: bytes) -> None:
+    """The implementation does not end its side in order, whatever else it does."""
+    await connection.send(octets, may_fail=True)
+    connection.half_close()
+    with trio.move_on_after(connection.harness.patience):
+        await connection.some()
+    if connection.ended == "end":
+        connection.harness.fail("ended", "an orderly end by the client", "that nobody can take it for a success")
+
+
+for _size in (1, SOME):
+    add(f"close.last/{_size}-octets-on-a-full-disk", "client", "the receiver's disk is full, and send succeeds",
+        _full(_size, "to"), needs=("file",))  # fmt: skip
+    add(f"close.last/message-of-{_size}-on-a-full-disk", "client", "a write or close that fails is not looked at",
+        _full(_size, "message_file"), needs=("message-file",))  # fmt: skip
+
+
+@contextmanager
+def _full_pipe(path: Path) -> Iterator[int]:
+    """A pipe with a reader that reads nothing, into which nothing more goes: its reading end."""
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        for piece in (bytes(4096), b"\0"):
+            while select.select([], [writer], [], 0)[1]:
+                os.write(writer, piece)
+        yield reader
+    finally:
+        os.close(writer)
+        os.close(reader)
+
+
+@case("close.abort/killed-before-it-stored", "client", "the receiver is killed, and send succeeds", level="SHOULD",
+        needs=("file",), is_hostile=False)  # fmt: skip
+async def killed_before_it_stored(harness: Harness) -> None:
+    target = harness.folder / "pipe"
+    with _full_pipe(target):
+        async with receiving(harness, to={"file": str(target)}) as (call, connection, hello):
+            await connection.send(hello + frame(b"", b"123"))
+            await quiet(harness, call, "though nobody takes what it stores", 4)
+            await harness.adapter.kill()
+            harness.calls.remove(call)
+            connection.half_close()
+            await connection.expect_reset()
+
+
+@case("close.keep/20000-octets-each-half-second", "server", "a slow client loses what its system held", takes=4)
+async def slow_client_keeps_what_its_kernel_held(harness: Harness) -> None:
+    data = counter(150_000)
+    call = await harness.send("", {"size": len(data), "fill": "counter251"}, close=1)
+    # A small window: what the client has not read stays in the server's system, where a reset destroys it.
+    connection = await harness.connect(call.place, buffer=16384)
+    await connection.send(HELLO)
+    stream = HELLO + frame(b"", data)
+    for start in range(0, len(stream), 20_000):
+        await connection.expect(stream[start : start + 20_000])
+        await trio.sleep(0.5)
+    await connection.expect_end()
+    connection.close()
+    await call.result(1 + harness.patience)
+
+
+@case("result.success/reset-while-it-connects", "client", "43 of 300 receives succeeded without one octet", TCP)
+async def reset_while_it_connects(harness: Harness) -> None:
+    async with harness.listen() as listener:
+        for _ in range(100):
+            call = await harness.call("receive", listener.place)
+            raw = await call.unless_ended(listener.raw.accept)
+            if raw is not None:
+                Connection(harness, raw[0], harness.via).reset()
+            await call.expect_error("invalid-connection")
+            harness.forget()

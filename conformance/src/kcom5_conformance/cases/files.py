@@ -1,0 +1,223 @@
+"""Cases of files, pipes and links: where the data comes from and where it goes."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import trio
+
+from ..harness.call import Call
+from ..harness.case import NotRun
+from ..harness.frame import HELLO, frame
+from ..harness.harness import Harness
+from .registry import add, case
+from .steps import MIB, OLD, SOME, counter, expect_file, quiet, receiving
+
+
+@case("data.truncated/no-part-of-a-file", "client", "half of a file under its final name", needs=("file",))
+async def no_part_of_a_file(harness: Harness) -> None:
+    target = harness.folder / "out" / "file"
+    target.parent.mkdir()
+    target.write_bytes(b"before")
+    async with receiving(harness, to={"file": str(target)}) as (call, connection, hello):
+        await connection.send(hello + frame(b"", counter(MIB))[:-1])
+        connection.close()
+        await call.expect_error("truncated")
+    if target.read_bytes() != b"before":
+        harness.fail("delivered", f"the file has {target.stat().st_size:,} octets", "the file as it was")
+    if left := sorted(path.name for path in target.parent.iterdir() if path != target):
+        harness.fail("residue", f"left beside the file: {', '.join(left)}", "nothing")
+
+
+@case("close.residue/no-file-after-a-failure", "client", "what was stored stays in the folder", needs=("file",))
+async def no_file_after_a_failure(harness: Harness) -> None:
+    folder = harness.folder / "out"
+    folder.mkdir()
+    async with receiving(harness, to={"file": str(folder / "file")}) as (call, connection, hello):
+        await connection.send(hello + frame(b"", counter(MIB))[:-1])
+        connection.close()
+        await call.expect_error("truncated")
+    if left := sorted(path.name for path in folder.iterdir()):
+        harness.fail("residue", f"left in the folder: {', '.join(left)}", "nothing")
+
+
+async def _stores(harness: Harness, target: Path, octets: bytes, message: str = "", **keys: str) -> Call:
+    """A right exchange into a file."""
+    async with receiving(harness, to={"file": str(target)}, **keys) as (call, connection, hello):
+        await connection.send(hello + frame(message.encode(), octets))
+        await connection.expect_end()
+        connection.close()
+        await call.expect_ok()
+    return call
+
+
+async def _served_from(harness: Harness, path: Path, octets: bytes) -> None:
+    call = await harness.send("", {"file": str(path)})
+    connection = await harness.connect(call.place)
+    await connection.send(HELLO)
+    await connection.expect(HELLO + frame(b"", octets))
+    await connection.expect_end()
+    connection.close()
+    await call.expect_ok()
+
+
+@case("file.size/grows-after-it-was-opened", "server", "the length is that of another moment", needs=("file",))
+async def grows_after_it_was_opened(harness: Harness) -> None:
+    source = harness.folder / "in"
+    source.write_bytes(counter(MIB))
+    call = await harness.send("", {"file": str(source)})
+    with source.open("ab") as file:
+        file.write(b"more" * 1000)
+    connection = await harness.connect(call.place)
+    await connection.send(HELLO)
+    await connection.expect(HELLO + frame(b"", counter(MIB)))
+    await connection.expect_end()
+    connection.close()
+    await call.expect_ok()
+
+
+@case("file.size/becomes-shorter-before-the-client-comes", "server", "zeros, or an end that looks orderly",
+        needs=("file",))  # fmt: skip
+async def becomes_shorter_before_the_client_comes(harness: Harness) -> None:
+    source = harness.folder / "in"
+    source.write_bytes(counter(MIB))
+    call = await harness.send("", {"file": str(source)})
+    os.truncate(source, 1000)
+    connection = await harness.connect(call.place)
+    await connection.send(HELLO)
+    came = await connection.read(MIB + 28)
+    # A server of a Unix-domain socket has no reset, if its client sent nothing more.
+    if len(came) == MIB + 28 or (connection.ended == "end" and harness.via != "unix"):
+        got = "the whole length" if len(came) == MIB + 28 else "an orderly end"
+        harness.fail("ended", f"{got} from a file of 1,000 octets", "a reset")
+    await call.expect_error("io")
+
+
+@case("file.size/no-file", "server", "a client comes, and then the file is looked for", needs=("file",))
+async def missing_file(harness: Harness) -> None:
+    call = await harness.call("send", message="", data={"file": str(harness.folder / "missing")})
+    if await call.decided():
+        harness.fail("wire", f"it listens on {call.place}", "io before a socket is opened")
+    await call.expect_error("io")
+
+
+def _without_a_size(name: str) -> Callable[[Harness], Awaitable[None]]:
+    async def run(harness: Harness) -> None:
+        path = Path(name)
+        try:
+            octets = path.read_bytes()
+        except OSError:
+            raise NotRun(f"this system has no {path}") from None
+        await _served_from(harness, path, octets)
+
+    return run
+
+
+for _name, _file in (("proc", "/proc/version"), ("sys", "/sys/kernel/mm/transparent_hugepage/enabled")):
+    add(f"file.size/file-of-{_name}", "server", "its size says 0, or 4,096, and means nothing", _without_a_size(_file),
+        ("tcp6", "unix"), needs=("file",))  # fmt: skip
+
+
+@case("file.size/pipe", "server", "a pipe has no size", ("tcp6", "unix"), needs=("file",))
+async def pipe_without_a_size(harness: Harness) -> None:
+    source = harness.folder / "pipe"
+    os.mkfifo(source)
+
+    def write() -> None:
+        source.write_bytes(counter(SOME))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: trio.to_thread.run_sync(write, abandon_on_cancel=True))
+        await _served_from(harness, source, counter(SOME))
+
+
+@case("file.whole/nothing-under-the-name-meanwhile", "client", "the next program takes a part for the whole",
+        needs=("file",))  # fmt: skip
+async def nothing_under_the_name_meanwhile(harness: Harness) -> None:
+    target = harness.folder / "out"
+    async with receiving(harness, to={"file": str(target)}) as (call, connection, hello):
+        octets = hello + frame(b"", counter(MIB))
+        await connection.send(octets[:-1])
+        await quiet(harness, call, "with an octet missing", 4)
+        if target.exists():
+            harness.fail("delivered", f"a file of {target.stat().st_size:,} octets with an octet missing", "no file")
+        await connection.send(octets[-1:])
+        await connection.expect_end()
+        connection.close()
+        await call.expect_ok()
+    expect_file(harness, target, counter(MIB))
+
+
+def _mode(before: int | None, after: int) -> Callable[[Harness], Awaitable[None]]:
+    async def run(harness: Harness) -> None:
+        target = harness.folder / "out"
+        if before is not None:
+            target.write_bytes(OLD)
+            target.chmod(before)
+        await _stores(harness, target, b"new")
+        expect_file(harness, target, b"new")
+        if (mode := stat.S_IMODE(target.stat().st_mode)) != after:
+            harness.fail("delivered", f"the file has mode {mode:04o}", f"mode {after:04o}")
+
+    return run
+
+
+add("file.whole/mode-of-a-new-file", "client", "the data is often a key", _mode(None, 0o600), ("tcp6", "unix"),
+    needs=("file",))  # fmt: skip
+add("file.whole/mode-of-the-file-it-replaces", "client", "its readers cannot read it any more", _mode(0o640, 0o640),
+    ("tcp6", "unix"), needs=("file",))  # fmt: skip
+
+
+@case("file.whole/link-is-followed", "client", "the link is replaced, and the file behind it is old",
+        ("tcp6", "unix"), needs=("file",))  # fmt: skip
+async def link_is_followed(harness: Harness) -> None:
+    target, link = harness.folder / "out", harness.folder / "link"
+    target.write_bytes(OLD)
+    link.symlink_to("out")
+    await _stores(harness, link, b"new")
+    if not link.is_symlink():
+        harness.fail("delivered", "a file in the place of the link", "the link, and the data where it leads to")
+    expect_file(harness, target, b"new")
+
+
+@case("file.whole/pipe-is-written-in-place", "client", "the reader of the pipe waits for ever", ("tcp6", "unix"),
+        needs=("file",))  # fmt: skip
+async def pipe_is_written_in_place(harness: Harness) -> None:
+    target = harness.folder / "pipe"
+    os.mkfifo(target)
+    reader = os.open(target, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        await _stores(harness, target, counter(1000))
+        if not target.is_fifo():
+            harness.fail("delivered", "a file in the place of the pipe", "the pipe")
+        octets = os.read(reader, 4096)
+        if octets != counter(1000):
+            harness.fail("delivered", f"{len(octets):,} octets in the pipe", "the 1,000 octets sent")
+    finally:
+        os.close(reader)
+
+
+async def _ends_unconnected(harness: Harness, target: Path, *names: str, close: int) -> None:
+    """The client ends by one of these names, and nobody is connected to."""
+    async with harness.listen() as listener:
+        call = await harness.call("receive", listener.place, to={"file": str(target)}, close=close)
+        await call.expect_error(*names, within=close + harness.patience)
+        if select.select([listener.raw], [], [], 0)[0]:
+            harness.fail("wire", "a connection of the client", "none before its output is open")
+
+
+@case("file.once/pipe-that-nobody-reads", "client", "the open of the pipe hangs past every bound", ("tcp6", "unix"),
+        needs=("file",), takes=1)  # fmt: skip
+async def pipe_that_nobody_reads(harness: Harness) -> None:
+    os.mkfifo(harness.folder / "pipe")
+    await _ends_unconnected(harness, harness.folder / "pipe", "timeout", close=1)
+
+
+@case("file.once/folder-that-is-missing", "client", "the sender is used up, and then the output cannot be opened",
+        ("tcp6", "unix"), needs=("file",))  # fmt: skip
+async def folder_that_is_missing(harness: Harness) -> None:
+    await _ends_unconnected(harness, harness.folder / "missing" / "out", "io", close=5)

@@ -1,0 +1,116 @@
+"""Cases of the listening socket: its port, its address, and who else may connect."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import AsyncExitStack
+
+import trio
+
+from ..harness import procfs
+from ..harness.case import TooBusy
+from ..harness.frame import HELLO, frame
+from ..harness.harness import Harness
+from ..harness.ports import HOSTS
+from .registry import TCP, case
+from .steps import frozen, refused, served
+
+
+@case("listen.exclusive/no-option-shares-the-port", "server", "a second listener takes the clients away", TCP)
+async def no_option_shares_the_port(harness: Harness) -> None:
+    call = await harness.send()
+    family, host = HOSTS[harness.via]
+    options = {"no option": [], "SO_REUSEADDR": [socket.SO_REUSEADDR]}
+    if hasattr(socket, "SO_REUSEPORT"):
+        options["SO_REUSEPORT"] = [socket.SO_REUSEPORT]
+        options["SO_REUSEADDR and SO_REUSEPORT"] = [socket.SO_REUSEADDR, socket.SO_REUSEPORT]
+    for name, chosen in options.items():
+        with socket.socket(family) as thief:
+            for option in chosen:
+                thief.setsockopt(socket.SOL_SOCKET, option, 1)
+            try:
+                thief.bind((host, int(call.place)))
+                thief.listen()
+            except OSError as error:
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise
+            else:
+                harness.fail("wire", f"with {name} another socket listens on its port", "that this fails")
+    await served(harness, call)
+
+
+@case("listen.loopback/bound-to-loopback-alone", "server", "a wildcard lets other hosts in, or other families", TCP)
+async def bound_to_loopback_alone(harness: Harness) -> None:
+    call = await harness.send()
+    own = HOSTS[harness.via][1]
+    if found := procfs.listening_addresses(int(call.place), harness.adapter.processes()) - {own}:
+        harness.fail("wire", f"it listens on {', '.join(sorted(found))}", f"on {own} and nothing else")
+    for host in ("127.0.0.2", "127.255.255.254", "127.0.0.1", "::1"):
+        if host != own and not (host == "127.0.0.1" and harness.via == "tcp4"):
+            await refused(harness, call.place, host)
+    await served(harness, call)
+
+
+@case("listen.rebind/after-a-failed-exchange", "server", "a port in TIME_WAIT is lost for a minute", TCP)
+async def after_a_failed_exchange(harness: Harness) -> None:
+    call = await harness.send(place=await harness.own_place())
+    for _ in range(2):
+        connection = await harness.connect(call.place)
+        await connection.send(b"GET / HT", may_fail=True)
+        await connection.expect_end(or_reset=True)
+        connection.close()
+        await call.expect_error("invalid-connection")
+        call = await harness.send(place=call.place)
+    await served(harness, call)
+
+
+@case("listen.one-client/two-in-the-queue", "server", "the second in the queue is served, or gets an octet")
+async def two_in_the_queue(harness: Harness) -> None:
+    call = await harness.send()
+
+    async def both() -> None:
+        for connection in (await harness.connect(call.place), await harness.connect(call.place)):
+            await connection.send(HELLO)
+
+    await frozen(harness, both)
+    first, second = harness.connections
+    await first.expect(HELLO + frame(b"hi", b"\x00\x01\x02"))
+    await first.expect_end()
+    first.close()
+    await second.expect_end(or_reset=True)
+    await call.expect_ok()
+
+
+@case("listen.port/then-the-message", "server", "the message is looked at first, and a wrong port is not named", TCP)
+async def then_the_message(harness: Harness) -> None:
+    call = await harness.call("send", 65536, message={"hex": "ff"}, data={"hex": ""})
+    await call.expect_error("invalid-port")
+
+
+@case("listen.port/the-message-before-a-socket", "server", "it listens, and a client comes that gets nothing")
+async def the_message_before_a_socket(harness: Harness) -> None:
+    call = await harness.call("send", message={"hex": "ff"}, data={"hex": ""})
+    await call.expect_error("message-not-utf8")
+
+
+@case("listen.port-zero/another-port-each-time", "server", "0 stands for the default port", TCP, level="MAY")
+async def another_port_each_time(harness: Harness) -> None:
+    call = await harness.send()
+    await served(harness, call)
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(harness.listen(call.place))
+        except OSError:
+            raise TooBusy(f"port {call.place} has another owner already") from None
+        await served(harness, await harness.send())
+
+
+@case("listen.refuse-others/a-silent-stranger-first", "server", "who comes later learns it at once", level="SHOULD",
+        takes=1)  # fmt: skip
+async def a_silent_stranger_first(harness: Harness) -> None:
+    call = await harness.send(close=1)
+    await harness.connect(call.place)
+    await trio.sleep(4 * harness.tick)
+    await refused(harness, call.place)
+    await call.expect_error("timeout", within=1 + harness.patience)

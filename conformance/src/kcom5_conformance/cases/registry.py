@@ -1,0 +1,41 @@
+"""The registry of the cases that are written as functions: one case for each transport."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from ..harness.case import Case
+from ..harness.harness import Harness
+from ..harness.ports import TRANSPORTS
+from ..results import Level, Role
+
+TCP = ("tcp6", "tcp4")
+Run = Callable[[Harness], Awaitable[None]]
+_CASES: list[Case] = []
+
+
+def cases() -> Iterator[Case]:
+    """Every case that a room has registered."""
+    yield from _CASES
+
+
+def add(slug: str, role: Role, note: str, run: Run, via: tuple[str, ...] = TRANSPORTS, **more: Any) -> None:
+    """A case over each transport."""
+    ops = {"server": {"send"}, "client": {"receive"}, "address": {"pack"}, "both": {"send", "receive"}}[role]
+    needs = {*ops, *more.pop("needs", ())}
+    level: Level = more.pop("level", "MUST")
+    for one in via:
+        _CASES.append(
+            Case(f"{slug}@{one}", slug.split("/")[0], level, role, one, note, run, frozenset({*needs, one}), **more)
+        )
+
+
+def case(slug: str, role: Role, note: str, via: tuple[str, ...] = TRANSPORTS, **more: Any) -> Callable[[Run], Run]:
+    """Makes a case of a function."""
+
+    def register(run: Run) -> Run:
+        add(slug, role, note, run, via, **more)
+        return run
+
+    return register

@@ -1,0 +1,92 @@
+"""Steps that cases of several rooms share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from ..harness import procfs
+from ..harness.call import Call
+from ..harness.connection import Connection
+from ..harness.frame import HELLO, frame
+from ..harness.harness import Harness
+
+MIB = 1 << 20
+BIG = 16 * MIB
+SOME = 100_000
+OLD = b"what was there before"
+COUNTER = {"size": BIG, "fill": "counter251"}
+
+
+@cache
+def counter(size: int) -> bytes:
+    """Octet i is i mod 251: an octet that is lost or doubled shows."""
+    return (bytes(range(251)) * (size // 251 + 1))[:size]
+
+
+@asynccontextmanager
+async def receiving(harness: Harness, **keys: Any) -> AsyncIterator[tuple[Call, Connection, bytes]]:
+    """A client of the implementation that has said its hello."""
+    async with harness.listen() as listener:
+        call = await harness.call("receive", listener.place, **keys)
+        connection = await listener.accept()
+        yield call, connection, await connection.hello()
+
+
+async def quiet(harness: Harness, call: Call, what: str, ticks: int = 10) -> None:
+    """The call does not end for some ticks."""
+    with trio.move_on_after(ticks * harness.tick):
+        await call.ended.wait()
+        if call.error:
+            raise call.error
+        harness.fail("delivered", f"the answer {call.told} {what}", "no answer yet")
+
+
+async def served(harness: Harness, call: Call, message: str = "hi", data: bytes = b"\x00\x01\x02") -> None:
+    """The server serves its client."""
+    connection = await harness.connect(call.place)
+    await connection.send(HELLO)
+    await connection.expect(HELLO + frame(message.encode(), data))
+    await connection.expect_end()
+    connection.close()
+    await call.expect_ok()
+
+
+async def frozen(harness: Harness, then: Callable[[], Awaitable[None]]) -> None:
+    """Stops the implementation, acts, and lets it go on."""
+    pids = harness.adapter.processes()
+    await procfs.freeze(pids)
+    try:
+        await then()
+    finally:
+        procfs.thaw(pids)
+
+
+def expect_file(harness: Harness, path: Path, octets: bytes, when: str = "") -> None:
+    found = path.read_bytes() if path.exists() else None
+    if found != octets:
+        got = f"{len(found):,} octets in the file" if found is not None else "no file"
+        harness.fail("delivered", f"{got}{when}", f"the {len(octets):,} octets sent")
+
+
+async def refused(harness: Harness, place: int | str, host: str = "") -> None:
+    """One more connection is refused, or reset without one octet."""
+    via = harness.via if not host else "tcp6" if ":" in host else "tcp4"
+    where = host or place
+    try:
+        other = await harness.connect(place, host, via)
+    except OSError:
+        return
+    with trio.move_on_after(harness.patience):
+        octets = await other.some()
+        if octets:
+            harness.fail("wire", f"{len(octets)} octets on a second connection to {where}", "not one octet")
+        if other.ended == "end":
+            harness.fail("ended", f"a second connection to {where} is closed in order", "that it is refused or reset")
+        return
+    harness.fail("ended", f"a second connection to {where} stays open", "that it is refused or reset")

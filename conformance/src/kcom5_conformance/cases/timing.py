@@ -1,0 +1,92 @@
+"""Cases of when a call returns, and of a process that is stopped and continued."""
+
+from __future__ import annotations
+
+import trio
+
+from ..harness.frame import HELLO, frame
+from ..harness.harness import Harness
+from .registry import Run, add, case
+from .steps import BIG, COUNTER, MIB, counter, frozen, quiet, receiving
+
+
+@case("result.sync/send-waits-for-the-reader", "server", "what is queued is not delivered")
+async def send_waits_for_the_reader(harness: Harness) -> None:
+    call = await harness.send("", COUNTER)
+    connection = await harness.connect(call.place)
+    await connection.send(HELLO)
+    await connection.expect(HELLO)
+    await quiet(harness, call, "while 16 MiB were not read")
+    await connection.expect(frame(b"", counter(BIG)))
+    await connection.expect_end()
+    connection.close()
+    await call.expect_ok()
+
+
+@case("result.sync/receive-waits-for-the-last-octet", "client", "a part is delivered as the whole")
+async def receive_waits_for_the_last_octet(harness: Harness) -> None:
+    async with receiving(harness) as (call, connection, hello):
+        octets = hello + frame(b"hi", counter(1000))
+        await connection.send(octets[:-1])
+        await quiet(harness, call, "with 999 of 1,000 octets sent")
+        await connection.send(octets[-1:])
+        await connection.expect_end()
+        connection.close()
+        await call.expect_ok("hi", counter(1000))
+
+
+def _frozen_server(phase: str) -> Run:
+    async def run(harness: Harness) -> None:
+        size = MIB
+        call = await harness.send("hi", {"size": size, "fill": "counter251"})
+        octets = HELLO + frame(b"hi", counter(size))
+
+        async def nothing() -> None:
+            await trio.sleep(harness.tick)
+
+        if phase == "listening":
+            await frozen(harness, nothing)
+        connection = await harness.connect(call.place)
+        if phase == "hello":
+            await connection.send(HELLO[:4])
+            await trio.sleep(harness.tick)
+            await frozen(harness, lambda: connection.send(HELLO[4:]))
+        else:
+            await connection.send(HELLO)
+        if phase == "sending":
+            await connection.expect(octets[:1000])
+            await frozen(harness, nothing)
+            await connection.expect(octets[1000:])
+        else:
+            await connection.expect(octets)
+        await connection.expect_end()
+        if phase == "confirming":
+            await frozen(harness, nothing)
+        connection.close()
+        await call.expect_ok()
+
+    return run
+
+
+def _frozen_client(phase: str) -> Run:
+    async def run(harness: Harness) -> None:
+        data = counter(MIB)
+        async with receiving(harness) as (call, connection, hello):
+            octets = hello + frame(b"hi", data)
+            at = {"echo": 3, "length": 10, "message": 13, "data": 5000}[phase]
+            await connection.send(octets[:at])
+            await trio.sleep(harness.tick)
+            await frozen(harness, lambda: connection.send(octets[at : at + 1]))
+            await connection.send(octets[at + 1 :])
+            await connection.expect_end()
+            connection.close()
+            await call.expect_ok("hi", data)
+
+    return run
+
+
+_FROZEN = "stop and continue interrupt a system call"
+for _phase in ("listening", "hello", "sending", "confirming"):
+    add(f"result.sync/frozen-in-{_phase}", "server", _FROZEN, _frozen_server(_phase))
+for _phase in ("echo", "length", "message", "data"):
+    add(f"result.sync/frozen-in-{_phase}", "client", _FROZEN, _frozen_client(_phase))

@@ -1,0 +1,1 @@
+"""What a case uses: adapters, calls, raw connections, ports, processes; and what runs a case."""

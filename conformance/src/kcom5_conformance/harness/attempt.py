@@ -1,0 +1,122 @@
+"""One attempt at a case, and how it came out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import trio
+
+from ..results import Json, Problem
+from .adapter import Adapter, AdapterError
+from .case import Case, Mismatch, NotRun, TooBusy, Unsupported
+from .harness import Harness
+
+PATIENCE = 5.0
+"""Seconds, at scale 1, within which what must come at once has to come."""
+
+
+async def ask(adapter: Adapter, request: Json, patience: float, *definitions: str) -> Json:
+    await adapter.ask(request, patience)
+    with trio.move_on_after(patience):
+        return await adapter.answer(*definitions)
+    raise await adapter.hang(patience)
+
+
+def one_exchange(role: str) -> Callable[[Harness], Awaitable[None]]:
+    async def run(harness: Harness) -> None:
+        await harness.exchange(role)
+
+    return run
+
+
+@dataclass
+class Outcome:
+    """How one attempt came out: `error` is None if it passed."""
+
+    harness: Harness | None
+    """Where it was tried; None if it was not."""
+    error: Exception | None
+    seconds: float
+
+    @property
+    def is_defect(self) -> bool:
+        """The suite itself is broken in this case."""
+        known = (Mismatch, NotRun, TooBusy, Unsupported, AdapterError)
+        return self.error is not None and not isinstance(self.error, known)
+
+    @property
+    def is_about_time(self) -> bool:
+        """Whether it failed in a way that a busy machine can cause: nothing else that was seen is forgotten."""
+        if not isinstance(self.error, Mismatch) or self.harness is None:
+            return False
+        problem = self.error.problem
+        answer = (self.harness.answer or {}).get("error")
+        return problem.axis == "time" or (
+            problem.axis in ("delivered", "ended", "wire")
+            and ("timeout" in problem.expected or answer in ("timeout", "unconfirmed"))
+        )
+
+    @property
+    def words(self) -> str:
+        if isinstance(self.error, Mismatch):
+            return f"got {self.error.problem.got}, expected {self.error.problem.expected}"
+        return str(self.error)
+
+
+async def attempt(case: Case, adapter: Adapter, tick: float, patience: float) -> Outcome:
+    """Runs a case once. Afterwards the adapter is idle and answers, or is not running."""
+    start = trio.current_time()
+    outcome = Outcome(None, None, 0)
+    harness: Harness | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            harness = Harness(case, adapter, nursery, tick, patience)
+            outcome = Outcome(harness, None, 0)
+            outcome.error = await _error_of(case, harness)
+            outcome.seconds = trio.current_time() - start
+            harness.close()
+            outcome.error = await _idle(harness, outcome.error)
+            nursery.cancel_scope.cancel()
+    except Exception as error:  # a defect of the suite costs the case, and not the run
+        outcome.error = error
+        await adapter.kill()
+    finally:
+        if harness is not None:
+            for other in harness.others:
+                await other.kill()
+            harness.close()
+            harness.clean()
+    return outcome
+
+
+async def _error_of(case: Case, harness: Harness) -> Exception | None:
+    """What is wrong by the case."""
+    try:
+        await case.run(harness)
+    except (Mismatch, NotRun, TooBusy, Unsupported, AdapterError) as failure:
+        return failure
+    except OSError as failure:
+        got = f"a broken connection ({failure.strerror})"
+        return Mismatch(Problem(case.rule, case.level, "wire", got, "that it holds"))
+    return None
+
+
+async def _idle(harness: Harness, error: Exception | None) -> Exception | None:
+    """Waits until the adapter is idle, or ends it. What it does not answer is this case's, and not the next one's."""
+    adapter = harness.adapter
+    # What is under way ends now that the suite's side is gone.
+    with trio.move_on_after(harness.patience if error is None else min(1.0, harness.patience)):
+        for call in harness.calls:
+            await call.ended.wait()
+    if any(not call.ended.is_set() for call in harness.calls):
+        hang = await adapter.hang(harness.patience)
+        return error or hang
+    error = error or next((call.error for call in harness.calls if call.error is not None), None)
+    if adapter.is_in_use:
+        try:
+            await adapter.check()
+            await ask(adapter, {"op": "about"}, harness.patience, "answer-about")
+        except AdapterError as failure:
+            return error or failure
+    return error

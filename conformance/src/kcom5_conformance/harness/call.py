@@ -1,0 +1,174 @@
+"""A call of the implementation through its adapter."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from ..results import Json
+from .adapter import Adapter, AdapterError
+
+if TYPE_CHECKING:
+    from .harness import Harness
+
+USAGE = {"invalid-port", "message-not-utf8", "message-too-long"}
+"""What a server refuses before it opens a socket."""
+
+
+@dataclass
+class Call:
+    """A call of the implementation that is under way, or has ended."""
+
+    harness: Harness
+    request: Json
+    adapter: Adapter
+    answer: Json | None = None
+    place: int | str = ""
+    """Where a server listens, once it does."""
+    start: float = 0.0
+    end: float = 0.0
+    error: AdapterError | None = None
+    _listening: trio.Event = field(default_factory=trio.Event)
+    ended: trio.Event = field(default_factory=trio.Event)
+
+    async def begin(self) -> None:
+        self.start = trio.current_time()
+        self.harness.log("suite", "request", text=self.request)
+        await self.adapter.ask(self.request, self.harness.patience)
+        self.harness.nursery.start_soon(self._read)
+
+    async def _read(self) -> None:
+        try:
+            kind = f"answer-{self.request['op']}" + ("-to" if "to" in self.request else "")
+            definitions = [kind, "error", "unsupported"]
+            if self.request["op"] == "send":
+                answer = await self.adapter.answer("answer-listening", *definitions)
+                if "listening" in answer:
+                    self.place = await self._place(answer["listening"])
+                    self.harness.log("implementation", "answer", text=answer)
+                    self._listening.set()
+                    answer = await self.adapter.answer(*definitions)
+            else:
+                answer = await self.adapter.answer(*definitions)
+            self.answer = answer
+            self.harness.log("implementation", "answer", text=answer)
+        except AdapterError as error:
+            self.error = error
+        finally:
+            self.end = trio.current_time()
+            self._listening.set()
+            self.ended.set()
+
+    async def _place(self, told: int | str) -> int | str:
+        """Where it says that it listens: a port, or the path that it was given."""
+        is_right = told == self.request.get("path") if self.harness.via == "unix" else not isinstance(told, str)
+        if not is_right:
+            raise await self.adapter.broken(f"says that it listens on {clip(str(told))}, which it was not asked")
+        return told if isinstance(told, str) else int(told)
+
+    async def decided(self) -> bool:
+        """Waits until the server listens or has ended; whether it listens."""
+        with trio.move_on_after(self.harness.patience) as scope:
+            await self._listening.wait()
+        if scope.cancelled_caught:
+            raise await self.adapter.hang(self.harness.patience)
+        if self.error:
+            raise self.error
+        return bool(self.place)
+
+    async def listening(self) -> int | str:
+        """Waits until the server listens."""
+        if not await self.decided():
+            self.harness.fail("delivered", f"the answer {self.told}", "that it listens")
+        return self.place
+
+    @property
+    def told(self) -> str:
+        """The answer, short."""
+        return shown(self.answer) if self.answer is not None else "nothing"
+
+    async def unless_ended(self, wait: Callable[[], Awaitable[Any]]) -> Any:
+        """What `wait` gives; None if the call ends before that."""
+        result = None
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                await self.ended.wait()
+                await trio.sleep(self.harness.tick)  # a connection may have been made just before
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            result = await wait()
+            nursery.cancel_scope.cancel()
+        if self.error:
+            raise self.error
+        return result
+
+    async def result(self, within: float | None = None) -> Json:
+        """Waits for the last answer; `within` are seconds beyond which it hangs."""
+        bound = self.harness.patience if within is None else within
+        with trio.move_on_after(bound) as scope:
+            await self.ended.wait()
+        if scope.cancelled_caught:
+            self.harness.fail("ended", "the call does not end", f"an end within {bound:.1f} s")
+        if self.error:
+            raise self.error
+        assert self.answer is not None
+        return self.answer
+
+    async def expect_ok(
+        self, message: str | None = None, data: bytes | None = None, within: float | None = None
+    ) -> None:
+        """It succeeds; a client delivers exactly this."""
+        answer = await self.result(within)
+        if "ok" not in answer:
+            self.harness.fail("delivered", self.told, "success")
+        if message is None or data is None:
+            return
+        if answer["message"] != message:
+            got, wanted = clip(answer["message"]), clip(message)
+            self.harness.fail("delivered", f"the message {got}", f"the message {wanted}")
+        got = answer["data"]
+        if got["size"] != len(data):
+            self.harness.fail("delivered", f"{got['size']:,} octets delivered as the whole", f"{len(data):,} octets")
+        digest = hashlib.sha256(data).hexdigest()
+        if got["sha256"] != digest or got.get("hex", data.hex()) != data.hex():
+            self.harness.fail(
+                "delivered",
+                f"{got['size']:,} octets with SHA-256 {got['sha256'][:16]}…",
+                f"the octets sent, SHA-256 {digest[:16]}…",
+            )
+
+    async def expect_error(self, *names: str, within: float | None = None) -> None:
+        """It fails by one of these names; an implementation that has no names fails."""
+        if USAGE.intersection(names):
+            with trio.move_on_after(self.harness.patience):
+                await self._listening.wait()  # or the end
+            if self.place:
+                got = f"it listens on {self.place}"
+                self.harness.fail("wire", got, f"{' or '.join(names)} before a socket is opened")
+        answer = await self.result(within)
+        if answer.get("error") not in (*names, "error"):
+            self.harness.fail("delivered", self.told, " or ".join(names))
+
+
+def clip(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:60]}… ({len(text):,} characters)")
+
+
+def shown(line: Json) -> str:
+    """A line of the adapter, with long values cut."""
+
+    def short(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key[:60]: short(item) for key, item in value.items()}
+        if isinstance(value, str) and len(value) > 100:
+            return f"{value[:60]}… ({len(value)} characters)"
+        return value
+
+    return json.dumps(short(line), ensure_ascii=False)

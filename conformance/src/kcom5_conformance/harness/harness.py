@@ -1,0 +1,287 @@
+"""What a case is given: calls of the implementation through its adapter, and raw connections of the suite."""
+
+from __future__ import annotations
+
+import errno
+import random
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
+
+import trio
+
+from ..report import causes
+from ..results import KEPT, Axis, Event, Json, Problem
+from .adapter import Adapter
+from .call import Call, shown
+from .case import Case, Mismatch
+from .connection import Connection
+from .frame import HELLO, frame
+from .ports import HOSTS
+
+MOST_TAKEN = 256 << 10
+"""Octets of the receive buffer of the suite's end: what it does not read its system does not take for it."""
+NO_BOUND = 30
+"""T, in seconds, where it must not matter."""
+
+
+@dataclass
+class Harness:
+    """The place of one case."""
+
+    case: Case
+    adapter: Adapter
+    nursery: trio.Nursery
+    tick: float
+    patience: float
+    """Seconds within which what must come at once has to come."""
+    started: float = field(default_factory=trio.current_time)
+    rungs: list[tuple[float, Any, Any, bytes, int, str | Json]] = field(default_factory=list)
+    """What passed, to be made into events if the case fails: most do not."""
+    acts: list[tuple[str, str]] = field(default_factory=list)
+    """What the suite's end did, for a reproduction."""
+    calls: list[Call] = field(default_factory=list)
+    connections: list[Connection] = field(default_factory=list)
+    others: list[Adapter] = field(default_factory=list)
+    _reserved: dict[int, socket.socket] = field(default_factory=dict)
+    _temporary: tempfile.TemporaryDirectory[str] | None = None
+
+    @cached_property
+    def folder(self) -> Path:
+        """A directory of its own, empty at the start."""
+        self._temporary = tempfile.TemporaryDirectory(prefix="kcom5-")
+        return Path(self._temporary.name)
+
+    @property
+    def via(self) -> str:
+        return self.case.via
+
+    @property
+    def path(self) -> Path:
+        """Where the socket file is to be, of a Unix-domain socket."""
+        return self.folder / "s"
+
+    def log(self, who: Any, what: Any, octets: bytes = b"", text: str | Json = "") -> None:
+        self.rungs.append((trio.current_time(), who, what, octets[:KEPT], len(octets), text))
+
+    @property
+    def events(self) -> list[Event]:
+        """The ladder."""
+        return [
+            Event(
+                at - self.started,
+                who,
+                what,
+                octets.hex(),
+                size,
+                (text if isinstance(text, str) else shown(text))[:KEPT],
+            )
+            for at, who, what, octets, size, text in self.rungs
+        ]
+
+    def fail(self, axis: Axis, got: str, expected: str) -> NoReturn:
+        """Ends the case: the implementation is wrong."""
+        raise Mismatch(Problem(self.case.rule, self.case.level, axis, got, expected))
+
+    # ---- calls of the implementation
+
+    async def call(
+        self, op: str, place: int | str | None = None, *, adapter: Adapter | None = None, **keys: Any
+    ) -> Call:
+        """Asks the adapter for `send` or `receive` over the case's transport; `place` is the port or path."""
+        request: Json = {"op": op, "via": self.via, "close": NO_BOUND, **keys}
+        if self.via == "unix":
+            request["path"] = str(place if place is not None else self.path)
+        elif place is not None:
+            request["port"] = place
+        elif op == "send" and "port" not in request:
+            request["port"] = 0
+        request = {key: value for key, value in request.items() if value is not None}
+        call = Call(self, request, adapter or self.adapter)
+        self.calls.append(call)
+        await call.begin()
+        return call
+
+    async def another(self) -> Adapter:
+        """A second process of the adapter, which ends with the case."""
+        adapter = Adapter(self.adapter.command)
+        await adapter.start()
+        self.others.append(adapter)
+        return adapter
+
+    async def send(self, message: Any = "hi", data: Any = b"\x00\x01\x02", **keys: Any) -> Call:
+        """A server of the implementation that listens. `data` may be octets."""
+        if isinstance(data, bytes):
+            data = {"hex": data.hex()}
+        call = await self.call("send", keys.pop("place", None), message=message, data=data, **keys)
+        await call.listening()
+        return call
+
+    # ---- raw ends
+
+    async def connect(self, place: int | str, host: str = "", via: str = "", *, buffer: int = MOST_TAKEN) -> Connection:
+        """A raw client, `buffer` octets of receive buffer. OSError comes through."""
+        via = via or self.via
+        raw = trio.socket.socket(socket.AF_UNIX if via == "unix" else HOSTS[via][0])
+        try:
+            with suppress(OSError):
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            with trio.move_on_after(self.patience) as scope:
+                await raw.connect(str(place) if via == "unix" else (host or HOSTS[via][1], place))
+            if scope.cancelled_caught:
+                raise TimeoutError(errno.ETIMEDOUT, f"not connected within {self.patience:.1f} s")
+        except BaseException:
+            raw.close()
+            raise
+        connection = Connection(self, raw, via)
+        self.connections.append(connection)
+        self.log("suite", "connect")
+        return connection
+
+    @asynccontextmanager
+    async def listen(self, place: int | str = 0, backlog: int = 8) -> AsyncIterator[Listener]:
+        """A raw server."""
+        via = self.via
+        raw = trio.socket.socket(socket.AF_UNIX if via == "unix" else HOSTS[via][0])
+        with raw:
+            with suppress(OSError):
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MOST_TAKEN)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            here = str(place or self.path) if via == "unix" else (HOSTS[via][1], place)
+            # A program that is just being started has, for a moment, a copy of a listener that was closed here.
+            last = trio.current_time() + 0.2 * self.patience
+            while True:
+                try:
+                    await raw.bind(here)
+                    break
+                except OSError:
+                    if trio.current_time() > last:
+                        raise
+                    await trio.sleep(0.02)
+            raw.listen(backlog)
+            try:
+                yield Listener(self, raw, str(here) if via == "unix" else raw.getsockname()[1])
+            finally:
+                if via == "unix":
+                    Path(str(here)).unlink(missing_ok=True)
+
+    async def nowhere(self) -> int | str:
+        """A place where nobody listens, and nobody else can until the case is over."""
+        if self.via == "unix":
+            return str(self.path)
+        family, host = HOSTS[self.via]
+        raw = trio.socket.socket(family)
+        self.connections.append(Connection(self, raw, self.via))
+        await raw.bind((host, 0))  # and it does not listen
+        return int(raw.getsockname()[1])
+
+    async def own_place(self) -> int | str:
+        """A free place that can be used again and again: the system gives its port to nobody in between."""
+        if self.via == "unix":
+            return str(self.path)
+        while True:
+            port = random.randrange(15000, 30000)  # below the ports that systems choose from
+            with suppress(OSError):
+                self.reserve(port)
+                return port
+
+    def reserve(self, port: int) -> None:
+        """Takes a port on which nobody listens from all other cases, also those of another suite, until this one is
+        over. OSError: it is taken.
+
+        The sign is a datagram socket, which is in nobody's way. What is bound to see whether somebody listens never
+        listens itself: a program that is just being started may have a copy of it for a moment.
+        """
+        family, host = HOSTS[self.via]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+        if port not in self._reserved:
+            sign = socket.socket(family, socket.SOCK_DGRAM)
+            try:
+                sign.bind((host, port))
+            except OSError:
+                sign.close()
+                raise
+            self._reserved[port] = sign
+
+    @property
+    def answer(self) -> Json | None:
+        """The adapter's last answer, as it came."""
+        return next((call.answer for call in reversed(self.calls) if call.answer is not None), None)
+
+    def forget(self) -> None:
+        """Keeps nothing of the exchanges so far, where a case makes many of them."""
+        for kept in (self.connections, self.calls, self.rungs, self.acts):
+            kept.clear()
+
+    def close(self) -> None:
+        """Leaves nothing of its connections."""
+        for connection in self.connections:
+            connection.raw.close()
+
+    def clean(self) -> None:
+        """Leaves nothing of its directory, and no port reserved."""
+        for sign in self._reserved.values():
+            sign.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def reproduction(self) -> str:
+        """A program that does the same without the suite; empty where there was one connection too few or too many."""
+        role, roles = self.case.role, ("server", "client")
+        return causes.reproduction(role, self.via, self.acts) if role in roles and len(self.connections) == 1 else ""
+
+    # ---- whole exchanges
+
+    async def exchange_with_server(self, message: str = "hi", data: bytes = b"\x00\x01\x02") -> None:
+        """One right exchange with the implementation as server."""
+        call = await self.send(message, data)
+        connection = await self.connect(call.place)
+        await connection.send(HELLO)
+        await connection.expect(HELLO + frame(message.encode(), data))
+        await connection.expect_end()
+        connection.close()
+        await call.expect_ok()
+
+    async def exchange_with_client(self, message: str = "hi", data: bytes = b"\x00\x01\x02") -> None:
+        """One right exchange with the implementation as client."""
+        async with self.listen() as listener:
+            call = await self.call("receive", listener.place)
+            connection = await listener.accept()
+            hello = await connection.hello()
+            await connection.send(hello + frame(message.encode(), data))
+            await connection.expect_end()
+            connection.close()
+            await call.expect_ok(message, data)
+
+    async def exchange(self, role: str) -> None:
+        """One right exchange."""
+        await (self.exchange_with_server() if role == "server" else self.exchange_with_client())
+
+
+@dataclass
+class Listener:
+    """A raw server of the suite."""
+
+    harness: Harness
+    raw: trio.socket.SocketType
+    place: int | str
+
+    async def accept(self) -> Connection:
+        """The implementation's connection. It has to come."""
+        call = self.harness.calls[-1]
+        with trio.move_on_after(self.harness.patience) as scope:
+            raw = await call.unless_ended(self.raw.accept)
+        if scope.cancelled_caught or raw is None:
+            answer = "nothing" if call.answer is None else f"the answer {call.told}"
+            self.harness.fail("wire", f"no connection, but {answer}", "a connection of the client")
+        connection = Connection(self.harness, raw[0], self.harness.via)
+        self.harness.connections.append(connection)
+        self.harness.log("implementation", "connect")
+        return connection

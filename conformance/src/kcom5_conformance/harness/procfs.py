@@ -1,0 +1,152 @@
+"""A process seen from outside: memory, descriptors, threads, whether it is stopped. Linux only; elsewhere `NotRun`."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from .case import NotRun
+
+CLOSE_ON_EXEC = 0o2000000
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the processes have, together."""
+
+    resident: int
+    """Octets of memory that are there."""
+    peak: int
+    """The most that were there since `forget_peak`."""
+    committed: int
+    """Octets of memory that may be written to: also what was asked for and never touched."""
+    descriptors: int
+    threads: int
+
+
+def usage(pids: list[int]) -> Usage:
+    """Of these processes, together."""
+    found = [_status(pid) for pid in pids]
+
+    def total(field: str, unit: int = 1024) -> int:
+        return sum(int(status.get(field, "0").split()[0]) * unit for status in found)
+
+    descriptors = sum(len(_descriptors(pid)) for pid in pids)
+    return Usage(total("VmRSS"), total("VmHWM"), total("VmData"), descriptors, total("Threads", 1))
+
+
+def _descriptors(pid: int) -> list[Path]:
+    try:
+        return list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        raise NotRun("this system does not tell about processes in /proc") from None
+
+
+def waited(pids: list[int]) -> float:
+    """Seconds that their threads were ready to run and had no processor; 0 where the system does not tell."""
+    files = [file for pid in pids for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    total = 0
+    for file in files:
+        with suppress(OSError):  # a thread that has ended
+            total += int(file.read_text().split()[1])
+    return total / 1e9
+
+
+def forget_peak(pids: list[int]) -> None:
+    """The peak starts again from now."""
+    for pid in pids:
+        with suppress(OSError):
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def _status(pid: int) -> dict[str, str]:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        raise NotRun("this system does not tell about processes in /proc") from None
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+def sockets(pids: list[int]) -> dict[str, bool]:
+    """The sockets of these processes by name, and whether a child would inherit them."""
+    _status(pids[0])
+    found = {}
+    for pid in pids:
+        for link in _descriptors(pid):
+            with suppress(OSError):
+                name = str(link.readlink())
+                if name.startswith("socket:"):
+                    info = Path(f"/proc/{pid}/fdinfo/{link.name}").read_text().splitlines()
+                    flags = next(int(line.split()[1], 8) for line in info if line.startswith("flags:"))
+                    found[name] = not flags & CLOSE_ON_EXEC
+    return found
+
+
+def free_memory() -> int:
+    """Octets that the machine, and the container if this is one, can still give."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        raise NotRun("this system does not tell in /proc how much memory is free") from None
+    free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+    with suppress(OSError, ValueError):  # no limit is the word max
+        limit, taken = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
+        free = min(free, limit - taken)
+    return free
+
+
+def most_descriptors() -> int:
+    """How many files the suite may have open."""
+    try:
+        import resource
+    except ImportError:
+        return 1 << 20
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return limit if limit != resource.RLIM_INFINITY else 1 << 20
+
+
+async def freeze(pids: list[int]) -> None:
+    """Stops them, and waits until they stand."""
+    _status(pids[0])
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in pids:
+        while _status(pid)["State"][0] not in "TtZX":
+            await trio.sleep(0.001)
+
+
+def thaw(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def listening_addresses(port: int, pids: list[int] | None = None) -> set[str]:
+    """The addresses on which these processes, or anybody, listen at this port, as the system writes them."""
+    owned = None if pids is None else {name.strip("socket:[]") for name in sockets(pids)}
+    found = set()
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+        except OSError:
+            raise NotRun("this system does not tell who listens in /proc/net") from None
+        for line in lines:
+            fields = line.split()
+            address, _, number = fields[1].partition(":")
+            if fields[3] == "0A" and int(number, 16) == port and (owned is None or fields[9] in owned):
+                found.add(_readable(bytes.fromhex(address)))
+    return found
+
+
+def _readable(octets: bytes) -> str:
+    """The kernel writes words of four octets in the machine's order."""
+    if sys.byteorder == "little":
+        octets = b"".join(octets[i : i + 4][::-1] for i in range(0, len(octets), 4))
+    return str(ipaddress.ip_address(octets))

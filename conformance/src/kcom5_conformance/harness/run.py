@@ -1,0 +1,270 @@
+"""Runs cases against one implementation, side by side on several processes of its adapter.
+
+A case's verdict is made here, and nowhere else. What a case does is in `cases`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import trio
+
+from ..errors import leaves
+from ..report import causes
+from ..results import KEPT, Level, Peer, Problem, Result, Verdict
+from . import procfs
+from .adapter import Adapter, AdapterError, Crashed, SuiteBroken
+from .attempt import PATIENCE, Outcome, ask, attempt, one_exchange
+from .case import Case, Mismatch, NotRun, TooBusy, Unsupported
+from .ports import why_not
+from .smoke import Smoke
+from .subject import Subject, why_not_alone
+
+LONG_LANES = 40
+"""Adapters for cases that wait for seconds."""
+TRIES = 3
+"""How often a case that failed is run in all."""
+MOST_FAILURES = 3
+"""Of one rule and role: after so many a case that fails is not tried again."""
+MOST_HANGS = 8
+"""After so many cases that waited in vain, the suite waits for `SHORT_PATIENCE` only."""
+SHORT_PATIENCE = 1.0
+MOST_LATE = 0.15
+"""Seconds by which suite or adapter may be kept from running in a case that waits: beyond that it says nothing."""
+MOST_BUSY = 5
+"""How often a case is tried on a machine too busy to keep the suite's times."""
+DESCRIPTORS_PER_LANE = 10
+"""Of an adapter's pipes and of a case's sockets, about the most."""
+DESCRIPTORS_BESIDE = 40
+LEAST_DESCRIPTORS = DESCRIPTORS_BESIDE + 2 * DESCRIPTORS_PER_LANE
+
+
+def lanes_by_descriptors(jobs: int, limit: int) -> tuple[int, int]:
+    """How many lanes of short cases and of long ones there are room for, by the limit on open files."""
+    room = max(2, (limit - DESCRIPTORS_BESIDE) // DESCRIPTORS_PER_LANE)
+    if jobs + LONG_LANES <= room:
+        return jobs, LONG_LANES
+    short = max(1, min(jobs, room // 3))
+    return short, room - short
+
+
+@dataclass
+class Runner:
+    """Runs cases against one implementation."""
+
+    subject: Subject
+    smoke: Smoke
+    seed: int
+    scale: float
+    """Of every patience: for slow machines and slow implementations."""
+    jobs: int
+    report: Callable[[Result], None]
+    is_wanted: Callable[[Case], bool] = lambda case: True
+    """Asked when the turn of a case comes; of one that is not wanted there is no result."""
+    tries: int = TRIES
+    """How often a case that failed is run in all."""
+    long_lanes: int = LONG_LANES
+    complaint: str = ""
+    """How an adapter ended at the end of the run, if it was not as the contract says."""
+    defects: list[BaseException] = field(default_factory=list)
+    """What went wrong in the suite itself."""
+    _last: dict[int, Result] = field(default_factory=dict)
+    """The last result of each adapter, to which an end that is seen later belongs."""
+    _late: float = -1.0
+    """When the suite was kept from running last, for more than MOST_LATE."""
+    _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _hangs: int = 0
+
+    @property
+    def patience(self) -> float:
+        """Seconds within which what must come at once has to come."""
+        return self.scale * (PATIENCE if self._hangs < MOST_HANGS else SHORT_PATIENCE)
+
+    @property
+    def peer(self) -> Peer:
+        return Peer(self.subject.name, self.subject.command, self.smoke.about, self.smoke.tick)
+
+    async def run(self, cases: list[Case]) -> None:
+        """Runs all; each result is given to `report` as it comes."""
+        supports = set(self.smoke.about["supports"])
+        todo = []
+        for case in cases:
+            if missing := sorted(case.needs - supports):
+                self.report(self._result(case, Verdict.UNSUPPORTED, reason=f"it does not support {', '.join(missing)}"))
+            elif here := why_not(case.via):
+                self.report(self._result(case, Verdict.NOT_RUN, reason=here))
+            else:
+                todo.append(case)
+        random.Random(self.seed).shuffle(todo)
+        heavy = [case for case in todo if case.is_heavy]
+        light = [case for case in todo if not case.is_heavy]
+        long = sorted((case for case in light if case.takes), key=lambda case: -case.takes)
+        short = [case for case in light if not case.takes]
+        locks = {case.lock: trio.Lock() for case in todo if case.lock}
+        async with trio.open_nursery() as watching:
+            watching.start_soon(self._watch)
+            async with trio.open_nursery() as nursery:
+                for queue, lanes in ((long, self.long_lanes), (short, self.jobs)):
+                    queue.reverse()
+                    for _ in range(min(lanes, len(queue))):
+                        nursery.start_soon(self._lane, queue, locks)
+            await self._lane(heavy, locks)
+            watching.cancel_scope.cancel()
+
+    async def _watch(self) -> None:
+        """Sees when the suite is kept from running."""
+        period = 0.05
+        while True:
+            start = trio.current_time()
+            await trio.sleep(period)
+            late = trio.current_time() - start - period
+            if late > MOST_LATE:
+                self._late = trio.current_time()
+
+    async def _lane(self, queue: list[Case], locks: dict[str, trio.Lock]) -> None:
+        """One adapter, from case to case."""
+        adapters: dict[bool, Adapter] = {}
+        try:
+            while queue:
+                case = queue.pop()
+                if not self.is_wanted(case):
+                    continue
+                if case.lock:
+                    async with locks[case.lock]:
+                        await self._case(case, adapters)
+                else:
+                    await self._case(case, adapters)
+            for adapter in adapters.values():
+                if fault := await adapter.close(PATIENCE * self.scale):
+                    self.complaint = f"{self.subject.name}: {fault}"
+        finally:
+            for adapter in adapters.values():
+                await adapter.kill()
+
+    async def _adapter(self, adapters: dict[bool, Adapter], is_alone: bool) -> Adapter:
+        adapter = adapters.get(is_alone)
+        if adapter is not None:
+            try:
+                await adapter.check()
+            except Crashed as error:
+                self._blame_last(adapter, error)
+        if adapter is None or not adapter.is_running:
+            adapter = adapters[is_alone] = self.subject.adapter(is_alone)
+            await adapter.start()
+            # What is timed later must not begin with the start of an interpreter.
+            await ask(adapter, {"op": "about"}, 2 * PATIENCE * self.scale, "answer-about")
+        return adapter
+
+    def _blame_last(self, adapter: Adapter, error: Crashed) -> None:
+        """Its process has ended between two cases: that is the first one's."""
+        result = self._last.get(id(adapter))
+        if result is None:
+            self.complaint = f"{self.subject.name}: {error}"
+        elif not result.verdict.has_failed:
+            result.verdict, result.level = Verdict.CRASHED, "MUST"
+            result.problems = [Problem(result.rule, "MUST", "adapter", str(error), "an answer to every request")]
+
+    async def _case(self, case: Case, adapters: dict[bool, Adapter]) -> None:
+        """Reports on a case."""
+        result = await self._judged(case, adapters)
+        if case.is_alone in adapters:
+            self._last[id(adapters[case.is_alone])] = result
+        self.report(result)
+
+    async def _judged(self, case: Case, adapters: dict[bool, Adapter]) -> Result:
+        """Tries a case; one that fails is tried again, to tell a failure from a race."""
+        outcome = await self._once(case, adapters)
+        if isinstance(outcome.error, NotRun):
+            return self._result(case, Verdict.NOT_RUN, reason=str(outcome.error))
+        if isinstance(outcome.error, Unsupported):
+            return self._result(case, Verdict.UNSUPPORTED, reason=str(outcome.error))
+        if outcome.is_defect:
+            return self._defect(case, outcome)
+        if outcome.error is None:
+            return self._result(case, Verdict.PASS, outcome)
+        is_again = self._failures[case.rule, case.role] < MOST_FAILURES and not case.is_heavy
+        tries = self.tries if is_again else 1
+        others = [await self._once(case, adapters) for _ in range(tries - 1)]
+        failed = [other for other in (outcome, *others) if isinstance(other.error, (Mismatch, AdapterError))]
+        result = self._result(case, _verdict(failed, tries), failed[0])
+        result.failed, result.tried = len(failed), tries
+        self._failures[case.rule, case.role] += len(failed) == tries
+        self._hangs += outcome.seconds >= self.patience
+        return result
+
+    def _defect(self, case: Case, outcome: Outcome) -> Result:
+        assert outcome.error is not None
+        error = leaves(outcome.error)[0]
+        self.defects.append(error)
+        words = str(error) if isinstance(error, SuiteBroken) else f"{type(error).__name__}: {error}"
+        return self._result(case, Verdict.NOT_RUN, reason=f"the suite itself is broken here: {words}"[:KEPT])
+
+    async def _once(self, case: Case, adapters: dict[bool, Adapter]) -> Outcome:
+        """One attempt, on a machine that lets the suite keep its times."""
+        outcome = Outcome(None, None, 0)
+        for _ in range(MOST_BUSY):
+            start = trio.current_time()
+            try:
+                adapter = await self._adapter(adapters, case.is_alone)
+            except AdapterError as error:
+                return Outcome(None, NotRun(why_not_alone()) if case.is_alone else error, 0)
+            waited = procfs.waited(adapter.processes()) if case.takes else 0.0
+            outcome = await attempt(case, adapter, self.smoke.tick, self.patience)
+            if outcome.error is None and case.is_hostile and adapter.is_in_use:
+                outcome = await self._still_serves(case, adapter, outcome)
+            if not isinstance(outcome.error, TooBusy) and not (
+                outcome.is_about_time and case.takes and self._was_late(start, adapter, waited)
+            ):
+                return outcome
+        if isinstance(outcome.error, TooBusy):
+            return Outcome(None, NotRun(f"the machine was too busy to keep the times, {MOST_BUSY} times"), 0)
+        return outcome
+
+    def _was_late(self, start: float, adapter: Adapter, waited: float) -> bool:
+        """Whether the suite, since `start`, or the adapter, since it had `waited` so long, was kept from running."""
+        if self._late > start:
+            return True
+        return adapter.is_running and procfs.waited(adapter.processes()) - waited > MOST_LATE
+
+    async def _still_serves(self, case: Case, adapter: Adapter, outcome: Outcome) -> Outcome:
+        after = Case(case.id, "close.residue", "MUST", case.role, case.via, case.note, one_exchange(case.role))
+        then = await attempt(after, adapter, self.smoke.tick, self.patience)
+        if then.error is None:
+            return outcome
+        problem = Problem("close.residue", "MUST", "residue", f"afterwards: {then.words}", "that it serves again")
+        then.error = then.error if isinstance(then.error, AdapterError) else Mismatch(problem)
+        return then
+
+    def _result(self, case: Case, verdict: Verdict, outcome: Outcome | None = None, reason: str = "") -> Result:
+        result = Result(
+            case.id, self.subject.name, case.rule, case.level, case.role, case.via, case.note, verdict, reason=reason
+        )
+        if outcome is not None:
+            result.seconds = outcome.seconds
+            if outcome.error is not None:
+                result.problems = [_problem(case, outcome.error)]
+                result.level = result.problems[0].level
+                if outcome.harness is not None:
+                    with suppress(Exception):  # what cannot be shown costs what is shown, and not the run
+                        result.events = outcome.harness.events
+                    result.cause = causes.cause_of(result, outcome.harness.answer)
+                    with suppress(Exception):
+                        result.reproduction = outcome.harness.reproduction()
+        return result
+
+
+def _verdict(failed: list[Outcome], tries: int) -> Verdict:
+    if len(failed) < tries:
+        return Verdict.FLAKY
+    return Verdict.CRASHED if isinstance(failed[0].error, Crashed) else Verdict.FAIL
+
+
+def _problem(case: Case, error: Exception) -> Problem:
+    if isinstance(error, Mismatch):
+        return error.problem
+    level: Level = "MUST"
+    return Problem(case.rule, level, "adapter", str(error), "an answer to every request")

@@ -1,0 +1,95 @@
+"""Before all cases: is this an adapter, and is a right exchange possible?"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+
+import trio
+
+from ..results import Json, Role
+from .adapter import Adapter, AdapterError
+from .attempt import ask, attempt, one_exchange
+from .case import Case
+from .ports import TRANSPORTS, why_not
+from .subject import Subject
+
+
+class AdapterBroken(Exception):
+    """The adapter does not do what every adapter has to: no case can say anything about the implementation."""
+
+
+@dataclass
+class Smoke:
+    """What the smoke stage found."""
+
+    about: Json
+    tick: float
+    warnings: list[str]
+    """Right exchanges that failed."""
+
+
+async def smoke(subject: Subject, patience: float) -> Smoke:
+    """Is this an adapter at all, and is a right exchange possible? Raises AdapterBroken."""
+    adapter = subject.adapter()
+    try:
+        await adapter.start()
+        return await _smoke(adapter, patience)
+    except AdapterError as error:
+        raise AdapterBroken(str(error)) from error
+    finally:
+        with trio.CancelScope(shield=True):
+            fault = await adapter.close(patience)
+        if fault and sys.exc_info()[0] is None:
+            raise AdapterBroken(fault)
+
+
+async def _smoke(adapter: Adapter, patience: float) -> Smoke:
+    about = await ask(adapter, {"op": "about"}, 2 * patience, "answer-about")
+    supports = set(about["supports"])
+    await adapter.ask({"op": "dance"}, patience, is_in_contract=False)
+    with trio.move_on_after(patience) as scope:
+        answer = await adapter.answer("unsupported", "answer")
+    if scope.cancelled_caught:
+        raise await adapter.hang(patience)
+    if answer != {"unsupported": True}:
+        raise AdapterBroken(
+            f"the adapter answers an op that does not exist by {answer}, expected {{'unsupported': true}}"
+        )
+    roles: list[Role] = []
+    if "send" in supports:
+        roles.append("server")
+    if "receive" in supports:
+        roles.append("client")
+    vias = [via for via in TRANSPORTS if via in supports]
+    here = [via for via in vias if not why_not(via)]
+    if not roles and "pack" not in supports:
+        raise AdapterBroken(f"the adapter supports {sorted(supports)}: neither send nor receive nor pack")
+    if roles and not vias:
+        raise AdapterBroken(f"the adapter supports {sorted(supports)}: no transport (tcp6, tcp4, unix)")
+    found = Smoke(about, 0.02, [])
+    took = []
+    for role in roles:
+        for via in here:
+            case = Case(f"smoke/{role}@{via}", "", "MUST", role, via, "one right exchange", one_exchange(role))
+            for _ in range(2):
+                if not adapter.is_running:
+                    await adapter.start()
+                outcome = await attempt(case, adapter, found.tick, patience)
+                if outcome.is_defect:
+                    raise outcome.error  # type: ignore[misc]
+                if isinstance(outcome.error, AdapterError):
+                    raise outcome.error
+                if outcome.error is not None:
+                    found.warnings.append(f"one right exchange over {via} as {role} fails: {outcome.words}")
+                    break
+                took.append(outcome.seconds)
+    if took:
+        found.tick = latency_to_tick(2 * sorted(took)[len(took) // 2])
+    return found
+
+
+def latency_to_tick(seconds: float) -> float:
+    """How long a pause has to be, that what was sent before it has been read: by what an exchange takes."""
+    return min(0.05, max(0.003, math.ceil(seconds * 1000) / 1000))

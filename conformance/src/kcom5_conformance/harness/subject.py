@@ -1,0 +1,57 @@
+"""What is tested: a name and the command of its adapter, which may run in a network of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from .adapter import Adapter
+from .case import ALONE_PORT
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is to be tested: a row of peers.toml, or a command line."""
+
+    name: str
+    command: list[str]
+
+    def adapter(self, is_alone: bool = False) -> Adapter:
+        command = [*_ALONE, *self.command] if is_alone else self.command
+        return Adapter(command)
+
+
+# Root needs no user namespace, which is refused in a chroot.
+_IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+_UNSHARE = ["unshare", *([] if _IS_ROOT else ["--user", "--map-root-user"]), "--net"]
+# A network of its own, in which one port is left to choose: a client that dials it is connected to itself.
+_ALONE = [
+    *_UNSHARE,
+    sys.executable,
+    "-I",
+    "-c",
+    f"""
+import fcntl, os, socket, struct, sys
+with socket.socket() as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))
+with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as file:
+    file.write("{ALONE_PORT} {ALONE_PORT}")
+with socket.socket() as itself:
+    itself.connect(("127.0.0.1", {ALONE_PORT}))
+    assert itself.getsockname() == itself.getpeername()
+    itself.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+os.execvp(sys.argv[1], sys.argv[1:])
+""",
+]
+
+
+def why_not_alone() -> str:
+    """Why there is no network of its own."""
+    try:
+        tried = subprocess.run([*_UNSHARE, "true"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return f"no network of its own is to be had here: {_UNSHARE[0]} is not installed"
+    reason = tried.stderr.strip() or "works, but the settings of that network cannot be changed"
+    return f"no network of its own is to be had here: `{' '.join(_UNSHARE)}`: {reason}"

@@ -1,0 +1,639 @@
+"""What a failure means: its likely cause, its octets with their fields' names, and how to see it without the suite.
+
+A cause is a guess from what was seen, offered where one wrong program is far likelier than another; where nothing is
+recognised there is none. The octets are those of `spec/kcom5.md`, Wire format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ..results import KEPT, Event, Json, Problem, Result
+
+MAGIC = b"KCOM5"
+ROW = 16
+"""Octets in a row of a hexdump."""
+
+
+# Fields
+
+
+@dataclass(frozen=True)
+class Field:
+    """Octets `start` to `end` (not included) of a stream, and what they are."""
+
+    name: str
+    start: int
+    end: int
+
+
+def fields(stream: bytes, role: str) -> list[Field]:
+    """The fields of what an implementation sends, as far as the stream goes. A client sends a hello and no more."""
+    sizes: list[tuple[str, int]] = [("hello magic" if role == "client" else "echo magic", 5), ("nonce", 3)]
+    if role != "client":
+        message = int.from_bytes(stream[8:12], "little")
+        at = 12 + message
+        sizes += [("message length", 4), ("message", message), ("data length", 8)]
+        sizes.append(("data", int.from_bytes(stream[at : at + 8], "little")))
+    found, start = [], 0
+    for name, size in [*sizes, ("surplus", len(stream))]:
+        end = min(start + size, len(stream))
+        if end > start:
+            found.append(Field(name, start, end))
+        start = end
+    return found
+
+
+def field_at(stream: bytes, role: str, at: int) -> str:
+    """The name of the field that the octet at this offset belongs to, or would if the stream went on."""
+    return _named(fields(stream.ljust(at + 1, b"\0"), role), at)
+
+
+def first_wrong(got: bytes, expected: bytes) -> int | None:
+    """The offset of the first octet that differs, is missing or is one too many."""
+    for at, (one, other) in enumerate(zip(got, expected, strict=False)):
+        if one != other:
+            return at
+    return None if len(got) == len(expected) else min(len(got), len(expected))
+
+
+def _named(parts: Iterable[Field], at: int) -> str:
+    return next((part.name for part in parts if part.start <= at < part.end), "surplus")
+
+
+# Hexdump
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a hexdump: up to 16 octets; or, if `skipped` is not 0, that many rows that are left out."""
+
+    offset: int
+    octets: tuple[str, ...] = ()
+    text: str = ""
+    names: tuple[str, ...] = ()
+    """The field of each octet."""
+    wrong: int | None = None
+    """Which octet is the first wrong one; past the last one if that is missing."""
+    expected: tuple[str, ...] = ()
+    """In the row with the first wrong octet: what should stand there, as far as that is known."""
+    skipped: int = 0
+
+    @property
+    def label(self) -> str:
+        """The fields of the row, in order."""
+        return ", ".join(dict.fromkeys(self.names))
+
+
+def annotate(stream: str, role: str, at: int | None = None, expected: str = "") -> list[Row]:
+    """A hexdump of what an implementation in this role sent (hexadecimal), each octet with the name of its field.
+
+    The first wrong octet is `at`, or is found by comparison if `expected` is given. Of long streams the rows are kept
+    that show the head, the wrong octet and the end.
+    """
+    octets, wanted = bytes.fromhex(stream), bytes.fromhex(expected)
+    if at is None and wanted:
+        at = first_wrong(octets, wanted)
+    # Fields that are wanted make better names than those that wrong lengths would make.
+    parts = fields(wanted + b"\0" * max(0, len(octets) - len(wanted)), role) if wanted else fields(octets, role)
+    count = max((len(octets) + ROW - 1) // ROW, 1 if at is not None else 0)
+    if at is not None and at == len(octets) and at % ROW == 0 and at:
+        count += 1
+    wrong_row = at // ROW if at is not None and at // ROW < count else None
+    kept = {row for row in range(count) if row < 4 or row == count - 1}
+    if wrong_row is not None:
+        kept |= {row for row in range(wrong_row - 1, wrong_row + 3) if 0 <= row < count}
+    rows: list[Row] = []
+    for number in range(count):
+        if number not in kept and not (number - 1 in kept and number + 1 in kept):
+            if rows[-1].skipped:
+                rows[-1] = Row(rows[-1].offset, skipped=rows[-1].skipped + 1)
+            else:
+                rows.append(Row(number * ROW, skipped=1))
+            continue
+        start = number * ROW
+        piece = octets[start : start + ROW]
+        rows.append(
+            Row(
+                start,
+                tuple(f"{octet:02x}" for octet in piece),
+                "".join(chr(octet) if 0x20 <= octet < 0x7F else "." for octet in piece),
+                tuple(_named(parts, start + index) for index in range(len(piece))),
+                at - start if at is not None and number == wrong_row else None,
+                tuple(f"{octet:02x}" for octet in wanted[start : start + ROW]) if number == wrong_row else (),
+            )
+        )
+    return rows
+
+
+def hexdump(rows: Iterable[Row]) -> str:
+    """The rows as plain text, with `^^` under the first wrong octet."""
+    lines = []
+    for row in rows:
+        if row.skipped:
+            lines.append(f"          … {row.skipped} more row{'s' if row.skipped > 1 else ''}")
+            continue
+        lines.append(f"{row.offset:08x}  {' '.join(row.octets):<47}  |{row.text:<16}|  {row.label}")
+        if row.wrong is not None:
+            lines.append(" " * (10 + 3 * row.wrong) + "^^ first wrong octet")
+            if row.expected:
+                lines.append(f"expected  {' '.join(row.expected)}")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+# Likely causes
+
+
+def cause_of(result: Result, answer: Json | None = None) -> str:
+    """The likely cause of a failed case: that of the first problem that has one. Empty if none is recognised.
+
+    `answer` is the adapter's last one as it came, not as it is shown. A guess that fails is no guess: whatever an
+    implementation sent, this raises nothing.
+    """
+    for problem in result.problems:
+        with suppress(Exception):
+            if found := cause(problem, result.role, result.events, answer):
+                return found
+    return ""
+
+
+def cause(problem: Problem, role: str = "", events: Sequence[Event] = (), answer: Json | None = None) -> str:
+    """The likely cause of a problem of an implementation in this role; empty if none is recognised.
+
+    What was sent is looked at first, then the adapter's answer beside what the suite sent, then the rule.
+    """
+    if re.search(r"SIGPIPE|signal 13\b", f"{problem.got} {problem.expected}"):
+        return "a write to a connection that is gone raised SIGPIPE, which ends the process: ignore it, or MSG_NOSIGNAL"
+    got, wanted = bytes.fromhex(problem.stream), bytes.fromhex(problem.expected_stream)
+    found = ""
+    if role == "client":
+        found = _of_hello(got) or _of_answer(answer or {}, _octets_of_suite(events), events)
+    elif role == "server":
+        found = _of_server(got, wanted, events)
+    return found or _BY_RULE.get((problem.rule, problem.axis), "") or _BY_RULE.get((problem.rule, ""), "")
+
+
+_BY_RULE = {
+    ("address.expand", ""): "the key is returned as it stands in the address: it is to be repeated up to 48 octets",
+    ("address.case", ""): "hexadecimal digits are compared with lower-case letters only",
+    ("address.reject", ""): "the language's own number parser takes signs, spaces or other digits too: match the "
+    "grammar first",
+    ("listen.loopback", ""): "the server binds a wildcard address",
+    ("listen.exclusive", ""): "an option that shares the port is set (SO_REUSEPORT)",
+    ("listen.rebind", ""): "SO_REUSEADDR is not set before bind: the last connection is in TIME_WAIT",
+    ("listen.one-client", ""): "the listening socket stays open, and more than one connection is accepted",
+    ("listen.refuse-others", ""): "the listening socket stays open after the first client was accepted",
+    ("listen.port-zero", ""): "the port is chosen by a probe, closed and bound again; or is never read back",
+    ("connect.self", ""): "getsockname is not compared with getpeername",
+    ("connect.refused", ""): "the client tries again until its timeout, or maps ECONNREFUSED to another error",
+    ("hello.nonce", ""): "the nonce is a constant, or a generator with a fixed seed",
+    ("hello.segments", ""): "one recv for eight octets: what arrived in the first piece is taken for all",
+    ("hello.reject", "wire"): "the magic is not compared, or only after something was sent",
+    ("hello.reject", "ended"): "the magic is not compared, or only in part or without regard to case",
+    ("hello.reject-early", ""): "the server waits for eight octets before it compares the first",
+    ("hello.alone", ""): "eight octets are read exactly: a ninth that is there already is never seen",
+    ("hello.eof", ""): "a recv that returns nothing is taken for a field, or tried again for ever",
+    ("close.half", ""): "the client's end is taken for a hang-up",
+    ("close.extra", ""): "closes with octets unread: that becomes a reset, which destroys what is in flight",
+    ("close.confirm", ""): "closes when the last octet was handed to the system, without waiting for the client's end",
+    ("close.abort", ""): "an ordinary close after a failure: set SO_LINGER to zero before it",
+    ("close.residue", ""): "a socket, thread or timer outlives the call, often on the way out by an error",
+    ("limit.memory", ""): "the declared length is allocated before anything has arrived",
+    ("limit.over", ""): "the limit is compared too late, or a length equal to it is refused",
+    ("time.wait", ""): "accept has no timeout",
+    ("time.connect", ""): "connect has no timeout",
+    ("time.handshake", ""): "no timeout on the accepted connection; or one per call, which starts anew with each octet",
+    ("time.stall", ""): "no timeout on the connection once the handshake is done",
+    ("time.slow", ""): "one deadline for the whole transfer, which does not start anew with each octet",
+    ("time.confirm", ""): "the wait for the client's end has no timeout",
+    ("time.bounds", ""): "the remaining time is rounded down, or taken from the wall clock",
+    ("time.prompt", ""): "the timeout starts anew with each call instead of being one deadline",
+    ("time.never", ""): "zero or less is handed to the system as a timeout, where it means at once",
+    ("result.message", ""): "the message is assigned as soon as it has arrived, before the data have",
+    ("unix.mode", ""): "the mode is set after listen, or left to the umask",
+    ("unix.stale", ""): "bind fails on a file that is there; or the file is removed though it is in use",
+    ("unix.cleanup", ""): "the path is not removed on every way out; or though it is another file by now",
+}
+
+
+def _of_hello(got: bytes) -> str:
+    """What a client sent."""
+    if got and got[:5] != MAGIC:
+        if got[:5].upper() == MAGIC:
+            return "the magic is in lower case"
+        if got[:5] == MAGIC[::-1] or got[:8][::-1].startswith(MAGIC):
+            return "the hello is reversed: looks big-endian"
+        if got[1::2][:2] == b"\0\0" or got[:1] == b"\0":
+            return "the magic is UTF-16: it is five octets"
+        if got.startswith(b"\xef\xbb\xbf"):
+            return "a byte order mark stands before the magic"
+    if got[:5] == MAGIC:
+        rest = got[8:]
+        if rest == b"\0":
+            return "a trailing NUL: the hello is sent as a C string"
+        if rest in (b"\n", b"\r\n"):
+            return "a trailing newline: the hello is sent as a line"
+        if len(got) in (11, 14) and re.fullmatch(rb"[0-9a-fA-F]{6}|[0-9a-fA-F]{9}", got[5:]):
+            return "the nonce is written as hexadecimal digits: it is three octets"
+        if rest:
+            return "octets follow the hello"
+        if len(got) < 8:
+            return "fewer than eight octets: part of the hello was not sent"
+    return ""
+
+
+def _of_server(got: bytes, wanted: bytes, events: Sequence[Event]) -> str:
+    """What a server sent, beside what it should have sent."""
+    early = _answered_early(events)
+    if early:
+        return early
+    at = first_wrong(got, wanted)
+    if not wanted or at is None:
+        return ""
+    if at < 8 and at < len(got):
+        return _of_echo(got, wanted, at)
+    if at == len(got):
+        return _of_stop(len(got), wanted, events)
+    if at == len(wanted):
+        return _of_surplus(got, wanted) if len(wanted) < KEPT else ""
+    return _of_frame(got, wanted, at)
+
+
+def _answered_early(events: Sequence[Event]) -> str:
+    hello = 0
+    for event in events:
+        if event.what == "octets" and event.who == "suite":
+            hello += event.size
+        elif event.what == "octets" and hello < 8:
+            return f"answers before eight octets: {hello} had arrived"
+    return ""
+
+
+def _of_echo(got: bytes, wanted: bytes, at: int) -> str:
+    if got[:8] == wanted[:8][::-1]:
+        return "the echo is reversed: looks big-endian"
+    if at < 5 and len(got) >= 8 and got[: len(wanted) - 8] == wanted[8:]:
+        return "no echo: the frame is sent at once"
+    if at < 5 and got[:5].upper() == MAGIC:
+        return "the magic is in lower case"
+    if at >= 5 and got[5:8] == b"\0\0\0":
+        return "the nonce of the echo is zeros: only the magic is sent back"
+    if at >= 5:
+        return "the server sends a nonce of its own instead of the client's"
+    return ""
+
+
+def _of_stop(sent: int, wanted: bytes, events: Sequence[Event]) -> str:
+    """The implementation sent less than it should, and all of it was right."""
+    reset = any(event.what == "reset" and event.who == "implementation" for event in events)
+    unread = sum(event.size for event in events if event.what == "octets" and event.who == "suite") > 8
+    where = field_at(wanted, "server", sent)
+    if reset and unread:
+        return "closes with octets unread: that becomes a reset, which destroys what is in flight"
+    if sent in (0, 8) and any(event.what == "end" and event.who == "suite" for event in events):
+        return "the client's end is taken for a hang-up"
+    if where == "data" and len(wanted) >= KEPT:
+        return "one send for all the data: the system takes part of it, and the rest is forgotten"
+    return ""
+
+
+def _of_surplus(got: bytes, wanted: bytes) -> str:
+    rest = got[len(wanted) :]
+    if rest == b"\0":
+        return "a trailing NUL after the data"
+    if rest in (b"\n", b"\r\n"):
+        return "a trailing newline after the data"
+    if rest and wanted[8:].startswith(rest):
+        return "the frame is sent twice"
+    return "octets follow the data"
+
+
+def _of_frame(got: bytes, wanted: bytes, at: int) -> str:
+    size = int.from_bytes(wanted[8:12], "little")
+    message = wanted[12 : 12 + size]
+    text = message.decode("utf-8", "replace")
+    data_at = 12 + size
+    length = int.from_bytes(wanted[data_at : data_at + 8], "little")
+    if at < 12:
+        return _of_message_length(got, size, message, text, wanted)
+    if at < data_at:
+        return _of_message(got[12:], message, text)
+    if at < data_at + 8:
+        return _of_data_length(got[data_at:], length, wanted[data_at + 8 :])
+    return _of_data(got[data_at + 8 :], wanted[data_at + 8 :])
+
+
+def _of_message_length(got: bytes, size: int, message: bytes, text: str, wanted: bytes) -> str:
+    field, rest = got[8:12], got[12:]
+    value = int.from_bytes(field, "little")
+    if field == size.to_bytes(4, "big"):
+        return "the message length looks big-endian"
+    if field == wanted[12 + size : 16 + size] and rest[:4] == bytes(4):
+        return "the data come before the message"
+    if value == len(text) != size:
+        return "the length counts characters, not octets"
+    if value * 2 == len(text.encode("utf-16-le")) and value != size:
+        return "the length counts UTF-16 units, not octets"
+    if value == len(text.encode("utf-16-le")) and rest[:1] + rest[1:2] == text[:1].encode("utf-16-le")[:2]:
+        return "the message is UTF-16"
+    if value == len(text.encode("utf-16")) and rest[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "the message is UTF-16, with a byte order mark"
+    if value == size + 1 and rest[size : size + 1] == b"\0":
+        return "a trailing NUL is counted and sent: the message is handled as a C string"
+    if value == size + 1 and rest[size : size + 1] == b"\n":
+        return "a trailing newline is counted and sent with the message"
+    if value == size + 3 and rest.startswith(b"\xef\xbb\xbf"):
+        return "a byte order mark is added to the message"
+    if value == size + 4:
+        return "the message length counts its own four octets too"
+    for width in (1, 2):
+        if (
+            message
+            and got[8 : 8 + width] == size.to_bytes(4, "little")[:width]
+            and got[8 + width :].startswith(message)
+        ):
+            return f"the message length is {width * 8} bits wide: it is 32"
+    if got[8:].startswith(str(size).encode()) and not got[8:].startswith(b"\0"):
+        return "the length is written in decimal digits: it is a number of four octets"
+    return ""
+
+
+def _of_message(got: bytes, message: bytes, text: str) -> str:
+    if got.startswith(b"\0\0\0\0" + message[:8]) and message:
+        return "the message length is 64 bits wide: it is 32"
+    if b"\0" in message and got[: len(message)].rstrip(b"\0") == message.split(b"\0")[0]:
+        return "the message ends at its first NUL: it is handled as a C string"
+    if got.startswith(text.encode("utf-16-le")[: max(len(message), 2)]):
+        return "the message is UTF-16"
+    if got.startswith(text.encode("latin-1", "replace")) and not text.isascii():
+        return "the message is Latin-1: it is UTF-8"
+    if b"\xef\xbf\xbd" in got[: len(message) + 3] and b"\xef\xbf\xbd" not in message:
+        return "the message is decoded with replacement characters (U+FFFD) and sent anew"
+    return ""
+
+
+def _of_data_length(got: bytes, length: int, data: bytes) -> str:
+    field = got[:8]
+    value = int.from_bytes(field, "little")
+    if len(field) == 8 and field == length.to_bytes(8, "big"):
+        return "the data length looks big-endian"
+    if field.startswith(length.to_bytes(8, "little")[:4]) and (
+        (data and got[4:].startswith(data[:16])) or (not data and len(got) == 4)
+    ):
+        return "the declared length was 32 bits: the data length is 64"
+    if length >= 1 << 32 and value == length % (1 << 32):
+        return "the data length went through 32 bits"
+    if 0 < length < 1 << 32 and field[:4] == length.to_bytes(4, "big"):
+        return "the declared length was 32 bits, and looks big-endian"
+    if value == length + 8:
+        return "the data length counts its own eight octets too"
+    if value == length + 1:
+        return "one octet too many is counted: a trailing NUL or newline"
+    if got.startswith(b"\n") or got.startswith(b"\0" + length.to_bytes(8, "little")[:7]):
+        return "a trailing NUL or newline follows the message, and is not counted"
+    return ""
+
+
+def _of_data(got: bytes, data: bytes) -> str:
+    if got.startswith(data.replace(b"\n", b"\r\n")[: len(got)]) and b"\n" in data:
+        return "line ends are changed: the data pass through a text mode"
+    if got.startswith(data.decode("latin-1").encode()[: len(got)]):
+        return "the data are encoded as text: octets from 80 up become two"
+    if any(data) and not any(got):
+        return "the data are zeros: the buffer was allocated and not filled"
+    at = first_wrong(got, data) or 0
+    if at >= 1 and not any(got[at:]) and any(data[at : len(got)]):
+        return "from there on there are zeros: the buffer was allocated at its full size and filled in part"
+    return ""
+
+
+def _octets_of_suite(events: Sequence[Event]) -> bytes:
+    """What the suite sent, as far as it was kept without a gap."""
+    sent = b""
+    for event in events:
+        if event.who == "suite" and event.what == "octets":
+            sent += bytes.fromhex(event.octets)
+            if event.size > len(event.octets) // 2:
+                break
+    return sent
+
+
+def _of_answer(answer: Json, sent: bytes, events: Sequence[Event]) -> str:
+    """What a client says it received, beside what it was sent."""
+    hello = bytes.fromhex(
+        "".join(event.octets for event in events if event.who == "implementation" and event.what == "octets")
+    )
+    delivered = answer.get("data")
+    if not answer.get("ok") or not isinstance(delivered, dict):
+        return _of_client_error(answer, sent, hello, events)
+    if hello and (at := first_wrong(sent[:8], hello[:8])) is not None:
+        if at >= len(sent):
+            return "the end of the stream in the echo is not looked at"
+        return "the echo is not compared beyond the magic" if at >= 5 else "the echo is not compared"
+    size = int.from_bytes(sent[8:12], "little")
+    message = sent[12 : 12 + size]
+    said = answer.get("message")
+    if len(message) == size and isinstance(said, str) and said.encode("utf-8", "surrogatepass") != message:
+        return _of_message_said(said, message)
+    head = 20 + size
+    if len(sent) < head or not isinstance(delivered.get("size"), int):
+        return ""
+    declared, got = int.from_bytes(sent[12 + size : head], "little"), int(delivered["size"])
+    arrived = sum(event.size for event in events if event.who == "suite" and event.what == "octets") - head
+    if got < declared and arrived < declared:
+        return "the stream's end is taken for the end of the data: the declared length is not compared with what came"
+    if got < declared:
+        return "one recv per field: stops where the first piece ended"
+    if got > declared:
+        return "reads to the end of the stream instead of the declared length"
+    octets = bytes.fromhex(str(delivered.get("hex", "")))
+    if octets and octets != sent[head : head + len(octets)] and not any(octets[_piece(events, head) :]):
+        return "one recv per field: the buffer has the declared size, and is zeros where the first piece ended"
+    return ""
+
+
+def _piece(events: Sequence[Event], head: int) -> int:
+    """How many octets of the data came in the first piece that held any."""
+    total = 0
+    for event in events:
+        if event.who == "suite" and event.what == "octets":
+            total += event.size
+            if total > head:
+                break
+    return max(total - head, 0)
+
+
+def _of_message_said(said: str, message: bytes) -> str:
+    if "\ufffd" in said:
+        return "the message is decoded with replacement characters (U+FFFD) instead of being checked"
+    if b"\0" in message and said.encode() == message.split(b"\0")[0]:
+        return "the message ends at its first NUL: it is handled as a C string"
+    if message.startswith(b"\xef\xbb\xbf") and said.encode() == message[3:]:
+        return "a byte order mark is taken away"
+    if said.encode() == message.strip() or said.encode() == message.replace(b"\r\n", b"\n"):
+        return "line ends or spaces of the message are changed"
+    if said.encode("latin-1", "replace") == message:
+        return "the message is decoded as Latin-1: it is UTF-8"
+    if message.startswith(said.encode()):
+        return "one recv per field: the message stops where the first piece ended"
+    return ""
+
+
+def _of_client_error(answer: Json, sent: bytes, hello: bytes, events: Sequence[Event]) -> str:
+    """What a client means that fails though all it was sent is right."""
+    sizes = [event.size for event in events if event.who == "suite" and event.what == "octets"]
+    if not hello or sent[:8] != hello[:8]:
+        return ""
+    if answer.get("error") == "invalid-connection":
+        if len(sizes) > 1 and sizes[0] < 8:
+            return "one recv per field: the first piece of the echo is taken for all of it"
+        if sizes[0] > 8:
+            return "the echo is read by one large recv, and what came with it is compared or lost"
+    size = int.from_bytes(sent[8:12], "little")
+    length = int.from_bytes(sent[12 + size : 20 + size], "little")
+    if answer.get("error") == "timeout" and len(sent) >= 20 + size and sum(sizes) >= 20 + size + length:
+        if size and int.from_bytes(sent[8:12], "big") != size:
+            return "waits for more than was declared: the message length may be read as big-endian"
+        if length and int.from_bytes(sent[12 + size : 20 + size], "big") != length:
+            return "waits for more than was declared: for the stream's end, or it reads the data length as big-endian"
+    return ""
+
+
+# Reproduction
+
+_LISTEN = {
+    "tcp6": ("AF_INET6", '("::1", port)'),
+    "tcp4": ("AF_INET", '("127.0.0.1", port)'),
+    "unix": ("AF_UNIX", "path"),
+}
+_MODULES = {"reset": "struct", "wait": "time"}
+_PLACE = {"tcp6": "[::1]:{port}", "tcp4": "127.0.0.1:{port}", "unix": "{path}"}
+_TOKEN = re.compile(r"([0-9a-f]{2}|n[012])(?:\^([0-9a-f]{2}))?")
+
+
+def reproduction(role: str, via: str, acts: list[tuple[str, str]]) -> str:
+    """A program without the suite that does to an implementation what the case did, and prints what comes back.
+
+    It connects to a server, or listens for a client. `acts` in order: ("send", hexadecimal), with `n0 n1 n2` for the
+    nonce of the client's hello, ("expect", count of octets), ("half-close", ""), ("close", ""), ("reset", ""),
+    ("wait", seconds).
+    """
+    family, address = _LISTEN[via]
+    where = 'path = tempfile.mkdtemp() + "/socket"' if via == "unix" else "port = 13600"
+    used = {"socket"} | {_MODULES[act] for act, _ in acts if act in _MODULES}
+    used |= {"tempfile"} if via == "unix" else set()
+    used |= {"time"} if (role, via) == ("server", "unix") else set()
+    lines = ["python3 - <<'E'", f"import {', '.join(sorted(used))}", where]
+    if role == "client":
+        lines += [
+            f"listener = socket.socket(socket.{family})",
+            *(["listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)"] if via != "unix" else []),
+            f"listener.bind({address}); listener.listen()",
+            f'print(f"now start the client under test: {_PLACE[via]}", flush=True)',
+            "s = listener.accept()[0]; s.settimeout(5)",
+        ]
+    elif via == "unix":
+        lines += [
+            'print(f"now start the server under test: {path}", flush=True)',
+            f"s = socket.socket(socket.{family}); s.settimeout(5)",
+            "while s.connect_ex(path): time.sleep(0.1)",
+        ]
+    else:
+        lines += [
+            f"# first start the server under test: {_PLACE[via].format(port=13600)}",
+            f"s = socket.socket(socket.{family}); s.settimeout(5); s.connect({address})",
+        ]
+    lines += [
+        "def take(n):",
+        "    got = b''",
+        "    try:",
+        "        while len(got) < n and (piece := s.recv(min(n - len(got), 65536))): got += piece",
+        "        how = 'and goes on' if len(got) == n else 'and then the end'",
+        "    except OSError as error: how = f'and then {error}'",
+        "    print(len(got), 'octets', got[:32].hex(' '), how); return got",
+    ]
+    greeted, closed = False, False
+    for act, value in acts:
+        match act:
+            case "send":
+                lines.append(f"s.sendall({_expression(value)})")
+            case "expect":
+                lines.append(f"{'' if greeted else 'hello = '}take({int(value)})")
+                greeted = True
+            case "half-close":
+                lines.append("s.shutdown(socket.SHUT_WR)")
+            case "wait":
+                lines.append(f"time.sleep({float(value)})")
+            case "reset":
+                lines.append("s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); s.close()")
+                closed = True
+            case "close":
+                closed = True
+                lines.append("s.close()")
+            case _:
+                raise ValueError(f"no such act: {act!r}")
+    if not closed:
+        lines.append("take(1 << 62)")
+    return "\n".join(line.rstrip("; ") for line in [*lines, "E"]) + "\n"
+
+
+def _expression(text: str) -> str:
+    """Python that gives these octets, short also for long runs of one octet and of i mod 251."""
+    parts: list[str] = []
+    plain = bytearray()
+    for token in _tokens(text):
+        if isinstance(token, int):
+            plain.append(token)
+            continue
+        if plain:
+            parts.append(_literal(bytes(plain)))
+            plain.clear()
+        parts.append(token)
+    if plain or not parts:
+        parts.append(_literal(bytes(plain)))
+    return " + ".join(parts).replace("hello[5:6] + hello[6:7] + hello[7:8]", "hello[5:8]")
+
+
+def _tokens(text: str) -> list[int | str]:
+    compact = "".join(text.split())
+    found: list[int | str] = []
+    at = 0
+    while at < len(compact):
+        match = _TOKEN.match(compact, at)
+        if match is None:
+            raise ValueError(f"no octets: {compact[at : at + 12]!r}")
+        name, mask = match[1], int(match[2] or "00", 16)
+        if name[0] == "n":
+            index = 5 + int(name[1])
+            found.append(f"hello[{index}:{index + 1}]" if not mask else f"bytes([hello[{index}] ^ {mask:#04x}])")
+        else:
+            found.append(int(name, 16) ^ mask)
+        at = match.end()
+    return found
+
+
+def _literal(octets: bytes) -> str:
+    if len(octets) <= 64:
+        return f'bytes.fromhex("{octets.hex(" ")}")'
+    for head in range(65):
+        rest = octets[head:]
+        if len(rest) < 32:
+            break
+        if not rest.strip(rest[:1]):
+            tail = f"bytes([{rest[0]}]) * {len(rest)}"
+        elif rest[:251] == bytes(range(251))[: len(rest)] and all(one == other for one, other in _shifted(rest)):
+            tail = f"bytes(i % 251 for i in range({len(rest)}))"
+        else:
+            continue
+        return f"{_literal(octets[:head])} + {tail}" if head else tail
+    return f'bytes.fromhex("{octets.hex()}")'
+
+
+def _shifted(octets: bytes) -> Iterable[tuple[bytes, bytes]]:
+    """Each run of 251 octets beside the one after it."""
+    runs = [octets[at : at + 251] for at in range(0, len(octets), 251)]
+    return ((one[: len(other)], other) for one, other in pairwise(runs))

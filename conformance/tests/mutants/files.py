@@ -1,0 +1,182 @@
+"""Mutants that break a rule of files."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from reference_peer import Failure, Sink, Source
+
+from .registry import Mutant
+
+
+class TakesTheSizeLate(Mutant):
+    """The server sends the file as it is when the client comes, under the length that it had before."""
+
+    rule, role = "file.size", "server"
+
+    def transmit(self, end: socket.socket, head: bytes, source: Source) -> None:
+        if source.file:
+            source.size = os.fstat(source.file.fileno()).st_size
+            head = self.encode_echo(head[:8]) + head[8:-8] + self.encode_data_length(source.size)
+        super().transmit(end, head, source)
+
+
+class FillsAShorterFile(Mutant):
+    """Of a file that became shorter the server sends zeros for what is missing, and succeeds."""
+
+    rule, role = "file.size", "server"
+
+    def transmit(self, end: socket.socket, head: bytes, source: Source) -> None:
+        read = source.read
+
+        def filled(most: int) -> bytes:
+            count = min(most, source.size - source.offset)
+            try:
+                octets = read(most)
+            except Failure:
+                octets = b""
+            source.offset += count - len(octets)
+            return octets.ljust(count, b"\0")
+
+        source.read = filled  # type: ignore[method-assign]
+        super().transmit(end, head, source)
+
+
+class ShorterFileIsAnOrderlyEnd(Mutant):
+    """A server whose file became shorter closes in order, with octets owed."""
+
+    rule, role = "file.size", "server"
+
+    def transmit(self, end: socket.socket, head: bytes, source: Source) -> None:
+        try:
+            super().transmit(end, head, source)
+        except Failure as failure:
+            if failure.name == "io":
+                end.shutdown(socket.SHUT_WR)
+                end.close()
+                self.connection = None
+            raise
+
+
+class BelievesTheSizeOfProc(Mutant):
+    """The server sends a file of /proc as one of no octets, which is the size that the system tells."""
+
+    rule, role = "file.size", "server"
+
+    def send_request(self, request: dict[str, Any]) -> dict[str, Any]:
+        if "file" in request.get("data", {}) and not Path(request["data"]["file"]).stat().st_size:
+            request = {**request, "data": {"hex": ""}}
+        return super().send_request(request)
+
+
+class OpensTheFileLate(Mutant):
+    """The server looks for its file when a client has come."""
+
+    rule, role = "file.size", "server"
+
+    def send_request(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.late_file = request.get("data", {}).get("file")
+        if self.late_file and not Path(self.late_file).exists():
+            request = {**request, "data": {"hex": "00"}}
+        else:
+            self.late_file = None
+        return super().send_request(request)
+
+    def transmit(self, end: socket.socket, head: bytes, source: Source) -> None:
+        if self.late_file:
+            raise Failure("io", "there is no such file")
+        super().transmit(end, head, source)
+
+
+class NewFileIsReadable(Mutant):
+    """A file that the client makes can be read by everybody."""
+
+    rule, role = "file.whole", "client"
+
+    def deliver(self, sink: Sink, note: Sink, message: str) -> dict[str, Any]:
+        if sink.target and not sink.target.exists():
+            sink.mode = 0o644
+        return super().deliver(sink, note, message)
+
+
+class LosesTheMode(Mutant):
+    """A file that the client replaces has mode 0600 afterwards, whatever it had."""
+
+    rule, role = "file.whole", "client"
+
+    def deliver(self, sink: Sink, note: Sink, message: str) -> dict[str, Any]:
+        sink.mode = 0o600
+        return super().deliver(sink, note, message)
+
+
+class ReplacesALink(Mutant):
+    """The client replaces a symbolic link, and not the file that it leads to."""
+
+    rule, role = "file.whole", "client"
+
+    def open_sink(self, to: str | None) -> Sink:
+        sink = super().open_sink(to)
+        if to and sink.temporary:
+            sink.target = Path(to)
+        return sink
+
+
+class ReplacesAPipe(Mutant):
+    """The client puts a file in the place of a pipe."""
+
+    rule, role = "file.whole", "client"
+
+    def open_sink(self, to: str | None) -> Sink:
+        if not to or not Path(to).is_fifo():
+            return super().open_sink(to)
+        sink = super().open_sink(f"{to}.new")
+        sink.target = Path(to)
+        return sink
+
+
+class ShowsAPart(Mutant):
+    """The client writes into the file under its final name, and removes it when it fails."""
+
+    rule, role = "file.whole", "client"
+
+    def receive_body(self, end: socket.socket, size: int, sink: Sink) -> None:
+        if sink.temporary and sink.target:
+            sink.temporary.rename(sink.target)
+            sink.temporary = None
+        try:
+            super().receive_body(end, size, sink)
+        except Failure:
+            if sink.target:
+                sink.target.unlink()
+            raise
+
+
+class WaitsForAReaderForEver(Mutant):
+    """The client waits for somebody to open its pipe, whatever T is."""
+
+    rule, role = "file.once", "client"
+
+    def open_sink(self, to: str | None) -> Sink:
+        kept, self.limit = self.limit, None
+        try:
+            return super().open_sink(to)
+        finally:
+            self.limit = kept
+
+
+class OpensItsOutputLate(Mutant):
+    """The client opens its output when the data comes."""
+
+    rule, role = "file.once", "client"
+
+    def open_sink(self, to: str | None) -> Sink:
+        self.output = to
+        return super().open_sink(None)
+
+    def handshake(self, end: socket.socket) -> None:
+        super().handshake(end)
+        if self.output:
+            Sink(self.output).discard()

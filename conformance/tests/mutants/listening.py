@@ -1,0 +1,242 @@
+"""Mutants that break a rule of listening and connecting."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from typing import Any, NoReturn
+
+from reference_peer import MAGIC, Failure
+
+from .registry import Mutant
+
+
+class BindsTheWildcard(Mutant):
+    """The server listens on every address of the computer."""
+
+    rule, role = "listen.loopback", "server"
+    effect = "any computer on the network can fetch the data"
+
+    def bind(self, listener: socket.socket) -> None:
+        self.set_bind_options(listener)
+        listener.bind(("", self.port))
+
+
+class DefaultsToAnotherPort(Mutant):
+    """The server's default port is 13601."""
+
+    rule, role = "listen.default", "server"
+    default_port = 13601
+
+
+class DialsAnotherPort(Mutant):
+    """The client's default port is 13601."""
+
+    rule, role = "listen.default", "client"
+    default_port = 13601
+
+
+class SharesThePort(Mutant):
+    """The server sets SO_REUSEPORT."""
+
+    rule, role = "listen.exclusive", "server"
+    effect = "another process of the same user can take the port, and the client with it"
+
+    def set_bind_options(self, listener: socket.socket) -> None:
+        super().set_bind_options(listener)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+
+class TakesAnotherPort(Mutant):
+    """A server whose port is taken listens on another one."""
+
+    rule, role = "listen.exclusive", "server"
+
+    def bind(self, listener: socket.socket) -> None:
+        try:
+            super().bind(listener)
+        except OSError:
+            self.port = 0
+            super().bind(listener)
+
+
+class InUseIsIo(Mutant):
+    """A taken port is reported as io."""
+
+    rule, role = "listen.exclusive", "server"
+
+    def listen(self) -> socket.socket:
+        try:
+            return super().listen()
+        except Failure as failure:
+            raise Failure("io", str(failure)) from None
+
+
+class CannotRebind(Mutant):
+    """The server does not set SO_REUSEADDR."""
+
+    rule, role = "listen.rebind", "server"
+    effect = "after an exchange the port cannot be opened for a minute"
+
+    def set_bind_options(self, listener: socket.socket) -> None:
+        pass
+
+
+class ServesTheNextClient(Mutant):
+    """A server whose client says something wrong serves the next one."""
+
+    rule, role = "listen.one-client", "server"
+
+    def after_accept(self) -> None:
+        pass
+
+    def read_hello(self, end: socket.socket) -> bytes:
+        while True:
+            try:
+                return super().read_hello(end)
+            except Failure as failure:
+                if failure.name != "invalid-connection" or not self.listener:
+                    raise
+                end.close()
+                self.connection = end = self.accept_one(self.listener)
+                self.prepare(end)
+
+
+class ServesTwo(Mutant):
+    """The server answers every other client too, for as long as the exchange lasts."""
+
+    rule, role = "listen.one-client", "server"
+
+    def after_accept(self) -> None:
+        assert self.listener
+        again = self.listener.dup()
+        super().after_accept()
+        threading.Thread(target=self.others, args=(again,), daemon=True).start()
+
+    def others(self, listener: socket.socket) -> None:
+        with listener:
+            listener.settimeout(2)
+            with contextlib.suppress(OSError):
+                listener.accept()[0].sendall(MAGIC)
+
+
+class KeepsListening(Mutant):
+    """The server's listening socket stays open until the exchange ends: other clients hang in its queue."""
+
+    rule, role = "listen.refuse-others", "server"
+
+    def after_accept(self) -> None:
+        pass
+
+
+class WrapsTheServerPort(Mutant):
+    """The server keeps 16 bits of its port: 79136 is 13600."""
+
+    rule, role = "listen.port", "server"
+
+    def configure(self, request: dict[str, Any], least_port: int) -> None:
+        super().configure({**request, "port": request.get("port", self.default_port) & 0xFFFF}, least_port)
+
+
+class WrapsTheClientPort(WrapsTheServerPort):
+    """The client keeps 16 bits of its port: 79136 is 13600."""
+
+    rule, role = "listen.port", "client"
+
+
+class DialsPortZero(Mutant):
+    """The client dials port 0 when it is told so."""
+
+    rule, role = "listen.port", "client"
+
+    def configure(self, request: dict[str, Any], least_port: int) -> None:
+        super().configure(request, 0)
+
+
+class PortOutOfRangeIsIo(Mutant):
+    """A port out of range is left to the system, and reported as io."""
+
+    rule, role = "listen.port", "server"
+
+    def configure(self, request: dict[str, Any], least_port: int) -> None:
+        try:
+            super().configure(request, least_port)
+        except Failure as failure:
+            raise Failure("io", str(failure)) from None
+
+
+class PortZeroIsTheDefault(Mutant):
+    """Port 0 is taken for "not given": the server listens on 13600."""
+
+    rule, role = "listen.port-zero", "server"
+
+    def configure(self, request: dict[str, Any], least_port: int) -> None:
+        super().configure(request, least_port)
+        self.port = self.port or self.default_port
+
+
+class ListensBeforeItLooks(Mutant):
+    """The server listens before it looks at its message."""
+
+    rule, role = "listen.port", "server"
+
+    def message_to_send(self, given: str | dict[str, Any]) -> bytes:
+        self.listener = self.listen()
+        super().announce(self.listener)
+        return super().message_to_send(given)
+
+    def listen(self) -> socket.socket:
+        return self.listener or super().listen()
+
+    def announce(self, listener: socket.socket) -> None:
+        pass
+
+
+class LooksAtTheMessageFirst(Mutant):
+    """The server looks at its message before its port."""
+
+    rule, role = "listen.port", "server"
+
+    def configure(self, request: dict[str, Any], least_port: int) -> None:
+        self.message_to_send(request.get("message", ""))
+        super().configure(request, least_port)
+
+
+class WaitsForAServer(Mutant):
+    """A client that is refused tries again until T."""
+
+    rule, role = "connect.refused", "client"
+
+    def connect(self) -> socket.socket:
+        self.limit = min(self.limit or 3, 3)
+        end = time.monotonic() + self.limit
+        while True:
+            try:
+                return super().connect()
+            except Failure as failure:
+                if failure.name != "refused":
+                    raise
+            if time.monotonic() > end:
+                self.late()
+            time.sleep(0.02)
+
+
+class RefusedIsIo(Mutant):
+    """A refused connection is reported as io."""
+
+    rule, role = "connect.refused", "client"
+
+    def refused(self, code: int) -> NoReturn:
+        raise OSError(code, os.strerror(code))
+
+
+class TalksToItself(Mutant):
+    """A client that is connected to itself takes its own hello for the echo."""
+
+    rule, role = "connect.self", "client"
+
+    def check_ends(self, end: socket.socket) -> None:
+        pass

@@ -1,0 +1,27 @@
+"""What all mutants have: each is the reference peer with one thing changed, and names the rule that it breaks."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+from reference_peer import ReferencePeer
+
+ROLES = {"send": "server", "receive": "client"}
+
+
+class Mutant(ReferencePeer):
+    """What all mutants have: the rule, the role in which they break it, and what a user meets."""
+
+    registry: ClassVar[dict[str, type[Mutant]]] = {}
+    rule = ""
+    role = ""
+    effect = ""
+
+    def __init_subclass__(cls) -> None:
+        cls.registry[re.sub("(?<!^)(?=[A-Z])", "-", cls.__name__).lower()] = cls
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """In every other role it is right."""
+        is_wrong = request["op"] == "about" or ROLES.get(request["op"], "address") == self.role
+        return super().answer(request) if is_wrong else ReferencePeer().answer(request)

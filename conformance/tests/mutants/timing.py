@@ -1,0 +1,239 @@
+"""Mutants that break a rule of time."""
+
+from __future__ import annotations
+
+import select
+import socket
+from typing import Any
+
+from reference_peer import Failure
+
+from .registry import Mutant
+
+
+class Timeless(Mutant):
+    """A base: the phase `endless` has no bound."""
+
+    endless = ""
+
+    def start_wait(self, phase: str) -> None:
+        super().start_wait(phase)
+        if phase == self.endless:
+            self.deadline = None
+
+
+class WaitsForEverForAClient(Timeless):
+    """The server waits for a client without a bound."""
+
+    rule, role, endless = "time.wait", "server", "wait"
+
+
+class WaitsForEverForAConnection(Timeless):
+    """The client leaves the bound of a connect to the system."""
+
+    rule, role, endless = "time.connect", "client", "connect"
+
+
+class WaitsForEverForTheHello(Timeless):
+    """The server's bound is on the listening socket, and not on the accepted one."""
+
+    rule, role, endless = "time.handshake", "server", "handshake"
+    effect = "a client that connects and says nothing hangs the server for ever"
+
+
+class WaitsForEverForTheEcho(Timeless):
+    """The client waits for the echo without a bound."""
+
+    rule, role, endless = "time.handshake", "client", "handshake"
+
+
+class WaitsForEverForTheReader(Timeless):
+    """A server whose client stops reading waits without a bound."""
+
+    rule, role, endless = "time.stall", "server", "frame"
+
+
+class WaitsForEverForTheFrame(Timeless):
+    """A client whose server stops sending waits without a bound."""
+
+    rule, role, endless = "time.stall", "client", "frame"
+
+
+class WaitsForEverForTheClose(Timeless):
+    """The server waits for the client's end without a bound."""
+
+    rule, role, endless = "time.confirm", "server", "confirm"
+
+
+class BoundPerCallAtTheServer(Mutant):
+    """Every call of the server's handshake has T anew: a hello may drip in for ever."""
+
+    rule, role = "time.handshake", "server"
+
+    def recv(self, end: socket.socket, most: int, flags: int = 0) -> bytes:
+        self.start_wait(self.phase)
+        return super().recv(end, most, flags)
+
+
+class BoundPerCallAtTheClient(BoundPerCallAtTheServer):
+    """Every call of the client's handshake has T anew: an echo may drip in for ever."""
+
+    rule, role = "time.handshake", "client"
+
+
+class BoundOfTheWholeAtTheServer(Mutant):
+    """T bounds the whole transfer at the server."""
+
+    rule, role = "time.slow", "server"
+
+    def each_octet(self) -> None:
+        if self.phase != "frame":
+            super().each_octet()
+
+
+class BoundOfTheWholeAtTheClient(BoundOfTheWholeAtTheServer):
+    """T bounds the whole transfer at the client."""
+
+    rule, role = "time.slow", "client"
+
+
+class BoundOfTheCall(Mutant):
+    """One bound of T for the whole call: waiting, handshake, frame and close together."""
+
+    rule, role = "time.bounds", "server"
+
+    def start_wait(self, phase: str) -> None:
+        if phase == "wait":
+            super().start_wait(phase)
+        self.phase = phase
+
+
+class BoundOfTheClientsCall(Mutant):
+    """One bound of T for the whole call: connecting, handshake and frame together."""
+
+    rule, role = "time.bounds", "client"
+
+    def start_wait(self, phase: str) -> None:
+        if phase == "connect":
+            super().start_wait(phase)
+        self.phase = phase
+
+
+class LooksAtRoomOnly(Mutant):
+    """A server that is blocked waits until poll says that there is room again: that takes a third of the buffer."""
+
+    rule, role = "time.slow", "server"
+
+    def blocked(self, end: socket.socket) -> None:
+        self.wait(end, select.POLLOUT)
+        if not self.is_writable(end):
+            self.late()
+
+
+class TalkExtendsTheClose(Mutant):
+    """Octets from the client extend the wait for its end."""
+
+    rule, role, extended = "time.confirm", "server", "confirm"
+
+    def discard(self, end: socket.socket) -> None:
+        has_octets = bool(select.select([end], [], [], 0)[0])
+        super().discard(end)
+        if has_octets and self.phase == self.extended:
+            self.each_octet()
+
+
+class TalkExtendsTheStall(TalkExtendsTheClose):
+    """Octets from the client count as progress of the frame."""
+
+    rule, role, extended = "time.stall", "server", "frame"
+
+
+class UnconfirmedIsOk(Mutant):
+    """A server whose client does not close in time reports success."""
+
+    rule, role = "time.confirm", "server"
+
+    def drain(self, end: socket.socket) -> None:
+        try:
+            super().drain(end)
+        except Failure as failure:
+            if "gone" in str(failure):
+                raise
+
+
+class UnconfirmedIsTimeout(Mutant):
+    """A server whose client does not close in time reports timeout."""
+
+    rule, role = "time.confirm", "server"
+
+    def failed(self, request: dict[str, Any], name: str, detail: str) -> dict[str, Any]:
+        return super().failed(request, "timeout" if name == "unconfirmed" and "gone" not in detail else name, detail)
+
+
+class EndsTooEarly(Mutant):
+    """The server's waits end after nine tenths of T."""
+
+    rule, role = "time.bounds", "server"
+
+    def limit_of(self, close: int) -> float | None:
+        return close * 0.9 if close > 0 else None
+
+
+class EndsTooEarlyAsClient(EndsTooEarly):
+    """The client's waits end after nine tenths of T."""
+
+    rule, role = "time.bounds", "client"
+
+
+class CountsMilliseconds(Mutant):
+    """T is taken for milliseconds."""
+
+    rule, role = "time.bounds", "server"
+
+    def limit_of(self, close: int) -> float | None:
+        return close / 1000 if close > 0 else None
+
+
+class EndsTooLate(Mutant):
+    """The server's waits end after T + 3 s."""
+
+    rule, role = "time.prompt", "server"
+
+    def limit_of(self, close: int) -> float | None:
+        return close + 3 if close > 0 else None
+
+
+class EndsTooLateAsClient(EndsTooLate):
+    """The client's waits end after T + 3 s."""
+
+    rule, role = "time.prompt", "client"
+
+
+class ZeroIsAtOnce(Mutant):
+    """With T zero the server's waits end at once."""
+
+    rule, role = "time.never", "server"
+
+    def limit_of(self, close: int) -> float | None:
+        return close if close >= 0 else None
+
+
+class ZeroIsAtOnceAsClient(ZeroIsAtOnce):
+    """With T zero the client's waits end at once."""
+
+    rule, role = "time.never", "client"
+
+
+class NegativeIsAtOnce(Mutant):
+    """With a negative T the server's waits end at once."""
+
+    rule, role = "time.never", "server"
+
+    def limit_of(self, close: int) -> float | None:
+        return close or None
+
+
+class NegativeIsAtOnceAsClient(NegativeIsAtOnce):
+    """With a negative T the client's waits end at once."""
+
+    rule, role = "time.never", "client"

@@ -1,0 +1,230 @@
+"""Mutants that break a rule of the Unix-domain socket: its path, its file, its users."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from reference_peer import Failure
+
+from .registry import Mutant
+
+
+class CutsThePathAtItsNul(Mutant):
+    """The server listens on what stands before a NUL."""
+
+    rule, role = "unix.path", "server"
+    effect = "it listens under another name than the one that was asked for"
+
+    def check_path(self) -> None:
+        self.told, self.path = str(self.path), Path(str(self.path).partition("\0")[0])
+
+    def announce(self, listener: socket.socket) -> None:
+        if self.via == "unix":
+            self.say({"listening": self.told})
+        else:
+            super().announce(listener)
+
+
+class LongPathIsInUse(Mutant):
+    """A path that is too long is in-use."""
+
+    rule, role = "unix.path", "server"
+
+    def check_path(self) -> None:
+        try:
+            super().check_path()
+        except Failure:
+            raise Failure("in-use") from None
+
+
+class MissingFolderIsRefused(Mutant):
+    """A path in a folder that is missing is refused for the client."""
+
+    rule, role = "unix.path", "client"
+
+    def check_path(self) -> None:
+        try:
+            super().check_path()
+        except (Failure, OSError):
+            raise Failure("refused") from None
+
+
+class FollowsALink(Mutant):
+    """The server that finds a link at its path listens where it leads to."""
+
+    rule, role = "unix.stale", "server"
+
+    def bind_unix(self, listener: socket.socket) -> None:
+        asked = self.path
+        self.path = asked.resolve()
+        super().bind_unix(listener)
+        self.path = asked
+
+
+class TwoListen(Mutant):
+    """Two servers that find one stale file remove each other's."""
+
+    rule, role = "unix.stale", "server"
+
+    @contextlib.contextmanager
+    def locked_folder(self) -> Iterator[None]:
+        yield
+
+    def remove_stale(self) -> None:
+        if not stat.S_ISSOCK(self.path.lstat().st_mode) or self.has_listener():
+            raise Failure("in-use")
+        time.sleep(0.002)
+        self.path.unlink(missing_ok=True)
+
+
+class OpenToAll(Mutant):
+    """The socket file has mode 0666."""
+
+    rule, role = "unix.mode", "server"
+
+    def set_mode(self) -> None:
+        self.path.chmod(0o666)
+
+
+class ModeOfTheUmask(Mutant):
+    """The socket file has the mode that the umask leaves."""
+
+    rule, role = "unix.mode", "server"
+
+    def set_mode(self) -> None:
+        pass
+
+
+class ModeAfterListening(Mutant):
+    """The socket file gets its mode when the server listens already."""
+
+    rule, role = "unix.mode", "server"
+
+    def set_mode(self) -> None:
+        pass
+
+    def announce(self, listener: socket.socket) -> None:
+        super().announce(listener)
+        if self.via == "unix":
+            time.sleep(0.05)
+            with contextlib.suppress(OSError):
+                self.path.chmod(0o600)
+
+
+class ServesEveryUser(Mutant):
+    """The server does not look at the user of its client."""
+
+    rule, role = "unix.owner", "server"
+
+    def check_owner(self, end: socket.socket) -> None:
+        pass
+
+
+class TrustsEveryUser(ServesEveryUser):
+    """The client does not look at the user of its server."""
+
+    rule, role = "unix.owner", "client"
+
+
+class LooksAtTheOwnerLate(Mutant):
+    """The server looks at the user of its client when it has sent the echo."""
+
+    rule, role = "unix.owner", "server"
+
+    def check_owner(self, end: socket.socket) -> None:
+        pass
+
+    def encode_echo(self, hello: bytes) -> bytes:
+        assert self.connection
+        with contextlib.suppress(OSError):
+            self.connection.send(hello)
+        super().check_owner(self.connection)
+        return b""
+
+
+class OtherUserIsIo(Mutant):
+    """A peer of another user is reported as io."""
+
+    rule, role = "unix.owner", "server"
+
+    def check_owner(self, end: socket.socket) -> None:
+        try:
+            super().check_owner(end)
+        except Failure as failure:
+            raise Failure("io", str(failure)) from None
+
+
+class RemovesEveryFile(Mutant):
+    """The server removes whatever is at its path."""
+
+    rule, role = "unix.stale", "server"
+
+    def remove_stale(self) -> None:
+        self.path.unlink()
+
+
+class RemovesPlainFiles(Mutant):
+    """The server removes a plain file at its path."""
+
+    rule, role = "unix.stale", "server"
+
+    def remove_stale(self) -> None:
+        if not stat.S_ISREG(self.path.lstat().st_mode):
+            super().remove_stale()
+        else:
+            self.path.unlink()
+
+
+class KeepsStaleFiles(Mutant):
+    """A left-over socket file is in-use."""
+
+    rule, role = "unix.stale", "server"
+
+    def remove_stale(self) -> None:
+        raise Failure("in-use")
+
+
+class TestsByConnecting(Mutant):
+    """The server connects to find out whether somebody listens: a live server takes it for its client."""
+
+    rule, role = "unix.stale", "server"
+
+    def has_listener(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(self.place()) != errno.ECONNREFUSED
+
+
+class LeavesItsFile(Mutant):
+    """The server leaves its socket file behind."""
+
+    rule, role = "unix.cleanup", "server"
+
+    def identity(self) -> tuple[int, int] | None:
+        return None
+
+
+class LeavesItsFileWhenItFails(Mutant):
+    """A server that nobody reached leaves its socket file behind."""
+
+    rule, role = "unix.cleanup", "server"
+
+    def late(self) -> NoReturn:
+        self.made = None
+        super().late()
+
+
+class RemovesWhatReplacedIt(Mutant):
+    """The server removes the file at its path, whoever made it."""
+
+    rule, role = "unix.cleanup", "server"
+
+    def identity(self) -> tuple[int, int] | None:
+        return (0, 0) if os.path.lexists(self.path) else None
