@@ -387,7 +387,7 @@ def test_text_full_of_right_lengths_takes_time_by_its_length(tmp_path: Path) -> 
 
 def test_record_has_a_bound_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = capture(tmp_path / "a", exchange().close().packets)
-    monkeypatch.setattr("kcom5_conformance.verify.MOST_READ", 100)
+    monkeypatch.setattr("kcom5_conformance.verify.record.MOST_READ", 100)
     with pytest.raises(UsageError, match="has more than 0 MiB, which is not read"):
         verify(path)
 

@@ -1,0 +1,114 @@
+"""A recorded exchange, and one that is given as text or as two files of octets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from .. import files
+from ..errors import UsageError
+from ..escape import one_line
+from ..results import Problem
+
+MAGIC = b"KCOM5"
+Who = Literal["client", "server"]
+What = Literal["connect", "octets", "end", "reset"]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One thing that an end did."""
+
+    at: float | None
+    """Seconds from the connection's first packet; None if the record has no times."""
+    who: Who
+    what: What
+    octets: bytes = b""
+    offset: int = 0
+    """Where in the stream of this end the octets begin."""
+
+
+@dataclass
+class Connection:
+    """One connection of a record, reassembled, and the verdict on it."""
+
+    name: str
+    client: bytes
+    """All that the client sent."""
+    server: bytes
+    rungs: list[Rung]
+    notes: list[str] = field(default_factory=list)
+    """What is no fault of either end: retransmissions, octets that the capture lacks."""
+    is_whole: bool = True
+    """Whether the record has all of it; otherwise nothing was judged."""
+    has_ends: bool = True
+    """Whether the record tells how the connection ended."""
+    is_open: bool = False
+    """The record stops before either end did: more may have come."""
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass
+class Verdicts:
+    """What `verify` found."""
+
+    source: str
+    connections: list[Connection]
+    notes: list[str] = field(default_factory=list)
+
+    def word(self, *, strict: bool = False) -> str:
+        """`conforms`, `does not conform`, or `not judged` if no connection is seen to break a rule, and one was not
+        recorded whole. `strict` is about every SHOULD, too."""
+        problems = [problem for connection in self.connections for problem in connection.problems]
+        if any(strict or problem.level == "MUST" for problem in problems):
+            return "does not conform"
+        is_whole = self.connections and all(connection.is_whole for connection in self.connections)
+        return "conforms" if is_whole else "not judged"
+
+    def is_ok(self, *, strict: bool = False) -> bool:
+        """Whether every connection was recorded whole and keeps every MUST; with `strict` every SHOULD too."""
+        return self.word(strict=strict) == "conforms"
+
+
+MOST_READ = 256 << 20
+"""Bytes of a record."""
+
+
+def read(path: Path) -> bytes:
+    hint = f"a record may have {MOST_READ >> 20} MiB: capture the loopback interface and the port of the exchange only"
+    return files.read(path, MOST_READ, hint)
+
+
+def from_lines(path: Path, octets: bytes) -> list[tuple[Who, bytes]]:
+    pieces: list[tuple[Who, bytes]] = []
+    hint = "give a pcap, a pcapng, a text of lines `> HEX` and `< HEX`, or two files of octets: CLIENT --server SERVER"
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is neither a capture nor a text of octets", hint) from error
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        try:
+            if line[0] not in "<>":
+                raise ValueError
+            pieces.append(("client" if line[0] == ">" else "server", bytes.fromhex(line[1:])))
+        except ValueError as error:
+            shown = one_line(repr(line[:60]))
+            raise UsageError(f"{path}, line {number}: got {shown}, expected `> HEX` or `< HEX`", hint) from error
+    if not pieces:
+        raise UsageError(f"{path} has no octets", hint)
+    return pieces
+
+
+def from_pieces(pieces: list[tuple[Who, bytes]]) -> Connection:
+    streams: dict[Who, bytearray] = {"client": bytearray(), "server": bytearray()}
+    rungs = []
+    for who, octets in pieces:
+        rungs.append(Rung(None, who, "octets", octets, len(streams[who])))
+        streams[who] += octets
+    notes = ["the record does not tell how the connection ended"]
+    client, server = bytes(streams["client"]), bytes(streams["server"])
+    return Connection("the exchange", client, server, rungs, notes, has_ends=False)
