@@ -1,0 +1,183 @@
+"""A run, as the options ask for it: what has been found is kept, whatever ends it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import secrets
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import trio
+from rich.console import Console
+
+from . import __version__, program, spec
+from .cases import matrix
+from .errors import UsageError, leaves
+from .escape import safe
+from .exits import warn
+from .explore import settings as exploring
+from .harness import procfs
+from .harness.attempt import PATIENCE
+from .harness.run import LEAST_DESCRIPTORS, LONG_LANES, Runner, lanes_by_descriptors
+from .harness.smoke import AdapterBroken, Smoke, smoke
+from .harness.subject import Subject
+from .report import causes, terminal
+from .results import Result, Run
+from .selection import Selection, subjects
+
+
+@dataclass
+class Done:
+    """A run, and what ended it before its end."""
+
+    run: Run
+    ended: BaseException | None = None
+    defects: list[BaseException] = field(default_factory=list)
+    """What went wrong in the suite itself, each in a case that is not run."""
+
+
+def perform(options: argparse.Namespace, selection: Selection | None, *, with_matrix: bool) -> Done:
+    """Does the run that the options ask for. What has been found is kept, whatever ends it."""
+    chosen = selection.choose() if selection is not None else []
+    tested = subjects(options.names, options.command, options.peers)
+    seed = options.seed if options.seed is not None else secrets.randbelow(1 << 31)
+    jobs, long_lanes = _lanes(options.jobs)
+    console = Console(stderr=True)
+    progress = terminal.Progress(console)
+    started, clock = datetime.now(timezone.utc), time.monotonic()
+    run = Run(
+        suite=__version__,
+        command=f"{program.command()} {shlex.join(options.given)}",
+        program=program.command(),
+        subjects=shlex.join(_subject_words(options)),
+        started=started.isoformat(timespec="seconds"),
+        seconds=0,
+        seed=seed,
+        strict=options.strict,
+        machine=f"{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} processors",
+        peers=[],
+        rules=list(spec.rules()),
+        results=[],
+    )
+
+    def add(result: Result) -> None:
+        if result.verdict.has_failed and not result.cause:
+            result.cause = causes.cause_of(result)
+        run.results.append(result)
+
+    def report(result: Result) -> None:
+        add(result)
+        progress.advance(result)
+
+    done = Done(run)
+
+    async def every_stage() -> None:
+        smoked: dict[str, tuple[Subject, Smoke]] = {}
+        for subject in tested:
+            try:
+                smoked[subject.name] = (subject, await smoke(subject, PATIENCE * options.timeout_scale))
+            except AdapterBroken as error:
+                raise AdapterBroken(f"{subject.name}: {error}") from error
+            for warning in smoked[subject.name][1].warnings:
+                console.print(f"{safe(subject.name)}: warning: {safe(warning)}", style="yellow", markup=False,
+                              highlight=False, soft_wrap=True)  # fmt: skip
+        for subject, found in smoked.values():
+            runner = Runner(subject, found, seed, options.timeout_scale, jobs, report, long_lanes=long_lanes)
+            runner.defects = done.defects
+            run.peers.append(runner.peer)
+            if chosen:
+                progress.start(subject.name, len(chosen))
+                await runner.run(chosen)
+                progress.finish()
+            if runner.complaint:
+                run.complaints.append(runner.complaint)
+            if options.what == "learn":
+                from .explore.learned import learn
+
+                roles = [role for role in exploring.ROLES if options.role in (None, role)]
+                await learn(subject, found, roles, options.timeout_scale, options.report, add, console)
+            if how := _exploring(options, selection, seed):
+                roles = [role for role in exploring.ROLES if options.what == "run" or options.role in (None, role)]
+                from .explore.command import explore
+
+                run.explored += await explore(subject, found, roles, how, add, console)
+        if with_matrix:
+            run.complaints += await _run_matrix(options, smoked, seed, progress, report)
+
+    try:
+        trio.run(every_stage)
+    except UsageError:
+        raise
+    except BaseException as error:
+        done.ended = error
+        run.complaints.append(f"the run ended before its end: {why(error)}")
+    finally:
+        progress.finish()
+        run.seconds = time.monotonic() - clock
+    return done
+
+
+def _subject_words(options: argparse.Namespace) -> list[str]:
+    """The options that choose the same implementations."""
+    return ["--", *options.command] if options.command else ["--peers", str(options.peers), *options.names]
+
+
+def why(error: BaseException) -> str:
+    first = leaves(error)[0]
+    return "interrupted" if isinstance(first, KeyboardInterrupt) else str(first) or type(first).__name__
+
+
+def _lanes(jobs: int) -> tuple[int, int]:
+    """As many as asked for, or as the limit on open files leaves room for."""
+    limit = procfs.most_descriptors()
+    if limit < LEAST_DESCRIPTORS:
+        raise UsageError(f"at most {limit} files may be open (ulimit -n)", f"at least {LEAST_DESCRIPTORS} are needed")
+    short, long = lanes_by_descriptors(jobs, limit)
+    if (short, long) != (jobs, LONG_LANES):
+        warn(f"at most {limit} files may be open (ulimit -n): fewer cases run side by side, which takes longer")
+    return short, long
+
+
+def _exploring(options: argparse.Namespace, selection: Selection | None, seed: int) -> exploring.Settings | None:
+    """How to explore, if that is asked for: `run` does it with every case only."""
+    scale, jobs = options.timeout_scale, options.jobs
+    if options.what == "explore":
+        return exploring.Settings(seed, options.seconds, scale, jobs, examples=options.examples, folder=options.save,
+                                is_first_enough=options.first)  # fmt: skip
+    if options.what == "run" and selection == Selection() and options.explore:
+        return exploring.Settings(seed, options.explore, scale, jobs)
+    return None
+
+
+async def _run_matrix(
+    options: argparse.Namespace,
+    smoked: dict[str, tuple[Subject, Smoke]],
+    seed: int,
+    progress: terminal.Progress,
+    report: Callable[[Result], None],
+) -> list[str]:
+    names = list(smoked)
+    chosen = list(matrix.cells(names, names))
+    captures: Path | None = None
+    if options.what == "matrix":
+        if options.case:
+            chosen = [cell for cell in chosen if any(fnmatchcase(cell.id, pattern) for pattern in options.case)]
+        if not chosen:
+            hint = "an id is matrix/SERVER-to-CLIENT/SIZE/MANNER@VIA, and a pattern may have * and ?"
+            raise UsageError(f"no cell matches {', '.join(options.case)}", hint)
+        captures = options.capture
+
+    progress.start("matrix", len(chosen))
+    patience = PATIENCE * options.timeout_scale
+    # A cell has two adapters, and a relay.
+    lanes = max(1, sum(_lanes(options.jobs)) // 3)
+    complaints = await matrix.run(smoked, chosen, min(options.jobs, lanes), patience, seed, report, captures)
+    progress.finish()
+    return complaints
