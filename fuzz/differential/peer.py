@@ -84,7 +84,7 @@ def feed(exchange: ClientExchange, octets: bytes) -> tuple[int, bytes]:
     taken = exchange.feed(octets)
     data = b""
     if taken < len(octets) and exchange.state == "data":
-        data = octets[taken : taken + exchange.data_left]
+        data = octets[taken : taken + exchange.needed]
         if data:
             exchange.arrived(len(data))
     if exchange.state == "data" and exchange.needed == 0:
@@ -114,6 +114,14 @@ def feed_as_asked(exchange: ClientExchange, octets: bytes) -> tuple[bytes, bool]
     return found, True
 
 
+def tell(exchange: ClientExchange | ServerExchange, event: str) -> str:
+    """Give an event; `wrong` is a peer of another user. Returns the action."""
+    if event != "wrong":
+        return exchange.on(event)
+    exchange.refuse_peer()
+    return ""
+
+
 def receive(has_offset: bool, limits: tuple[int | None, int | None], start: str, acts: list[bytes | str]) -> bytes:
     found = limits_of.get(limits)
     if found is None:
@@ -124,7 +132,7 @@ def receive(has_offset: bool, limits: tuple[int | None, int | None], start: str,
     for act in [start, *acts] if start else acts:
         try:
             if isinstance(act, str):
-                if exchange.on(act) == "send hello" and exchange.hello == HELLO:
+                if tell(exchange, act) == "send hello" and exchange.hello == HELLO:
                     flags = HELLO_SENT
             else:
                 taken, is_right = (
@@ -136,7 +144,7 @@ def receive(has_offset: bool, limits: tuple[int | None, int | None], start: str,
             pass  # kept in exchange.error
     state = exchange.state
     outcome = 0 if state == "done" else place_of(exchange.error) if exchange.error else NOT_ENDED
-    record = b"%c%c%b" % (outcome, flags, (exchange.at if has_offset else 0).to_bytes(4, "little"))
+    record = b"%c%c%b" % (outcome, flags, (exchange.consumed if has_offset else 0).to_bytes(4, "little"))
     if state == "done":
         message = exchange.message.encode()
         lengths = len(message).to_bytes(4, "little"), exchange.data_length.to_bytes(8, "little")
@@ -156,16 +164,16 @@ def serve(has_offset: bool, message: bytes, data_size: int, start: str, acts: li
     for act in [start, *acts] if start else acts:
         try:
             if isinstance(act, str):
-                if exchange.on(act) == "half-close":
+                if tell(exchange, act) == "half-close":
                     flags = HALF_CLOSED
             else:
                 exchange.feed(act)
                 if not sent and exchange.state == "sending":
-                    sent = exchange.output
+                    sent = exchange.head
         except KcomError:
             pass
     outcome = 0 if exchange.state == "done" else place_of(exchange.error) if exchange.error else NOT_ENDED
-    at = exchange.at if has_offset else 0
+    at = exchange.consumed if has_offset else 0
     return b"%c%c%b%b%b" % (outcome, flags, at.to_bytes(4, "little"), len(sent).to_bytes(4, "little"), sent)
 
 

@@ -79,23 +79,23 @@ def test_a_surrogate_that_go_lets_pass_is_found(tmp_path: Path) -> None:
 
 
 def test_an_offset_that_is_off_by_one_is_found(tmp_path: Path) -> None:
-    right = "        if limit is not None and declared > limit:\n"
-    wrong = '        self.at += what == "data"\n'
+    right = "        if limit is not None and self._size > limit:\n"
+    wrong = '        self.consumed += what == "data"\n'
     code, words = run("--inputs", "50000", "--peer", broken_python(tmp_path, (right, wrong + right)))
     assert code == 1, words
     assert "does not come out the same" in words
 
 
 def test_octets_thrown_away_but_consumed_are_found(tmp_path: Path) -> None:
-    right = '            self.on("more")\n            return\n'
-    wrong = "            self.at += 1\n"
-    code, words = run("--inputs", "50000", "--peer", broken_python(tmp_path, (right, wrong + right)))
+    right = '        if self.state != "hello":\n'
+    wrong = "            self.consumed += 1\n"
+    code, words = run("--inputs", "50000", "--peer", broken_python(tmp_path, (right, right + wrong)))
     assert code == 1, words
     assert "server, " in words
 
 
 def test_a_peer_that_dies_is_a_difference_at_the_input_that_kills_it(tmp_path: Path) -> None:
-    right = "        if self.at > HELLO_SIZE:\n"
+    right = "        if self.consumed > HELLO_SIZE:\n"
     peer = broken_python(tmp_path, (right, right + "            raise SystemExit(3)\n"))
     code, words = run("--inputs", "50000", "--peer", peer)
     assert code == 1, words
@@ -104,7 +104,7 @@ def test_a_peer_that_dies_is_a_difference_at_the_input_that_kills_it(tmp_path: P
 
 
 def test_a_peer_that_dies_once_is_no_difference_and_is_told(tmp_path: Path) -> None:
-    right = "        if self.at > HELLO_SIZE:\n"
+    right = "        if self.consumed > HELLO_SIZE:\n"
     once = f"            import os\n            if not os.path.exists({str(tmp_path / 'died')!r}):\n"
     die = f"                os.mkdir({str(tmp_path / 'died')!r})\n                raise SystemExit(3)\n"
     code, words = run("--inputs", "50000", "--peer", broken_python(tmp_path, (right, right + once + die)))

@@ -9,6 +9,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
 import kcom5
+from kcom5.compat import timeout_of
 
 Json = dict[str, Any]
 SUPPORTS = ["pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message", "message-file"]
@@ -25,7 +26,9 @@ def octets_of(rule: Json) -> bytes:
 
 
 def answer(request: Json, client: kcom5.Client) -> Json:
-    place: Json = {key: request[key] for key in ("port", "path", "close") if key in request}
+    place: Json = {key: request[key] for key in ("port", "path") if key in request}
+    if "close" in request:
+        place["timeout"] = timeout_of(request["close"])
     match request:
         case {"op": "about"}:
             return {"name": "kcom5-python", "version": kcom5.__version__, "language": "python", "supports": SUPPORTS}
@@ -38,26 +41,26 @@ def answer(request: Json, client: kcom5.Client) -> Json:
             message, data = request.get("message", ""), request.get("data", {"hex": ""})
             server = kcom5.Server(**place, ipv6=via == "tcp6")
             server.listening = lambda bound: print(json.dumps({"listening": bound}), flush=True)
-            server.msg = message if isinstance(message, str) else octets_of(message)
-            server.send_file(data["file"]) if "file" in data else server.send(octets_of(data))
-            return {"ok": True, "confirmed": server.confirmed}
+            server.message = message if isinstance(message, str) else octets_of(message)
+            sent = server.send_file(data["file"]) if "file" in data else server.send(octets_of(data))
+            return {"ok": True, "confirmed": sent.confirmed}
         case {"op": "receive", "via": "tcp4" | "tcp6" | "unix" as via}:
             limits = kcom5.Limits(**request.get("limits", {}))
-            vars(client).update(place, ipv6=via == "tcp6", limits=limits, msg=request.get("message", ""))
+            vars(client).update(place, ipv6=via == "tcp6", limits=limits, message=request.get("message", ""))
             client.message_file = request.get("message_file")
             if "to" in request:
                 size, sha256 = client.receive_file(request["to"]["file"]), hashlib.sha256()
                 if not Path(request["to"]["file"]).is_file():  # what went into a pipe cannot be read again
-                    return {"ok": True, "message": client.msg}
+                    return {"ok": True, "message": client.message}
                 with Path(request["to"]["file"]).open("rb") as file:
                     while block := file.read(1 << 20):
                         sha256.update(block)
-                return {"ok": True, "message": client.msg, "data": {"size": size, "sha256": sha256.hexdigest()}}
+                return {"ok": True, "message": client.message, "data": {"size": size, "sha256": sha256.hexdigest()}}
             view = client.receive_view()
             data = {"size": len(view), "sha256": hashlib.sha256(view).hexdigest()}
             if len(view) <= 4096:
                 data["hex"] = view.hex()
-            return {"ok": True, "message": client.msg, "data": data}
+            return {"ok": True, "message": client.message, "data": data}
     return {"unsupported": True}
 
 
@@ -68,5 +71,5 @@ for line in sys.stdin:
     except kcom5.KcomError as error:
         result = {"error": error.name, "detail": error.detail}
         if "message" in request and request["op"] == "receive":
-            result["message"] = client.msg
+            result["message"] = client.message
     print(json.dumps(result), flush=True)

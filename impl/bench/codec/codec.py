@@ -18,7 +18,7 @@ def head_encode() -> bytes:
     exchange = ServerExchange("", 1 << 20)
     exchange.on("connected")
     exchange.feed(b"KCOM5" + NONCE)
-    return exchange.output
+    return exchange.head
 
 
 HEAD = head_encode()

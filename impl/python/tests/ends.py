@@ -83,14 +83,14 @@ def read_all(connection: socket.socket) -> bytes:
 
 def exchange(pool: ThreadPoolExecutor, send: Callable[[Server], object], client: Client | None = None) -> bytes:
     """What a client receives of what `send` sends."""
-    with Server(port=0, close=T).open() as listening:
+    with Server(port=0, timeout=T).open() as listening:
         port = listening.port
     started: Future[int] = Future()
-    server = Server(port=port, close=T, msg="hi", listening=started.set_result)  # type: ignore[arg-type]
+    server = Server(port=port, timeout=T, message="hi", listening=started.set_result)  # type: ignore[arg-type]
     sent = pool.submit(send, server)
     assert started.result(T) == port
     client = client or Client()
-    client.port, client.close = port, T
+    client.port, client.timeout = port, T
     data = client.receive()
     sent.result(T)
     return data

@@ -21,6 +21,7 @@ import vectors
 from vectors import Vector
 
 from kcom5 import Client, KcomError, Limits, Server, aio
+from kcom5.compat import timeout_of
 
 PATIENCE = 30.0
 """T where it must not matter, and how long the peer waits for what must come."""
@@ -158,13 +159,11 @@ def start_server(api: str, vector: Vector, settings: dict[str, Any]) -> Call:
     module: Any = aio if api == "asyncio" else None
 
     def act() -> None:
-        kwargs = {**settings, "msg": vector.message, "listening": call.listening.put}
+        kwargs = {**settings, "message": vector.message, "listening": call.listening.put}
         server: Any = module.Server(**kwargs) if module else Server(**kwargs)
-        server.confirmed = True
-        try:
-            asyncio.run(server.send(vector.data)) if module else server.send(vector.data)
-        finally:
-            call.confirmed = server.confirmed
+        sent = asyncio.run(server.send(vector.data)) if module else server.send(vector.data)
+        assert sent.size == len(vector.data)
+        call.confirmed = sent.confirmed
 
     call.run(act)
     return call
@@ -176,11 +175,11 @@ def start_client(api: str, vector: Vector, settings: dict[str, Any]) -> Call:
     def act() -> None:
         kwargs = {**settings, "limits": Limits(**vector.give.get("limits", {}))}
         client: Any = aio.Client(**kwargs) if api == "asyncio" else Client(**kwargs)
-        client.msg = call.message
+        client.message = call.message
         try:
             call.data = asyncio.run(client.receive()) if api == "asyncio" else client.receive()
         finally:
-            call.message = client.msg
+            call.message = client.message
 
     call.run(act)
     return call
@@ -218,7 +217,7 @@ class Conversation:
         return 0 < self.vector.give.get("close", 0) < PATIENCE and "within" not in self.vector.outcome
 
     def settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {"close": self.close, "ipv6": self.via == "tcp6"}
+        settings: dict[str, Any] = {"timeout": timeout_of(self.close), "ipv6": self.via == "tcp6"}
         if self.via == "unix":
             settings["path"] = self.path
         elif self.vector.give.get("port") != "default":

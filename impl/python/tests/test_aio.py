@@ -13,7 +13,7 @@ import live
 import pytest
 from ends import DATA, HELLO, MIB, T, end_of, files_in, frame, raw_server
 
-from kcom5 import aio
+from kcom5 import Sent, aio
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -34,19 +34,19 @@ def test_both_ends_may_share_one_loop_and_a_stranger_has_his_turn(directory: Pat
         other = asyncio.create_task(stranger())
         source, target = directory / "source", directory / "target"
         source.write_bytes(DATA)
-        async with aio.Server(port=0, close=T, msg="hi").open() as listening:
-            client = aio.Client(port=listening.port, close=T)
+        async with aio.Server(port=0, timeout=T, message="hi").open() as listening:
+            client = aio.Client(port=listening.port, timeout=T)
             _, data = await asyncio.gather(listening.send(DATA), client.receive())
-            assert (data, client.msg) == (DATA, "hi")
+            assert (data, client.message) == (DATA, "hi")
             assert turns > 5
-        async with aio.Server(path=directory / "socket", close=T).open() as listening:
-            client = aio.Client(path=directory / "socket", close=T)
+        async with aio.Server(path=directory / "socket", timeout=T).open() as listening:
+            client = aio.Client(path=directory / "socket", timeout=T)
             sent, received = await asyncio.gather(listening.send_file(source), client.receive_file(target))
-            assert sent == received == len(DATA)
+            assert (sent, received) == (Sent(len(DATA), confirmed=True), len(DATA))
             assert target.read_bytes() == DATA
-        async with aio.Server(port=0, close=T).open() as listening:
+        async with aio.Server(port=0, timeout=T).open() as listening:
             _, view = await asyncio.gather(
-                listening.send(b"abc"), aio.Client(port=listening.port, close=T).receive_view()
+                listening.send(b"abc"), aio.Client(port=listening.port, timeout=T).receive_view()
             )
             assert bytes(view) == b"abc"
         other.cancel()
@@ -62,10 +62,10 @@ def test_asyncio_sends_a_pipe_or_a_device(directory: Path) -> None:
             os.close(write)
             path = directory / "socket"
             started = asyncio.Event()
-            server = aio.Server(path=path, close=T, listening=lambda _: started.set())  # noqa: B023
+            server = aio.Server(path=path, timeout=T, listening=lambda _: started.set())  # noqa: B023
             sent = asyncio.create_task(server.send_file(read if source == "pipe" else source))
             await started.wait()
-            assert await aio.Client(path=path, close=T).receive() == (b"abc" if source == "pipe" else b"")
+            assert await aio.Client(path=path, timeout=T).receive() == (b"abc" if source == "pipe" else b"")
             await sent
             os.close(read)
 
@@ -75,7 +75,7 @@ def test_asyncio_sends_a_pipe_or_a_device(directory: Path) -> None:
 def test_a_cancelled_server_stops_to_listen_and_removes_its_file(directory: Path) -> None:
     async def main() -> None:
         started = asyncio.Event()
-        server = aio.Server(path=directory / "socket", close=T, listening=lambda _: started.set())
+        server = aio.Server(path=directory / "socket", timeout=T, listening=lambda _: started.set())
         task = asyncio.create_task(server.send(b""))
         await started.wait()
         assert files_in(directory) == ["socket"]
@@ -89,7 +89,7 @@ def test_a_cancelled_server_stops_to_listen_and_removes_its_file(directory: Path
 
 def test_a_cancelled_sender_resets() -> None:
     async def main() -> None:
-        async with aio.Server(port=0, close=T).open() as listening:
+        async with aio.Server(port=0, timeout=T).open() as listening:
             task = asyncio.create_task(listening.send(bytes(64 * MIB)))
             with live.connect("tcp6", listening.port) as client:
                 client.sendall(HELLO)
@@ -117,7 +117,7 @@ def test_a_cancelled_receiver_resets_and_leaves_no_file(pool: ThreadPoolExecutor
     async def main() -> None:
         port, end = raw_server(pool, frame(b"", DATA)[:MIB], then=end_of)
         come: list[int] = []
-        client = aio.Client(port=port, close=T, progress=lambda done, _: come.append(done))
+        client = aio.Client(port=port, timeout=T, progress=lambda done, _: come.append(done))
         task = asyncio.create_task(client.receive_file(directory / "target"))
         await until(lambda: bool(come))
         task.cancel()

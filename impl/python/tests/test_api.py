@@ -27,13 +27,33 @@ from kcom5.stream import Stream
 
 # ---- names and fields
 def test_the_original_names_are_there() -> None:
-    assert kcom5.server is Server
-    assert kcom5.client is Client
     assert kcom5.unpack(kcom5.pack(13600, b"\0\1\n\xff")) == (13600, b"\0\1\n\xff" * 12)
+    for name in ("server", "client"):
+        with pytest.warns(DeprecationWarning, match=f"kcom5.{name} is deprecated") as warned:
+            end = getattr(kcom5, name)()
+        assert warned[0].filename == __file__
+        assert (end.ipv6, end.port, end.close, end.msg) == (True, 13600, 150, "")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("t", [2**31 - 1, 0, -1, -(2**31)])
+def test_the_originals_ends_meet_with_any_t(pool: ThreadPoolExecutor, t: int) -> None:
     server, client = kcom5.server(), kcom5.client()
-    assert (server.ipv6, server.port, server.close, server.msg) == (True, 13600, 150, "")
-    assert (client.ipv6, client.port, client.close, client.msg) == (True, 13600, 150, "")
-    assert client.recieve.__func__ is client.receive.__func__  # type: ignore[attr-defined]
+    server.port = client.port = live.free_port()
+    server.close = client.close = t
+    server.msg = "hi"
+    sent = pool.submit(server.send, b"abc")
+    until_it_listens(client.port)
+    assert (client.recieve(), client.msg, sent.result(T)) == (b"abc", "hi", None)
+
+
+def until_it_listens(port: int) -> None:
+    """Wait until a second listener is refused: a connection would be the one client."""
+    while True:
+        try:
+            live.listen("tcp6", port).close()
+        except OSError:
+            return
 
 
 def test_all_names_that_are_exported_are_there() -> None:
@@ -59,19 +79,19 @@ def test_any_octets_can_be_sent(pool: ThreadPoolExecutor, data: Any) -> None:
 
 
 def test_a_client_can_be_used_again_and_keeps_its_message_after_a_failure(pool: ThreadPoolExecutor) -> None:
-    client = Client(close=T)
+    client = Client(timeout=T)
     client.port, _ = raw_server(pool, frame(b"one", b"1"))
-    assert (client.receive(), client.msg) == (b"1", "one")
+    assert (client.receive(), client.message) == (b"1", "one")
     client.port, _ = raw_server(pool, frame(b"two", b"22")[:-1])
     with pytest.raises(kcom5.Truncated):
         client.receive()
-    assert client.msg == "one"
+    assert client.message == "one"
     client.port, _ = raw_server(pool, frame(b"three", b"3"))
-    assert (client.receive(), client.msg) == (b"3", "three")
+    assert (client.receive(), client.message) == (b"3", "three")
 
 
 def test_what_listens_can_be_closed_and_opened_again() -> None:
-    server = Server(port=0, close=T)
+    server = Server(port=0, timeout=T)
     with server.open() as listening:
         server.port = listening.port
         assert listening.place == listening.port > 0
@@ -98,9 +118,9 @@ def test_what_cannot_be_the_path_of_a_socket_is_io(path: str) -> None:
 def test_everything_is_checked_before_a_socket_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "socket", None)
     with pytest.raises(kcom5.InvalidPort):
-        Server(port=65536, msg=b"\xff").send(b"")
+        Server(port=65536, message=b"\xff").send(b"")
     with pytest.raises(kcom5.MessageNotUtf8):
-        Server(msg="\ud800").send(b"")
+        Server(message="\ud800").send(b"")
     with pytest.raises(kcom5.InvalidPort):
         Server(port=-1).send_file(os.devnull)
     with pytest.raises(kcom5.InvalidPort):
@@ -111,14 +131,14 @@ def test_a_message_of_4_gib_is_too_long() -> None:
     with mmap.mmap(-1, 1 << 32, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as nothing:
         view = memoryview(nothing)
         with pytest.raises(kcom5.MessageTooLong, match="4294967296"):
-            Server(port=0, msg=view).send(b"")  # type: ignore[arg-type]
+            Server(port=0, message=view).send(b"")  # type: ignore[arg-type]
         view.release()
 
 
 def test_a_view_is_read_only_and_equal(pool: ThreadPoolExecutor) -> None:
     for data in (b"", b"abc", DATA):
         port, _ = raw_server(pool, frame(b"", data))
-        view = Client(port=port, close=T).receive_view()
+        view = Client(port=port, timeout=T).receive_view()
         assert view.readonly
         assert view == data
 
@@ -147,8 +167,8 @@ def test_a_full_queue_of_a_path_is_waited_for(pool: ThreadPoolExecutor, director
     path = directory / "socket"
     with live.listen("unix", str(path), 0) as server, live.connect("unix", str(path)) as first:
         with pytest.raises(kcom5.Timeout, match=r"not connected to .* within 1 s"):
-            Client(path=path, close=1).receive()
-        received = pool.submit(Client(path=path, close=T).receive)
+            Client(path=path, timeout=1).receive()
+        received = pool.submit(Client(path=path, timeout=T).receive)
         taken, _ = server.accept()
         connection, _ = server.accept()
         connection.sendall(live.read(connection, 8) + frame(b"", b"abc"))
@@ -218,7 +238,7 @@ def test_a_callback_that_raises_ends_the_exchange_and_leaves_nothing(pool: Threa
     assert files_in(directory) == []
     port, end = raw_server(pool, frame(b"", DATA)[:MIB], then=end_of)
     with pytest.raises(Stop):
-        Client(port=port, close=T, progress=stop).receive_file(directory / "target")
+        Client(port=port, timeout=T, progress=stop).receive_file(directory / "target")
     assert end.result(T) == "reset"
     assert files_in(directory) == []
 
@@ -254,7 +274,7 @@ def serve():
 threading.Thread(target=serve, daemon=True).start()
 before = peak()
 try:
-    kcom5.Client(port=server.getsockname()[1], close=1).receive()
+    kcom5.Client(port=server.getsockname()[1], timeout=1).receive()
 except kcom5.Timeout:
     print(peak() - before)
 """

@@ -23,7 +23,7 @@ import vectors
 from ends import DATA, HELLO, MIB, T, end_of, exchange, frame, raw_server
 
 import kcom5
-from kcom5 import Client, Server
+from kcom5 import Client, Sent, Server
 from kcom5.deadline import Deadline
 from kcom5.stream import Stream
 
@@ -49,7 +49,7 @@ def test_a_listener_that_resets_at_once_is_never_a_success() -> None:
         port = server.getsockname()[1]
         for _ in range(300):
             with pytest.raises(kcom5.InvalidConnection):
-                Client(port=port, close=T).receive()
+                Client(port=port, timeout=T).receive()
         stop_it.set()
         with suppress(ConnectionError):  # it may be reset before connect() returns
             live.connect("tcp6", port).close()
@@ -66,7 +66,7 @@ def test_a_connect_that_the_kernel_gives_up_is_tried_again(
 
     monkeypatch.setattr(socket.socket, "connect_ex", fail)
     port, _ = raw_server(pool, frame(b"", b"abc"))
-    assert Client(port=port, close=2**31 - 1).receive() == b"abc"
+    assert Client(port=port, timeout=2**31 - 1).receive() == b"abc"
     assert not failures
 
 
@@ -87,7 +87,7 @@ def test_a_connection_that_was_aborted_is_not_the_first_one(
 
 def test_the_wait_for_a_client_counts_from_open() -> None:
     bound = 4
-    with Server(port=0, close=bound).open() as listening:
+    with Server(port=0, timeout=bound).open() as listening:
         select.select([], [], [], bound)
         start = time.monotonic()
         with pytest.raises(kcom5.Timeout):
@@ -95,21 +95,23 @@ def test_the_wait_for_a_client_counts_from_open() -> None:
         assert time.monotonic() - start < bound
 
 
-def test_nothing_is_confirmed_before_it_is(pool: ThreadPoolExecutor) -> None:
-    server = Server(port=0, close=T)
-    with server.open() as listening, live.connect("tcp6", listening.port) as client:
-        sent = pool.submit(listening.send, b"abc")
+@pytest.mark.parametrize("is_early", [False, True])
+def test_the_result_says_whether_the_client_confirmed(pool: ThreadPoolExecutor, is_early: bool) -> None:
+    with Server(port=0, timeout=T).open() as listening, live.connect("tcp6", listening.port) as client:
         client.sendall(HELLO)
+        if is_early:
+            client.shutdown(socket.SHUT_WR)
+        sent = pool.submit(listening.send, b"abc")
         assert live.read(client, 8 + 12 + 3)[-3:] == b"abc"
-        assert not server.confirmed
         client.close()
-        sent.result(T)
-        assert server.confirmed
-        assert listening.confirmed
-    server.port, server.close = 0, 0.1
-    with pytest.raises(kcom5.Timeout):
-        server.send(b"")
-    assert not server.confirmed
+        assert sent.result(T) == Sent(3, confirmed=not is_early)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, 0.0, float("nan")])
+def test_a_timeout_is_none_or_more_than_0(timeout: float) -> None:
+    for act in (Server(timeout=timeout).open, Client(timeout=timeout).receive):
+        with pytest.raises(ValueError, match="more than 0 seconds"):
+            act()
 
 
 def test_a_killed_receiver_is_never_a_success(pool: ThreadPoolExecutor, directory: Path) -> None:
@@ -119,7 +121,7 @@ def test_a_killed_receiver_is_never_a_success(pool: ThreadPoolExecutor, director
     code += "kcom5.Client(progress=stop, **where).receive()"
     places: list[dict[str, Any]] = [{"port": 0}, {"path": directory / "socket"}]
     for place in places:
-        with Server(close=T, **place).open() as listening:
+        with Server(timeout=T, **place).open() as listening:
             sent = pool.submit(listening.send, b"abc")
             command = [sys.executable, "-c", code, str(vectors.ROOT / "impl/python/src"), str(listening.place)]
             assert subprocess.run(command).returncode == -signal.SIGKILL
@@ -128,7 +130,7 @@ def test_a_killed_receiver_is_never_a_success(pool: ThreadPoolExecutor, director
 
 
 def test_no_key_or_message_is_shown_by_repr() -> None:
-    for shown in (Server(msg="secret"), Client(), kcom5.InvalidAddress("a detail")):
+    for shown in (Server(message="secret"), Client(), kcom5.InvalidAddress("a detail")):
         assert "secret" not in repr(shown)
 
 
@@ -136,9 +138,9 @@ def test_no_key_or_message_is_shown_by_repr() -> None:
 def test_large_data_arrives_as_it_was_sent(pool: ThreadPoolExecutor) -> None:
     data = os.urandom(MIB) * 64
     digest = hashlib.sha256(data).hexdigest()
-    with Server(port=0, close=T).open() as listening:
+    with Server(port=0, timeout=T).open() as listening:
         sent = pool.submit(listening.send, data)
-        view = Client(port=listening.port, close=T).receive_view()
+        view = Client(port=listening.port, timeout=T).receive_view()
         sent.result(T)
     assert hashlib.sha256(view).hexdigest() == digest
 
@@ -146,7 +148,7 @@ def test_large_data_arrives_as_it_was_sent(pool: ThreadPoolExecutor) -> None:
 def test_a_reader_that_drains_the_queue_slowly_is_waited_for(pool: ThreadPoolExecutor) -> None:
     """The system has taken all long before the client has it: acknowledged octets are what moves (`time.confirm`)."""
     data = DATA[: MIB // 2]
-    with Server(port=0, close=1).open() as listening, live.raw_socket("tcp6") as client:
+    with Server(port=0, timeout=1).open() as listening, live.raw_socket("tcp6") as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 15)
         sent = pool.submit(listening.send, data)
         client.connect(live.address("tcp6", listening.port))
@@ -173,7 +175,7 @@ CLIENTS: dict[str, tuple[bytes, int, str]] = {
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_server_says_what_it_waited_for_and_how_long(pool: ThreadPoolExecutor, name: str) -> None:
     hello, reads, detail = CLIENTS[name]
-    with Server(port=0, close=1).open() as listening, live.raw_socket("tcp6") as client:
+    with Server(port=0, timeout=1).open() as listening, live.raw_socket("tcp6") as client:
         sent = pool.submit(listening.send, bytes(64 * MIB))
         if reads >= 0:
             client.connect(live.address("tcp6", listening.port))
@@ -185,7 +187,7 @@ def test_a_server_says_what_it_waited_for_and_how_long(pool: ThreadPoolExecutor,
 
 
 def test_a_server_says_that_the_client_left(pool: ThreadPoolExecutor) -> None:
-    with Server(port=0, close=T).open() as listening:
+    with Server(port=0, timeout=T).open() as listening:
         sent = pool.submit(listening.send, bytes(64 * MIB))
         with live.connect("tcp6", listening.port) as client:
             client.sendall(HELLO)
@@ -205,7 +207,7 @@ def test_a_server_says_that_the_client_left(pool: ThreadPoolExecutor) -> None:
 def test_a_client_says_what_it_waited_for_and_how_long(pool: ThreadPoolExecutor, octets: bytes, detail: str) -> None:
     port, _ = raw_server(pool, octets, then=end_of)
     with pytest.raises(kcom5.Timeout) as caught:
-        Client(port=port, close=1).receive()
+        Client(port=port, timeout=1).receive()
     assert caught.value.detail == detail
 
 
@@ -221,8 +223,8 @@ def test_a_client_says_where_nobody_listens(directory: Path) -> None:
         assert caught.value.detail == f"nobody listens on {name}"
 
 
-@pytest.mark.parametrize("seconds", [0, -1, -1e300, 1e300, 1 << 70])
-def test_a_time_that_is_none_or_endless_is_never_over(seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [None, 1e300, 1 << 70, float("inf")])
+def test_a_time_that_is_none_or_endless_is_never_over(seconds: float | None) -> None:
     deadline = Deadline(seconds)
     assert not deadline.has_passed()
     assert deadline.left() > 1e8

@@ -21,7 +21,7 @@ import pytest
 from ends import DATA, HELLO, MIB, T, end_of, exchange, files_in, frame, no_client_came, raw_server
 
 import kcom5
-from kcom5 import Client, Limits, Server, aio
+from kcom5 import Client, Limits, Sent, Server, aio
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 3 * MIB + 1])
@@ -30,11 +30,11 @@ def test_a_file_goes_to_a_file(pool: ThreadPoolExecutor, directory: Path, size: 
     source, target = directory / "source", directory / "target"
     source.write_bytes(DATA[:size])
     place: dict[str, Any] = {"path": directory / "socket"} if via == "unix" else {"port": 0}
-    with Server(close=T, **place).open() as listening:
+    with Server(timeout=T, **place).open() as listening:
         sent = pool.submit(listening.send_file, source)
         place = place if via == "unix" else {"port": listening.port}
-        assert Client(close=T, **place).receive_file(target) == size
-        assert sent.result(T) == size
+        assert Client(timeout=T, **place).receive_file(target) == size
+        assert sent.result(T) == Sent(size, confirmed=True)
     assert target.read_bytes() == DATA[:size]
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert files_in(directory) == ["source", "target"]
@@ -68,9 +68,9 @@ def test_an_open_file_or_a_descriptor_is_written_to_as_octets_come(pool: ThreadP
     with path.open("wb") as file:
         file.write(b"first ")
         port, _ = raw_server(pool, frame(b"", b"second "))
-        assert Client(port=port, close=T).receive_file(file) == 7
+        assert Client(port=port, timeout=T).receive_file(file) == 7
         port, _ = raw_server(pool, frame(b"", b"third"))
-        Client(port=port, close=T).receive_file(file.fileno())
+        Client(port=port, timeout=T).receive_file(file.fileno())
     assert path.read_bytes() == b"first second third"
 
 
@@ -79,7 +79,7 @@ def test_a_file_opened_for_appending_is_appended_to(pool: ThreadPoolExecutor, di
     path.write_bytes(b"first ")
     with path.open("ab") as file:
         port, _ = raw_server(pool, frame(b"", DATA))
-        Client(port=port, close=T).receive_file(file)
+        Client(port=port, timeout=T).receive_file(file)
     assert path.read_bytes() == b"first " + DATA
 
 
@@ -122,9 +122,9 @@ def test_files_go_through_without_what_only_some_systems_have(
     source, target = directory / "source", directory / "target"
     source.write_bytes(DATA)
     patch(monkeypatch)
-    with Server(port=0, close=T).open() as listening:
+    with Server(port=0, timeout=T).open() as listening:
         sent = pool.submit(listening.send_file, source)
-        assert Client(port=listening.port, close=T).receive_file(target) == len(DATA)
+        assert Client(port=listening.port, timeout=T).receive_file(target) == len(DATA)
         sent.result(T)
     assert target.read_bytes() == DATA
 
@@ -146,7 +146,7 @@ def test_the_file_is_complete_before_the_sender_knows(pool: ThreadPoolExecutor, 
         return target.read_bytes()
 
     port, content = raw_server(pool, frame(b"", DATA), then=seen)
-    Client(port=port, close=T).receive_file(target)
+    Client(port=port, timeout=T).receive_file(target)
     assert content.result(T) == DATA
 
 
@@ -154,7 +154,7 @@ def test_a_file_that_becomes_shorter_is_io_and_a_reset(pool: ThreadPoolExecutor,
     source = directory / "source"
     source.touch()
     os.truncate(source, 64 * MIB)
-    with Server(port=0, close=T).open() as listening:
+    with Server(port=0, timeout=T).open() as listening:
         sent = pool.submit(listening.send_file, source)
         with live.connect("tcp6", listening.port) as client:
             client.sendall(HELLO)
@@ -179,18 +179,18 @@ def test_a_failure_leaves_the_file_as_it_was(pool: ThreadPoolExecutor, directory
     port, _ = raw_server(pool, FAILURES[name])
     limits = Limits(data=5) if name == "over-limit" else None
     with pytest.raises(kcom5.KcomError) as caught:
-        Client(port=port, close=T, limits=limits).receive_file(target)
+        Client(port=port, timeout=T, limits=limits).receive_file(target)
     assert caught.value.name == name
     assert target.read_bytes() == b"old"
     assert files_in(directory) == ["target"]
 
 
 def receive_with_asyncio(port: int, target: Path) -> None:
-    asyncio.run(aio.Client(port=port, close=T).receive_file(target))
+    asyncio.run(aio.Client(port=port, timeout=T).receive_file(target))
 
 
 def receive_with_threads(port: int, target: Path) -> None:
-    Client(port=port, close=T).receive_file(target)
+    Client(port=port, timeout=T).receive_file(target)
 
 
 @pytest.mark.parametrize("receive", [receive_with_threads, receive_with_asyncio])
@@ -210,7 +210,7 @@ def test_a_wrong_port_is_found_before_the_file_is_made(directory: Path) -> None:
 
 def test_the_file_is_opened_before_the_server_is_asked(pool: ThreadPoolExecutor, directory: Path) -> None:
     with live.listen("tcp6") as server:
-        received = pool.submit(Client(port=server.getsockname()[1], close=T).receive_file, directory / "target")
+        received = pool.submit(Client(port=server.getsockname()[1], timeout=T).receive_file, directory / "target")
         with server.accept()[0] as connection:
             # Of no name on this system, or of one of its own.
             assert all(name.startswith(".kcom5-") for name in files_in(directory))
@@ -221,7 +221,7 @@ def test_the_file_is_opened_before_the_server_is_asked(pool: ThreadPoolExecutor,
 
 def test_a_refused_or_silent_server_leaves_no_file(directory: Path) -> None:
     with live.listen("tcp6") as server:
-        client = Client(port=server.getsockname()[1], close=1)
+        client = Client(port=server.getsockname()[1], timeout=1)
         with pytest.raises(kcom5.Timeout):
             client.receive_file(directory / "target")
     with pytest.raises(kcom5.Refused):
@@ -230,12 +230,12 @@ def test_a_refused_or_silent_server_leaves_no_file(directory: Path) -> None:
 
 
 def test_a_client_dials_until_somebody_listens(pool: ThreadPoolExecutor, directory: Path) -> None:
-    client = Client(path=directory / "socket", close=T, wait=T)
+    client = Client(path=directory / "socket", timeout=T, wait=T)
     received = pool.submit(client.receive_file, directory / "target")
     while files_in(directory) != [] or received.done():
         select.select([], [], [], 0.01)
     select.select([], [], [], 0.1)
-    with Server(path=directory / "socket", close=T).open() as listening:
+    with Server(path=directory / "socket", timeout=T).open() as listening:
         listening.send(b"abc")
     assert received.result(T) == 3
     assert (directory / "target").read_bytes() == b"abc"
@@ -246,5 +246,5 @@ def test_a_client_dials_until_somebody_listens(pool: ThreadPoolExecutor, directo
 def test_a_full_disk_is_io_and_the_sender_sees_a_reset(pool: ThreadPoolExecutor) -> None:
     port, end = raw_server(pool, frame(b"", b"abc"), then=end_of)
     with pytest.raises(kcom5.Io, match=os.strerror(errno.ENOSPC)):
-        Client(port=port, close=T).receive_file("/dev/full")
+        Client(port=port, timeout=T).receive_file("/dev/full")
     assert end.result(T) == "reset"

@@ -42,14 +42,15 @@ MAY_USE: dict[str, set[str]] = {
     "receiving": {"deadline", "exchange", "sink", "stream"},
     "client": {"address", "deadline", "errors", "exchange", "receiving", "sink", "stream", "system", "wire"},
     "aio": {"client", "server", "stream", "system"},
+    "compat": {"client", "server", "system"},
     "_start": set(),
-    "__init__": {"__init__", "address", "client", "errors", "exchange", "server"},
+    "__init__": {"__init__", "address", "client", "compat", "errors", "exchange", "server"},
     # layer 4
     "options": set(),
     "signals": {"stream"},
     "words": {"errors", "system"},
     "keys": {"address", "errors", "stream", "system", "words"},
-    "cli": {"__init__", "address", "keys", "options", "signals", "sink", "source", "system", "wire", "words"},
+    "cli": {"__init__", "address", "compat", "keys", "options", "signals", "sink", "source", "system", "wire", "words"},
     "__main__": {"cli"},
 }
 CORE = ("errors", "address", "wire", "exchange")

@@ -98,7 +98,7 @@ def open_to_all(directory: Path) -> None:
 def test_a_client_of_another_user_gets_not_one_octet(tmp_path: Path) -> None:
     open_to_all(tmp_path)
     path = tmp_path / "socket"
-    with Server(path=path, close=live.PATIENCE, msg="secret").open() as listening:
+    with Server(path=path, timeout=live.PATIENCE, message="secret").open() as listening:
         path.chmod(0o666)
         command = [sys.executable, "-c", OTHER_CLIENT, str(path), str(OTHER)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
@@ -116,7 +116,7 @@ def test_a_server_of_another_user_gets_not_one_octet(tmp_path: Path) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == b"\n"
         with pytest.raises(InvalidConnection, match="another user"):
-            Client(path=path, close=live.PATIENCE).receive()
+            Client(path=path, timeout=live.PATIENCE).receive()
         assert other.stdout.read() == b"b''\n"
 
 
@@ -136,7 +136,7 @@ with socket.socket(socket.AF_INET if sys.argv[2] == "tcp4" else socket.AF_INET6)
     assert itself.getsockname() == itself.getpeername()
     itself.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 try:
-    kcom5.Client(port=40000, ipv6=sys.argv[2] == "tcp6", close=5).receive()
+    kcom5.Client(port=40000, ipv6=sys.argv[2] == "tcp6", timeout=5).receive()
 except kcom5.Refused as error:
     print(error)
 """

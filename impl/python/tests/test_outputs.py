@@ -23,7 +23,7 @@ from kcom5.output import Folder, WholeFile
 def receive(pool: ThreadPoolExecutor, target: object, octets: bytes = frame(b"hi", b"abc"), **fields: object) -> Client:
     """Receive from a raw server into a target."""
     port, served = raw_server(pool, octets)
-    client = Client(port=port, close=T, **fields)  # type: ignore[arg-type]
+    client = Client(port=port, timeout=T, **fields)  # type: ignore[arg-type]
     client.receive_file(target)  # type: ignore[arg-type]
     served.result(T)
     return client
@@ -32,7 +32,7 @@ def receive(pool: ThreadPoolExecutor, target: object, octets: bytes = frame(b"hi
 def refuse(target: object, detail: str, **fields: object) -> kcom5.KcomError:
     """Ask for a target that is refused before anybody is asked to send."""
     with live.listen("tcp6") as server:
-        client = Client(port=server.getsockname()[1], **{"close": T, **fields})  # type: ignore[arg-type]
+        client = Client(port=server.getsockname()[1], **{"timeout": T, **fields})  # type: ignore[arg-type]
         with pytest.raises(kcom5.KcomError) as caught:
             client.receive_file(target)  # type: ignore[arg-type]
         assert no_client_came(server)
@@ -86,7 +86,7 @@ class TestWholeFile:
         def came(done: int, total: int) -> None:
             target.write_bytes(b"theirs")
 
-        client = Client(port=port, close=T, no_clobber=True, message_file=directory / "message", progress=came)
+        client = Client(port=port, timeout=T, no_clobber=True, message_file=directory / "message", progress=came)
         with pytest.raises(kcom5.Io, match="target: exists already") as caught:
             client.receive_file(target)
         assert caught.value.about == "exists"
@@ -111,7 +111,7 @@ class TestWholeFile:
     def test_a_failing_write_of_the_message_delivers_nothing(self, directory: Path, pool: ThreadPoolExecutor) -> None:
         port, end = raw_server(pool, frame(b"hi", b"abc"), then=end_of)
         with pytest.raises(kcom5.Io, match=r"^io: /dev/full: "):
-            Client(port=port, close=T, message_file="/dev/full").receive_file(directory / "target")
+            Client(port=port, timeout=T, message_file="/dev/full").receive_file(directory / "target")
         assert end.result(T) == "reset"
         assert files_in(directory) == []
 
@@ -130,7 +130,7 @@ class TestWholeFile:
         for name, left in (("message", []), ("old", [b"hi"])):
             port, end = raw_server(pool, frame(b"hi", b"abc"), then=end_of)
             with pytest.raises(kcom5.Io, match="target: "):
-                Client(port=port, close=T, message_file=directory / name).receive_file(directory / "target")
+                Client(port=port, timeout=T, message_file=directory / name).receive_file(directory / "target")
             assert end.result(T) == "reset"
             assert [path.read_bytes() for path in directory.iterdir() if path.name != "old"] == []
             assert left in ([], [(directory / "old").read_bytes()])
@@ -223,16 +223,16 @@ def test_a_descriptor_by_its_path_is_written_in_place(pool: ThreadPoolExecutor, 
 def test_a_pipe_without_a_reader_ends_within_t(directory: Path) -> None:
     os.mkfifo(directory / "pipe")
     detail = f"{directory}/pipe: no process opened it for reading within 1 s"
-    assert refuse(directory / "pipe", detail, close=1).name == "timeout"
+    assert refuse(directory / "pipe", detail, timeout=1).name == "timeout"
 
 
 def test_a_pipe_is_opened_once_over_all_tries(pool: ThreadPoolExecutor, directory: Path) -> None:
     os.mkfifo(directory / "pipe")
-    client = Client(path=directory / "socket", close=T, wait=T)
+    client = Client(path=directory / "socket", timeout=T, wait=T)
     received = pool.submit(client.receive_file, directory / "pipe")
     with (directory / "pipe").open("rb") as reader:
         select.select([], [], [], 0.1)
-        with Server(path=directory / "socket", close=T).open() as listening:
+        with Server(path=directory / "socket", timeout=T).open() as listening:
             sent = pool.submit(listening.send, DATA)
             assert reader.read() == DATA
             sent.result(T)
@@ -246,7 +246,7 @@ def test_a_pipe_that_takes_nothing_ends_within_t(pool: ThreadPoolExecutor, direc
     writer = os.open(directory / "pipe", os.O_WRONLY)
     port, end = raw_server(pool, frame(b"", DATA[:MIB]), then=end_of)
     with pytest.raises(kcom5.Timeout, match="took no byte for 1 s"):
-        Client(port=port, close=1).receive_file(writer if is_inherited else directory / "pipe")
+        Client(port=port, timeout=1).receive_file(writer if is_inherited else directory / "pipe")
     assert os.get_blocking(writer)
     os.close(reader)
     os.close(writer)
@@ -262,9 +262,9 @@ def test_a_full_disk_is_never_a_success_of_the_sender(
         return
     places: list[dict[str, Any]] = [{"port": 0}, {"path": directory / "socket"}]
     for place in places:
-        with Server(msg="hi", close=T, **place).open() as listening:
+        with Server(message="hi", timeout=T, **place).open() as listening:
             sent = pool.submit(listening.send, octets)
-            client = Client(close=T, **({"port": listening.port} if "port" in place else place))
+            client = Client(timeout=T, **({"port": listening.port} if "port" in place else place))
             client.message_file = "/dev/full" if to == "message" else None
             with pytest.raises(kcom5.Io, match=os.strerror(errno.ENOSPC)):
                 client.receive_file("/dev/full" if to == "data" else directory / "target")

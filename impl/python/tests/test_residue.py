@@ -26,7 +26,7 @@ def test_a_call_leaves_no_socket_file_thread_or_descriptor_behind(pool: ThreadPo
     path = directory / "socket"
 
     def sends(octets: bytes, read: bool) -> None:
-        with Server(path=path, close=T).open() as listening:
+        with Server(path=path, timeout=T).open() as listening:
             sent = pool.submit(listening.send, DATA)
             with live.connect("unix", str(path)) as client:
                 client.sendall(octets)
@@ -37,7 +37,7 @@ def test_a_call_leaves_no_socket_file_thread_or_descriptor_behind(pool: ThreadPo
 
     def receives(octets: bytes, to_file: bool) -> None:
         port, served = raw_server(pool, octets)
-        client = Client(port=port, close=T)
+        client = Client(port=port, timeout=T)
         try:
             if to_file:
                 client.receive_file(directory / "target")
@@ -96,14 +96,14 @@ def interrupt() -> Iterator[Callable[[], None]]:
 
 def test_an_interrupted_wait_for_a_client_leaves_nothing(directory: Path, interrupt: Callable[[], None]) -> None:
     with pytest.raises(Interrupt):
-        Server(path=directory / "socket", close=T, listening=lambda _: threading.Thread(target=interrupt).start()).send(
-            b""
-        )
+        Server(
+            path=directory / "socket", timeout=T, listening=lambda _: threading.Thread(target=interrupt).start()
+        ).send(b"")
     assert files_in(directory) == []
 
 
 def test_an_interrupted_sender_resets(pool: ThreadPoolExecutor, interrupt: Callable[[], None]) -> None:
-    with Server(port=0, close=T).open() as listening:
+    with Server(port=0, timeout=T).open() as listening:
 
         def act() -> str:
             with live.connect("tcp6", listening.port) as client:
@@ -128,6 +128,6 @@ def test_an_interrupted_receiver_resets_and_leaves_no_file(
 
     port, end = raw_server(pool, octets, then=then)
     with pytest.raises(KeyboardInterrupt):
-        Client(port=port, close=T).receive_file(directory / "target")
+        Client(port=port, timeout=T).receive_file(directory / "target")
     assert end.result(T) == "reset"
     assert files_in(directory) == []

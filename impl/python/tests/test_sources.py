@@ -65,7 +65,7 @@ def test_a_directory_is_no_source(directory: Path) -> None:
 def test_a_named_pipe_without_a_writer_ends_within_t(directory: Path) -> None:
     os.mkfifo(directory / "pipe")
     with pytest.raises(kcom5.Timeout) as caught:
-        Server(port=0, close=1).send_file(directory / "pipe")
+        Server(port=0, timeout=1).send_file(directory / "pipe")
     assert caught.value.detail == f"{directory}/pipe: no process opened it for writing within 1 s"
 
 

@@ -121,7 +121,7 @@ def test_of_two_servers_at_one_stale_path_one_listens(directory: Path) -> None:
         def act() -> None:
             start.wait()  # noqa: B023
             try:
-                listening.append(Server(path=path, close=T).open())  # noqa: B023
+                listening.append(Server(path=path, timeout=T).open())  # noqa: B023
             except kcom5.KcomError as error:
                 errors.append(error)  # noqa: B023
 
@@ -141,8 +141,8 @@ def test_a_locked_folder_is_waited_for_within_t(pool: ThreadPoolExecutor, direct
     lock = os.open(directory, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     with pytest.raises(kcom5.Timeout, match="the folder is locked by another process"):
-        Server(path=directory / "socket", close=1).open()
-    opened = pool.submit(Server(path=directory / "socket", close=T).open)
+        Server(path=directory / "socket", timeout=1).open()
+    opened = pool.submit(Server(path=directory / "socket", timeout=T).open)
     assert not opened.done()
     fcntl.flock(lock, fcntl.LOCK_UN)
     opened.result(T).close()

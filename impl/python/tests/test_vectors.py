@@ -94,13 +94,13 @@ class Peer:
         if self.server is not None:
             self.server.feed(octets)
             if self.server.state == "sending" and not self.is_sending:
-                self.output += self.server.output + self.frame_data
+                self.output += self.server.head + self.frame_data
                 self.is_sending = True
             return
         assert self.client is not None
         rest = octets[self.client.feed(octets) :]
         if self.client.state == "data":
-            taken = rest[: self.client.data_left]
+            taken = rest[: self.client.needed]
             self.data += taken
             if self.client.arrived(len(taken)) == "deliver":
                 self.client.delivered()
@@ -161,7 +161,7 @@ def check(vector: Vector, cut: Cut) -> None:
         assert error is not None
         assert error.name == outcome["error"]
         if "at" in outcome:
-            assert peer.exchange.at == outcome["at"]
+            assert peer.exchange.consumed == outcome["at"]
         return
     peer = play(vector, cut)
     assert peer.exchange.state == "done"

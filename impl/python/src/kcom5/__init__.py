@@ -1,19 +1,19 @@
-"""KCOM5: one process hands a message and a block of octets to another on the same computer, once.
+"""KCOM5: one process hands a message and a block of bytes to another on the same computer, once.
 
-    with kcom5.Server(port=0, msg="hi").open() as listening:
+    with kcom5.Server(port=0, message="hi").open() as listening:
         start_the_other_process(listening.port)
         listening.send(b"data")
 
     client = kcom5.Client(port=port)
-    data = client.receive()  # and client.msg
+    data = client.receive()  # and client.message
 
-`pack`, `unpack`, `server`, `client`, `send` and `recieve` are the original module's names. `kcom5.aio` has the same
-classes for asyncio. Spec: "API names".
+`kcom5.aio` has the same classes for asyncio, `kcom5.compat` the names of the original module. Spec: "API names".
 """
 
 from . import _start as _start
 from .address import pack, unpack
 from .client import Client
+from .compat import client, server
 from .errors import (
     InUse,
     InvalidAddress,
@@ -32,12 +32,9 @@ from .errors import (
     Unconfirmed,
 )
 from .exchange import Limits
-from .server import Listening, Server
+from .server import Listening, Sent, Server
 
-# The modules of these names are behind the classes: the original has functions here.
-server = Server
-client = Client
-
+# `client` and `server` are classes of the original, not the modules of these names: `compat` imports those first.
 __version__ = "1.0.0"
 
 __all__ = [
@@ -56,6 +53,7 @@ __all__ = [
     "MessageTooLong",
     "OverLimit",
     "Refused",
+    "Sent",
     "Server",
     "Timeout",
     "Truncated",

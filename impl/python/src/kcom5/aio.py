@@ -12,7 +12,7 @@ from collections.abc import Generator
 from typing import TypeVar
 
 from .client import ClientSettings, as_view
-from .server import Listener, ServerSettings
+from .server import Listener, Sent, ServerSettings
 from .stream import READ, WRITE, Steps, Wait
 from .system import Data, File
 
@@ -64,11 +64,11 @@ async def _wait(wait: Wait) -> None:
 class Listening(Listener):
     """As `kcom5.Listening`, for `async with`."""
 
-    async def send(self, data: Data) -> None:
+    async def send(self, data: Data) -> Sent:
         """As `kcom5.Listening.send`."""
-        await _drive(self.send_steps(data))
+        return await _drive(self.send_steps(data))
 
-    async def send_file(self, file: File) -> int:
+    async def send_file(self, file: File) -> Sent:
         """As `kcom5.Listening.send_file`."""
         return await _drive(self.send_file_steps(file))
 
@@ -82,11 +82,11 @@ class Listening(Listener):
 class Server(ServerSettings):
     """As `kcom5.Server`, with methods to be awaited."""
 
-    async def send(self, data: Data) -> None:
+    async def send(self, data: Data) -> Sent:
         """As `kcom5.Server.send`."""
-        await _drive(self.send_steps(data))
+        return await _drive(self.send_steps(data))
 
-    async def send_file(self, file: File) -> int:
+    async def send_file(self, file: File) -> Sent:
         """As `kcom5.Server.send_file`."""
         return await _drive(self.send_file_steps(file))
 
@@ -120,8 +120,6 @@ class Client(ClientSettings):
     async def receive(self) -> bytes:
         """As `kcom5.Client.receive`."""
         return bytes(await _drive(self.receive_steps()))
-
-    recieve = receive
 
     async def receive_view(self) -> memoryview:
         """As `kcom5.Client.receive_view`."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import Client, InvalidPort, Io, KcomError, Limits, Server, __version__, pack
 from .address import MAX_PORT
+from .compat import timeout_of
 from .keys import check_file, read_address, read_key, wipe
 from .options import Options, UsageError, help_of, parse
 from .signals import Interrupted, Signals
@@ -72,7 +73,7 @@ class _Program:
             "port": port,
             "ipv6": not options.has("--ipv4"),
             "path": options.get("--unix"),
-            "close": options.number("--timeout", 150),
+            "timeout": timeout_of(options.number("--timeout", 150)),
             "progress": words.progress if os.isatty(2) and words.json_to is None and not words.is_quiet else None,
         }
 
@@ -80,7 +81,7 @@ class _Program:
         options, words = self._options, self._words
         settings = self._settings(0)
         server = Server(**settings, listening=self._listening, spool_dir=options.get("--spool-dir") or "")
-        server.msg = self._message(server)
+        server.message = self._message(server)
         if options.operand == "-" and 0 in words.closed:
             raise Io("standard input is closed")
         check_file(options.operand)
@@ -88,9 +89,9 @@ class _Program:
             sent = self._signals.run(server.send_file_steps(0 if options.operand == "-" else options.operand))
         except Interrupted as error:
             raise Interrupted(error.number, _STAGES[server.stage]) from None
-        how = "confirmed" if server.confirmed else "not confirmed: the client had ended its sending side early"
-        words.say(f"sent {sent:,} bytes, {how}")
-        words.tell(ok=True, sent=sent, confirmed=server.confirmed)
+        how = "confirmed" if sent.confirmed else "not confirmed: the client had ended its sending side early"
+        words.say(f"sent {sent.size:,} bytes, {how}")
+        words.tell(ok=True, sent=sent.size, confirmed=sent.confirmed)
 
     def _message(self, server: Server) -> bytes:
         """Return the message to send. Raises MessageTooLong, MessageNotUtf8 and Io."""
@@ -100,7 +101,7 @@ class _Program:
             return encode_message(os.fsencode(options.get("--message") or ""))
         if name == "-" and 0 in self._words.closed:
             raise Io("standard input is closed")
-        steps = open_source(0 if name == "-" else name, server.close, server.spool_dir)
+        steps = open_source(0 if name == "-" else name, server.timeout, server.spool_dir)
         source = self._signals.run(steps, is_last=False)
         octets = bytearray()
         try:
@@ -127,7 +128,7 @@ class _Program:
         if options.writes_to_stdout() and 1 in words.closed:
             raise Io("standard output is closed")
         sinks = [
-            FileSink(1 if name == "-" else name, client.close, no_clobber=options.has("--no-clobber"))
+            FileSink(1 if name == "-" else name, client.timeout, no_clobber=options.has("--no-clobber"))
             for name in (options.output, options.get("--message-file"))
             if name is not None
         ]
@@ -137,8 +138,8 @@ class _Program:
             raise Interrupted(error.number, _delivered(sinks)) from None
         finally:
             words.is_in_place = any(sink.written for sink in sinks)
-        words.say(f"received {received:,} bytes" + (f", message {quoted(client.msg)}" if client.msg else ""))
-        words.tell(ok=True, received=received, message=client.msg)
+        words.say(f"received {received:,} bytes" + (f", message {quoted(client.message)}" if client.message else ""))
+        words.tell(ok=True, received=received, message=client.message)
 
     def _pack(self) -> None:
         port = self._port(1)

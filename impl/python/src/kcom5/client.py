@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from typing import TypeVar
 
 from .address import check_port
-from .deadline import Deadline
+from .deadline import Deadline, check_timeout
 from .errors import Refused
 from .exchange import ClientExchange, Limits
 from .receiving import Receiving
@@ -32,44 +32,51 @@ _R = TypeVar("_R")
 
 
 class ClientSettings:
-    """What a client is told: the fields, and no connection.
-
-    `ipv6` selects ::1, else 127.0.0.1. `port` is 1 to 65535. `path`, if not None, is the path of a Unix-domain
-    socket and replaces both. `close` is T in seconds, zero or negative for no limit. `limits` are the most bytes
-    that are taken. `progress` is called with the bytes of data that have arrived, and all. `msg` is the message
-    that was received last: it changes on success only (`result.message`).
-
-    `message_file`, if not None, is a file that the message is stored in, before the server hears of success. With
-    `no_clobber` an existing file is not replaced: Io, before it connects or when the file gets its name. `wait` is
-    how many seconds it keeps dialling while nobody listens; files are opened once, before.
-    """
+    """What a client is told: the fields, and no connection."""
 
     def __init__(
         self,
         *,
-        ipv6: bool = True,
         port: int = 13600,
+        ipv6: bool = True,
         path: Path | None = None,
-        close: float = 150,
+        timeout: float | None = 150,
         limits: Limits | None = None,
-        progress: Callable[[int, int], object] | None = None,
+        wait: float = 0,
         message_file: File | None = None,
         no_clobber: bool = False,
-        wait: float = 0,
+        progress: Callable[[int, int], object] | None = None,
     ) -> None:
-        self.msg = ""
-        self.ipv6 = ipv6
+        """Set the fields. They may be changed between two calls.
+
+        Args:
+            port: The server's port, 1 to 65535.
+            ipv6: Whether to connect to ::1; else to 127.0.0.1.
+            path: The path of a Unix-domain socket. If not None, it replaces `port` and `ipv6`.
+            timeout: The seconds that each wait lasts at most, more than 0; None waits for ever.
+            limits: The most bytes that are taken (`limit.over`). None: 16 MiB of message, any length of data.
+            wait: The seconds to keep dialling while nobody listens. Files are opened once, before.
+            message_file: A file that the message is stored in, before the server hears of success.
+            no_clobber: Whether to fail with Io where a file exists already, instead of replacing it.
+            progress: Called with the bytes of data that have arrived and with all, each time that more have. It runs
+                in the thread of the call, in asyncio in the event loop. What it raises ends the exchange, and the call
+                raises it; the server sees a reset.
+        """
+        self.message = ""
+        """The message that was received last; it changes on success only (`result.message`)."""
         self.port = port
+        self.ipv6 = ipv6
         self.path = path
-        self.close = close
+        self.timeout = timeout
         self.limits = limits or Limits()
-        self.progress = progress
+        self.wait = wait
         self.message_file = message_file
         self.no_clobber = no_clobber
-        self.wait = wait
+        self.progress = progress
 
     def check(self) -> None:
-        """Raise InvalidPort if the port is none."""
+        """Raise ValueError if the timeout is not more than 0, and InvalidPort if the port is none."""
+        check_timeout(self.timeout)
         if self.path is None:
             check_port(self.port)
 
@@ -79,13 +86,13 @@ class ClientSettings:
 
     def receive_file_steps(self, file: File) -> Steps[int]:
         """Receive into a file, which is opened before anybody is asked to send."""
-        return self.receive_into(FileSink(file, self.close, no_clobber=self.no_clobber))
+        return self.receive_into(FileSink(file, self.timeout, no_clobber=self.no_clobber))
 
     def receive_into(self, sink: Sink[_R], message: FileSink | None = None) -> Steps[_R]:
         """Receive into a sink, which is opened and discarded here; the message too, if there is a sink for it."""
         self.check()
         if message is None and self.message_file is not None:
-            message = FileSink(self.message_file, self.close, no_clobber=self.no_clobber)
+            message = FileSink(self.message_file, self.timeout, no_clobber=self.no_clobber)
         with ExitStack() as sinks:
             for each in (sink, message):
                 if each is not None:
@@ -93,9 +100,9 @@ class ClientSettings:
                     yield from each.open()
             bound = Deadline(self.wait)
             while True:
-                is_over = self.wait <= 0 or bound.has_passed()
+                is_over = bound.has_passed()
                 try:
-                    self.msg = yield from self._receive_once(sink, message)
+                    self.message = yield from self._receive_once(sink, message)
                     return sink.result()
                 except Refused:
                     if is_over:
@@ -106,9 +113,9 @@ class ClientSettings:
         place = place_of(self.path, self.ipv6, self.port)
         exchange = ClientExchange(os.urandom(NONCE_SIZE), self.limits)
         with told_to(exchange, name_of(place)):
-            stream = yield from _connect(exchange, place, Deadline(self.close))
+            stream = yield from _connect(exchange, place, Deadline(self.timeout))
             try:
-                yield from Receiving(exchange, stream, sink, message, self.close, self.progress).steps()
+                yield from Receiving(exchange, stream, sink, message, self.timeout, self.progress).steps()
                 exchange.check_done()
             except BaseException:
                 stream.abort()
@@ -174,7 +181,7 @@ def _check_peer(exchange: ClientExchange, stream: Stream, name: str) -> None:
     connection = stream.socket
     if stream.is_local:
         if is_of_another_user(connection):
-            exchange.on("wrong")
+            exchange.refuse_peer()
         return
     is_self = False
     # getpeername fails if the connection has been reset meanwhile: it is not our own.
@@ -190,28 +197,44 @@ def as_view(buffer: bytearray | mmap.mmap) -> memoryview:
 
 
 class Client(ClientSettings):
-    """The client of one exchange at a time; it may be used again."""
+    """The client of one exchange at a time; it may be used again. Not to be shared by threads."""
 
     def receive(self) -> bytes:
-        """Connect, receive, set `msg` and return the data. The copy into `bytes` costs as much as the receiving.
+        """Connect, receive, set `message` and return the data.
 
-        Raises InvalidPort before it connects; then Refused, Timeout, InvalidConnection, Truncated,
-        MalformedMessage, OverLimit, Io.
+        The copy into `bytes` costs as much as the receiving; `receive_view` does without.
+
+        Returns:
+            The data, all of it.
+
+        Raises:
+            InvalidPort: Before it connects; ValueError is a timeout that is not more than 0.
+            Refused: Nobody listened for the seconds of `wait`.
+            Timeout: A wait lasted as long as `timeout`.
+            InvalidConnection: The other side does not speak KCOM5, or belongs to another user.
+            Truncated: The server left before the end.
+            MalformedMessage: The message is not UTF-8.
+            OverLimit: A length is over `limits`.
+            Io: Any other failure of the system.
         """
         return bytes(run(self.receive_steps()))
-
-    recieve = receive
-    """The original's spelling."""
 
     def receive_view(self) -> memoryview:
         """Receive as `receive` does, and return the data without a copy, as a read-only view of its own memory."""
         return as_view(run(self.receive_steps()))
 
     def receive_file(self, file: File) -> int:
-        """Receive the data into a file, and return the number of bytes. Memory does not depend on it.
+        """Receive the data into a file in constant memory.
 
-        The file of this path is there, of mode 0600, when all has come, or is as it was before. Pipes, devices and
-        open files are written to as bytes come. Raises as `receive` does; Io if it cannot be written, and before it
-        connects if it cannot be opened.
+        Args:
+            file: A path, a descriptor or an open file. The file of a path has the mode 0600; it is there when
+                everything has come, or is as it was before. Pipes, devices and open files are written to as bytes come.
+
+        Returns:
+            The number of bytes.
+
+        Raises:
+            Io: It cannot be written, or, before it connects, not be opened.
+            KcomError: As `receive`.
         """
         return run(self.receive_file_steps(file))

@@ -1,6 +1,6 @@
 """When a wait ends.
 
-Does: one absolute moment on the monotonic clock, or never. Does not: wait. Spec: "Time".
+Does: one absolute moment on the monotonic clock, or never; checks a timeout. Does not: wait. Spec: "Time".
 """
 
 from __future__ import annotations
@@ -11,23 +11,29 @@ _LONGEST = 1e300
 """Seconds: the clock's floating-point numbers hold any sum with it."""
 
 
-class Deadline:
-    """The moment T seconds after it was made; with T zero or negative, never (`time.never`)."""
+def check_timeout(timeout: float | None) -> None:
+    """Raise ValueError unless it is None or more than 0."""
+    if timeout is not None and not timeout > 0:
+        raise ValueError(f"got a timeout of {timeout!r}, expected None or more than 0 seconds")
 
-    def __init__(self, seconds: float) -> None:
+
+class Deadline:
+    """The moment this many seconds after it was made, or never if they are None (`time.never`)."""
+
+    def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
         self.restart()
 
     def __str__(self) -> str:
-        """T, for people."""
-        return f"{self._seconds} s" if isinstance(self._seconds, int) else f"{self._seconds:g} s"
+        """The seconds, for people."""
+        return f"{self._seconds:g} s" if isinstance(self._seconds, float) else f"{self._seconds} s"
 
     def restart(self) -> None:
-        """Begin T anew, as a byte of the frame does (`time.stall`)."""
-        self._end = monotonic() + min(self._seconds, _LONGEST) if self._seconds > 0 else None
+        """Begin anew, as a byte of the frame does (`time.stall`)."""
+        self._end = None if self._seconds is None else monotonic() + min(self._seconds, _LONGEST)
 
     def has_passed(self) -> bool:
-        """Whether T is over: never before it (`time.bounds`).
+        """Whether the time is over: never before it (`time.bounds`).
 
         Ask before the last look at what the kernel holds, so that what arrived in time counts.
         """

@@ -211,7 +211,7 @@ class WholeFile(Output):
         os.close(target)
 
 
-def open_output(path: str, timeout: float, *, no_clobber: bool) -> Steps[Output]:
+def open_output(path: str, timeout: float | None, *, no_clobber: bool) -> Steps[Output]:
     """Open a path for writing, following links by hand.
 
     A link, pipe, device or socket in a folder that all may write to counts only if it is the caller's or the folder's

@@ -34,14 +34,14 @@ class Receiving(Generic[_R]):
         stream: Stream,
         sink: Sink[_R],
         message: Sink[int] | None,
-        close: float,
+        timeout: float | None,
         progress: Progress | None,
     ) -> None:
         self._exchange = exchange
         self._stream = stream
         self._sink, self._message = sink, message
         self._progress = progress
-        self._deadline = Deadline(close)
+        self._deadline = Deadline(timeout)
 
     def steps(self) -> Steps[None]:
         self._exchange.on("connected")
@@ -72,7 +72,7 @@ class Receiving(Generic[_R]):
             used = exchange.feed(octets)
             if exchange.state != "echo":
                 self._deadline.restart()
-            if is_last and exchange.data_left and not stream.receive(1):
+            if is_last and exchange.needed and not stream.receive(1):
                 exchange.on("end")  # what was only looked at is not there to be taken
             if exchange.state == "data":
                 return octets[used:]
@@ -80,11 +80,11 @@ class Receiving(Generic[_R]):
     def _read_data(self, rest: bytes) -> Steps[None]:
         exchange = self._exchange
         self._sink.begin(exchange.data_length)
-        first = rest[: exchange.data_left]
+        first = rest[: exchange.needed]
         if first:
             self._sink.put(first)
             yield from self._arrived(len(first))
-        while exchange.data_left:
+        while exchange.needed:
             count = yield from self._when(READ, self._take)
             if count == 0:
                 self._stream.check()
@@ -93,7 +93,7 @@ class Receiving(Generic[_R]):
             yield None
 
     def _take(self) -> int:
-        left = self._exchange.data_left
+        left = self._exchange.needed
         if not self._stream.is_local:
             return self._sink.take(self._stream.socket, left)
         if left > 1:
@@ -108,7 +108,7 @@ class Receiving(Generic[_R]):
         exchange.arrived(count)
         self._deadline.restart()
         if self._progress is not None:
-            self._progress(exchange.data_length - exchange.data_left, exchange.data_length)
+            self._progress(exchange.data_length - exchange.needed, exchange.data_length)
 
     def _store(self) -> Steps[None]:
         """Store everything that the caller asked for, before the server can see an orderly end."""

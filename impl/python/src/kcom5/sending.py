@@ -6,6 +6,7 @@ Does: the transport of a ServerExchange. Does not: listen, or decide what a byte
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from .deadline import Deadline
@@ -24,7 +25,7 @@ _AGAIN = 0.001, 0.05
 class Settings(Protocol):
     """What it needs of a server's settings, and tells there."""
 
-    close: float
+    timeout: float | None
     progress: Callable[[int, int], object] | None
     stage: str
 
@@ -37,7 +38,7 @@ class Sending:
         self._stream = stream
         self._source = source
         self._settings = settings
-        self._deadline = Deadline(settings.close)
+        self._deadline = Deadline(settings.timeout)
 
     def steps(self) -> Steps[None]:
         self._exchange.on("connected")
@@ -68,7 +69,7 @@ class Sending:
         if source.size > MUCH:
             stream.enlarge_send_buffer()
         first = source.first()
-        start = memoryview(self._exchange.output)
+        start = memoryview(self._exchange.head)
         size = len(start)
         sent = 0
         while sent < size + source.size:
@@ -97,18 +98,15 @@ class Sending:
         events = WRITE | (READ if exchange.state == "sending" else 0)
         yield stream.wait(events, self._deadline.left(_LOOK))
 
-    def _look_at_client(self) -> bool:
-        """Read bytes of the client and throw them away (`close.extra`); tell whether there were any, or an end."""
+    def _look_at_client(self) -> None:
+        """Read bytes of the client and throw them away (`close.extra`), or tell the exchange of its end."""
         exchange, stream = self._exchange, self._stream
         if exchange.state not in ("sending", "confirming"):
             stream.check()
-            return False
-        try:
-            octets = stream.receive(_DRAIN)
-        except BlockingIOError:
-            return False
-        exchange.on("more" if octets else "early-end" if stream.unacknowledged() else "end")
-        return True
+            return
+        with suppress(BlockingIOError):
+            if not stream.receive(_DRAIN):
+                exchange.on("early-end" if stream.unacknowledged() else "end")
 
     def _half_close(self) -> None:
         # First, because the system may only now tell of a reset.
@@ -123,10 +121,10 @@ class Sending:
         """Wait for the client's end (`close.confirm`)."""
         while self._exchange.state == "confirming":
             is_over = self._deadline.has_passed()
-            came = self._look_at_client()
+            self._look_at_client()
             if self._exchange.state == "confirming":
                 self._check_bound(is_over)
-                yield None if came else self._stream.wait(READ, self._deadline.left(_LOOK))
+                yield self._stream.wait(READ, self._deadline.left(_LOOK))
 
     def _drain(self) -> Steps[None]:
         """The client ended its sending early: wait until its system has everything."""

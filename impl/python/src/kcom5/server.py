@@ -10,10 +10,11 @@ import errno
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeVar
 
 from .address import check_port
-from .deadline import Deadline
+from .deadline import Deadline, check_timeout
 from .errors import InUse, Io
 from .exchange import ServerExchange
 from .sending import Sending
@@ -31,51 +32,71 @@ _ABORTED = frozenset({errno.ECONNABORTED, errno.EINTR, errno.ENETDOWN, errno.EHO
 _L = TypeVar("_L", bound="Listener")
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What a send did."""
+
+    size: int
+    """The bytes of data that were sent."""
+    confirmed: bool
+    """Whether the client's end came after everything was sent. If False, it had ended its sending side before, and only
+    its system is known to have everything (`close.confirm`)."""
+
+
 class ServerSettings:
-    """What a server is told: the fields, and no connection.
-
-    `ipv6` selects ::1, else 127.0.0.1. `port` is 1 to 65535, or 0: the system chooses (`listen.port-zero`).
-    `path`, if not None, is the path of a Unix-domain socket and replaces both. `close` is T in seconds, zero or
-    negative for no limit. `msg` is the message: text, or bytes of UTF-8. `listening` is called with the port or
-    path as soon as a client can come; `progress` with the bytes of data that the system took, and all.
-    `spool_dir` is the folder for a temporary file that holds input without a size; if empty, TMPDIR, else /tmp.
-
-    `confirmed` tells of the last successful send that the client's end came after everything was sent; it is False
-    from the start of each send (`close.confirm`). `stage` tells how far a send came: "listening", "sending", "sent".
-    """
+    """What a server is told: the fields, and no connection."""
 
     def __init__(
         self,
         *,
-        msg: str | bytes = "",
-        ipv6: bool = True,
         port: int = 13600,
+        ipv6: bool = True,
         path: Path | None = None,
-        close: float = 150,
+        timeout: float | None = 150,
+        message: str | bytes = "",
+        spool_dir: Path = "",
         listening: Callable[[int | str], object] | None = None,
         progress: Callable[[int, int], object] | None = None,
-        spool_dir: Path = "",
     ) -> None:
-        self.msg = msg
-        self.ipv6 = ipv6
+        """Set the fields. They may be changed between two calls.
+
+        The two callbacks run in the thread of the call, in asyncio in the event loop. What one raises ends the
+        exchange, and the call raises it; a client sees a reset.
+
+        Args:
+            port: 1 to 65535, or 0: the system chooses (`listen.port-zero`).
+            ipv6: Whether to listen on ::1; else on 127.0.0.1.
+            path: The path of a Unix-domain socket. If not None, it replaces `port` and `ipv6`.
+            timeout: The seconds that each wait lasts at most, more than 0; None waits for ever.
+            message: The message: text, or bytes of UTF-8.
+            spool_dir: The folder for a temporary file that holds input without a size. If empty, TMPDIR, else /tmp.
+            listening: Called once an exchange with the port or path, as soon as a client can come.
+            progress: Called with the bytes of data that the system took and with all, each time that it took some.
+        """
         self.port = port
+        self.ipv6 = ipv6
         self.path = path
-        self.close = close
+        self.timeout = timeout
+        self.message = message
+        self.spool_dir = spool_dir
         self.listening = listening
         self.progress = progress
-        self.spool_dir = spool_dir
-        self.confirmed = False
         self.stage = "listening"
+        """How far the last send came: "listening", "sending" or "sent"."""
 
     def check(self) -> bytes:
-        """Return the message's bytes. Raises InvalidPort, MessageTooLong, MessageNotUtf8, in this order."""
+        """Return the message's bytes.
+
+        Raises ValueError for the timeout, then InvalidPort, MessageTooLong, MessageNotUtf8, in this order.
+        """
+        check_timeout(self.timeout)
         if self.path is None:
             check_port(self.port, 0)
-        return encode_message(self.msg)
+        return encode_message(self.message)
 
     def open_source(self, file: File) -> Steps[FileSource]:
         """Open a file to send. Raises Io, and Timeout for a named pipe that nobody writes to."""
-        return open_source(file, self.close, self.spool_dir)
+        return open_source(file, self.timeout, self.spool_dir)
 
     def listen(self, kind: type[_L]) -> Steps[_L]:
         """Listen. Raises as `check` does, InUse, Timeout and Io."""
@@ -87,15 +108,13 @@ class ServerSettings:
             raise
         return listener
 
-    def send_steps(self, data: Data) -> Steps[int]:
+    def send_steps(self, data: Data) -> Steps[Sent]:
         """Listen and send data from memory."""
-        self.confirmed = False
         listener = yield from self.listen(Listener)
         return (yield from listener.send_steps(data))
 
-    def send_file_steps(self, file: File) -> Steps[int]:
+    def send_file_steps(self, file: File) -> Steps[Sent]:
         """Listen and send a file."""
-        self.confirmed = False
         self.check()
         source = yield from self.open_source(file)
         try:
@@ -118,17 +137,12 @@ class Listener:
         self._name = ""
         self._file: SocketFile | None = None
         self._socket: socket.socket | None = None
-        self._deadline = Deadline(settings.close)
+        self._deadline = Deadline(settings.timeout)
 
     @property
     def port(self) -> int:
         """The port that it listens on, 0 for a Unix-domain socket."""
         return self.place if isinstance(self.place, int) else 0
-
-    @property
-    def confirmed(self) -> bool:
-        """Whether what was sent was confirmed, as `Server.confirmed`."""
-        return self._settings.confirmed
 
     def start(self) -> Steps[None]:
         """Bind, listen and tell so. Raises InUse, Timeout and Io."""
@@ -144,14 +158,13 @@ class Listener:
                 self._bind_port(place)
                 place = place[0], self.port
         self._name = name_of(place)
-        self._deadline = Deadline(settings.close)
+        self._deadline = Deadline(settings.timeout)
         if settings.listening is not None:
             settings.listening(self.place)
 
-    def serve(self, source: Source) -> Steps[int]:
-        """Send to the first client; return the number of bytes of data. It listens no more then."""
+    def serve(self, source: Source) -> Steps[Sent]:
+        """Send to the first client. It listens no more then."""
         settings, exchange = self._settings, ServerExchange(self._message, source.size)
-        settings.confirmed = False
         try:
             with told_to(exchange, self._name):
                 stream = yield from self._accept(exchange)
@@ -171,10 +184,9 @@ class Listener:
                 stream.abort()
             raise
         stream.close()
-        settings.confirmed = exchange.confirmed
-        return source.size
+        return Sent(source.size, exchange.confirmed)
 
-    def send_steps(self, data: Data) -> Steps[int]:
+    def send_steps(self, data: Data) -> Steps[Sent]:
         """Send data from memory."""
         source = MemorySource(data)
         try:
@@ -183,7 +195,7 @@ class Listener:
             self.close()
             source.close()
 
-    def send_file_steps(self, file: File) -> Steps[int]:
+    def send_file_steps(self, file: File) -> Steps[Sent]:
         """Send a file."""
         try:
             source = yield from self._settings.open_source(file)
@@ -240,7 +252,7 @@ class Listener:
             self.close()
             stream = Stream(connection)
             if stream.is_local and is_of_another_user(connection):
-                exchange.on("wrong")
+                exchange.refuse_peer()
         except BaseException:
             connection.close()
             raise
@@ -251,11 +263,11 @@ class Listener:
 class Listening(Listener):
     """A server that listens. Use it in a `with` statement: leaving it ends the listening, used or not."""
 
-    def send(self, data: Data) -> None:
+    def send(self, data: Data) -> Sent:
         """Send as `Server.send` does, once."""
-        run(self.send_steps(data))
+        return run(self.send_steps(data))
 
-    def send_file(self, file: File) -> int:
+    def send_file(self, file: File) -> Sent:
         """Send as `Server.send_file` does, once."""
         return run(self.send_file_steps(file))
 
@@ -267,25 +279,45 @@ class Listening(Listener):
 
 
 class Server(ServerSettings):
-    """The server of one exchange at a time; it may be used again."""
+    """The server of one exchange at a time; it may be used again. Not to be shared by threads."""
 
-    def send(self, data: Data) -> None:
-        """Listen, and send the message `msg` and the data to the first client.
+    def send(self, data: Data) -> Sent:
+        """Listen, and send `message` and the data to the first client.
 
-        Returns when the client has closed in order, or, if it had ended its sending side before, when its system has
-        everything; `confirmed` tells which (`close.confirm`). Raises InvalidPort, MessageTooLong and MessageNotUtf8
-        before it listens; then InUse, Timeout, InvalidConnection, Unconfirmed, Io.
+        Args:
+            data: The bytes, which are not copied.
+
+        Returns:
+            The size, and whether the client confirmed it, when the client has closed in order; or, if it had ended its
+            sending side before, when its system has everything.
+
+        Raises:
+            InvalidPort, MessageTooLong, MessageNotUtf8: Before it listens; ValueError is a timeout that is not more
+                than 0.
+            InUse: The port or path is taken.
+            Timeout: A wait lasted as long as `timeout`.
+            InvalidConnection: The other side does not speak KCOM5, or belongs to another user.
+            Unconfirmed: The client left, or did not close in time: it may have everything or not.
+            Io: Any other failure of the system.
         """
-        run(self.send_steps(data))
+        return run(self.send_steps(data))
 
-    def send_file(self, file: File) -> int:
-        """Send the data of a file from its position, and return the number of bytes. Memory does not depend on it.
+    def send_file(self, file: File) -> Sent:
+        """Send the data of a file in constant memory.
 
-        The file is opened before it listens. A file without a size, such as a pipe, is first read to its end into a
-        temporary file in `spool_dir`. Raises as `send` does; Io if the file cannot be read, or becomes shorter.
+        Args:
+            file: A path, a descriptor or an open file, which is sent from its position. It is opened before the server
+                listens. Input without a size, such as a pipe, is first read to its end into a file in `spool_dir`.
+
+        Returns:
+            As `send`.
+
+        Raises:
+            Io: The file cannot be read, or becomes shorter.
+            KcomError: As `send`.
         """
         return run(self.send_file_steps(file))
 
     def open(self) -> Listening:
-        """Listen, and return what sends then: T of the wait for a client begins here. Raises as `send` does."""
+        """Listen, and return what sends then: the wait for a client begins here. Raises as `send` does."""
         return run(self.listen(Listening))

@@ -144,7 +144,7 @@ class FileSink(Sink[int]):
     `is_in_place` is true once it is open.
     """
 
-    def __init__(self, file: File, timeout: float = 0, *, no_clobber: bool = False) -> None:
+    def __init__(self, file: File, timeout: float | None = None, *, no_clobber: bool = False) -> None:
         self.name = name_of_file(file)
         self.written = 0
         self._file, self._timeout, self._no_clobber = file, timeout, no_clobber

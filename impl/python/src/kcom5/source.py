@@ -111,7 +111,7 @@ class FileSource(Source):
             raise Io(f"{self._name}: became shorter while it was sent: got {offset} of {self.size} bytes")
 
 
-def open_source(file: File, timeout: float, spool_dir: Path = "") -> Steps[FileSource]:
+def open_source(file: File, timeout: float | None, spool_dir: Path = "") -> Steps[FileSource]:
     """Open a file to send from its position to its present end.
 
     What does not tell its size, a pipe say, is first read to its end into a temporary file without a name. `timeout`
