@@ -64,7 +64,9 @@ def parser(tmp_path_factory: pytest.TempPathFactory) -> Any:
         pytest.skip("NOT RUN: there is no npm, which has the Kaitai Struct compiler")
     if not (NODE_FOLDER / "node_modules" / "js-yaml").exists():
         install = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(NODE_FOLDER), *PACKAGES]
-        if subprocess.run(install, timeout=120, check=False, capture_output=True).returncode:
+        try:
+            subprocess.run(install, timeout=120, check=True, capture_output=True)
+        except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
             pytest.skip(f"NOT RUN: npm could not install {PACKAGES[0]}")
     folder = tmp_path_factory.mktemp("kaitai")
     command = ["node", "-e", COMPILE, "--", str(HERE / "kcom5.ksy"), str(folder)]
