@@ -37,7 +37,9 @@ def test_sdist_builds_a_wheel_with_spec_vectors_and_schema(builder: Path, tmp_pa
     subprocess.run([builder, "-c", BUILD, "build_sdist", tmp_path / "dist"], check=True, cwd=tmp_path / "conformance")
     (archive,) = (tmp_path / "dist").glob("*.tar.gz")
     with tarfile.open(archive) as tar:
-        tar.extractall(tmp_path / "unpacked", filter="data")
+        if hasattr(tarfile, "data_filter"):  # Python 3.11 got it in a later patch
+            tar.extraction_filter = tarfile.data_filter
+        tar.extractall(tmp_path / "unpacked")
     (unpacked,) = (tmp_path / "unpacked").iterdir()
     subprocess.run([builder, "-c", BUILD, "build_wheel", tmp_path / "dist"], check=True, cwd=unpacked)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
