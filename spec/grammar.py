@@ -111,7 +111,7 @@ def core_takes_answer(octets: bytes) -> bool:
         used = exchange.feed(octets)
     except KcomError:
         return False
-    return exchange.state == "data" and exchange.data_left == len(octets) - used
+    return exchange.state == "data" and exchange.needed == len(octets) - used
 
 
 def changed(octets: bytes, dice: random.Random) -> bytes:
