@@ -5,6 +5,7 @@ package kcom5
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -168,10 +169,13 @@ func (l *listener) listenTCP(ctx context.Context, place endpoint) (err error) {
 	if err != nil {
 		return err
 	}
-	if address, ok := l.Addr().(*net.TCPAddr); ok {
-		l.port = address.Port
-		l.place = endpoint{place.ipv6, l.port}.address()
+	address, ok := l.Addr().(*net.TCPAddr)
+	if !ok { // package net keeps to itself what the system said
+		l.Listener.Close()
+		return errors.New("the listener's port is not known")
 	}
+	l.port = address.Port
+	l.place = endpoint{place.ipv6, l.port}.address()
 	return nil
 }
 
