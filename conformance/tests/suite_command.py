@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -77,3 +78,15 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return state not in "ZX"
+
+
+def wait_until_gone(pid: int) -> None:
+    """Returns when the process has ended, which one that was killed does in its own time."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([process], [], [], 60)[0], f"{pid} is still there"
+    finally:
+        os.close(process)

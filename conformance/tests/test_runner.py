@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from suite_command import is_alive
+from suite_command import wait_until_gone
 
 from kcom5_conformance.harness import procfs
 from kcom5_conformance.harness.adapter import Adapter
@@ -262,11 +261,8 @@ conduct(Subject("odd", {command!r}), NOW, tries=1)
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=Path(__file__).parent)
     pids = file.read_text().split()
     assert len(pids) == 2
-    for _ in range(100):  # what was killed takes a moment on a busy machine
-        if not any(is_alive(int(pid)) for pid in pids):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"still there: {pids}")
+    for pid in pids:
+        wait_until_gone(int(pid))
 
 
 def test_transport_that_this_machine_lacks_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
