@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"kcom5/internal/leftover"
 )
 
 // checkPath refuses what no socket can have (`unix.path`): the system would cut it, and listen elsewhere.
@@ -173,8 +175,10 @@ func listenUnix(ctx context.Context, path string, timeout time.Duration) (listen
 		return nil, nil, err
 	}
 	in.unlock()
+	forget := leftover.Add(func() { in.removeIf(own) })
 	remove = func() {
 		in.removeIf(own)
+		forget()
 		own.close()
 		in.Close()
 	}

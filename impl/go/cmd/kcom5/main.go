@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kcom5"
+	"kcom5/internal/leftover"
 	"kcom5/internal/wholefile"
 )
 
@@ -34,8 +35,10 @@ func main() {
 		os.Exit(program.code(err))
 	case which := <-signals:
 		cancel()
-		program.interrupted(ended)
-		os.Exit(128 + int(which.(syscall.Signal)))
+		code := 128 + int(which.(syscall.Signal))
+		go func() { os.Exit(program.interrupted(ended, code)) }()
+		time.Sleep(3 * time.Second) // longer only if standard error blocks, too
+		os.Exit(code)
 	}
 }
 
@@ -67,18 +70,19 @@ func (p *program) code(err error) int {
 	return p.fail(err)
 }
 
-// interrupted says what has become of it. A call that had succeeded is a success.
-func (p *program) interrupted(ended chan error) {
+// interrupted says what has become of it, and gives the exit code. A call that had succeeded is a success.
+func (p *program) interrupted(ended chan error, code int) int {
 	select {
 	case err := <-ended:
 		if err == nil {
-			os.Exit(0)
+			return 0
 		}
 		p.sayError("interrupted", p.fate(err))
 	case <-time.After(2 * time.Second): // something blocks that cannot be interrupted
-		wholefile.RemoveAll()
+		leftover.RemoveAll()
 		(&speaker{}).sayError("interrupted", p.fate(nil)) // the other is in use
 	}
+	return code
 }
 
 // fate says what was delivered, by the failure of the call.

@@ -5,7 +5,6 @@ package wholefile
 import (
 	"context"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -122,35 +121,5 @@ func (f *File) Retract() { f.retract() }
 func (f *File) Discard() {
 	if f != nil {
 		f.discard()
-	}
-}
-
-// left are the temporary files that have a name.
-var left struct {
-	sync.Mutex
-	remove map[*File]func()
-}
-
-func remember(f *File, remove func()) {
-	left.Lock()
-	defer left.Unlock()
-	if left.remove == nil {
-		left.remove = map[*File]func(){}
-	}
-	left.remove[f] = remove
-}
-
-func forget(f *File) {
-	left.Lock()
-	defer left.Unlock()
-	delete(left.remove, f)
-}
-
-// RemoveAll removes the temporary files of all outputs, for a process that has to end now.
-func RemoveAll() {
-	left.Lock()
-	defer left.Unlock()
-	for _, remove := range left.remove {
-		remove()
 	}
 }

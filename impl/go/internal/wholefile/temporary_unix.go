@@ -9,12 +9,15 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"kcom5/internal/leftover"
 )
 
 // temporary is a file that has not got its name.
 type temporary struct {
 	target
 	beside      string // its present name in the folder; empty: it has none
+	forget      func() // that name
 	isPublished bool
 	own         *syscall.Stat_t // of the file that has got its name
 }
@@ -53,15 +56,23 @@ func (f *File) open() (err error) {
 func (f *File) openTemporary() error {
 	fd, err := f.folder.unnamed()
 	if err != nil {
-		if f.beside, err = f.folder.newName(func(name string) error {
-			fd, err = f.folder.open(name, syscall.O_RDWR|syscall.O_CREAT|syscall.O_EXCL|syscall.O_NOFOLLOW, 0o600)
-			return err
-		}); err != nil {
-			return err
-		}
-		folder, beside := f.folder, f.beside
-		remember(f, func() { folder.unlink(beside) })
+		return f.openNamed()
 	}
+	f.Regular = os.NewFile(uintptr(fd), f.name)
+	return nil
+}
+
+func (f *File) openNamed() error {
+	fd := -1
+	name, err := f.folder.newName(func(name string) (err error) {
+		fd, err = f.folder.open(name, syscall.O_RDWR|syscall.O_CREAT|syscall.O_EXCL|syscall.O_NOFOLLOW, 0o600)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	f.beside = name
+	f.remember()
 	f.Regular = os.NewFile(uintptr(fd), f.name)
 	return nil
 }
@@ -83,6 +94,18 @@ func (f *folder) newName(use func(name string) error) (name string, err error) {
 		}
 	}
 	return name, err
+}
+
+// remember has the name beside removed, even if nothing here comes to it.
+func (f *File) remember() {
+	folder, beside := f.folder, f.beside
+	f.forget = leftover.Add(func() { folder.unlink(beside) })
+}
+
+// gone says that there is nothing with the name beside any more.
+func (f *File) gone() {
+	f.beside = ""
+	f.forget()
 }
 
 func (f *File) complete() error {
@@ -140,16 +163,14 @@ func (f *File) giveName() error {
 			return err
 		}
 		f.beside = name
-		folder := f.folder
-		remember(f, func() { folder.unlink(name) })
+		f.remember()
 	}
 	if f.options.NoClobber {
 		return f.giveFreeName()
 	}
 	err := f.folder.rename(f.beside, f.base)
 	if err == nil {
-		f.beside = ""
-		forget(f)
+		f.gone()
 	}
 	return err
 }
@@ -176,8 +197,7 @@ func (f *File) giveFreeName() error {
 		f.folder.unlink(f.base)
 		return err
 	}
-	f.beside = ""
-	forget(f)
+	f.gone()
 	return nil
 }
 
@@ -218,9 +238,8 @@ func (f *File) discard() {
 	f.closeInPlace()
 	if f.beside != "" {
 		f.folder.unlink(f.beside)
-		f.beside = ""
+		f.gone()
 	}
-	forget(f)
 	if f.Regular != nil {
 		f.Regular.Close()
 	}

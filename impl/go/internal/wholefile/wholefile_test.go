@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"kcom5/internal/leftover"
 )
 
 // store goes through all that is done with an output.
@@ -133,15 +135,9 @@ func TestATemporaryFileWithANameIsRenamedOrRemoved(t *testing.T) {
 		}
 		if file.beside == "" { // as if the folder had refused
 			file.Regular.Close()
-			fd := -1
-			file.beside, err = file.folder.newName(func(name string) error {
-				fd, err = file.folder.open(name, syscall.O_RDWR|syscall.O_CREAT|syscall.O_EXCL, 0o600)
-				return err
-			})
-			if err != nil {
+			if err := file.openNamed(); err != nil {
 				t.Fatal(err)
 			}
-			file.Regular = os.NewFile(uintptr(fd), name)
 		}
 		file.Write([]byte("abc"))
 		if err := file.Complete(); err != nil {
@@ -155,6 +151,28 @@ func TestATemporaryFileWithANameIsRenamedOrRemoved(t *testing.T) {
 			t.Error(names(t, directory))
 		}
 	}
+}
+
+func TestAFileWhoseOwnerCannotBeWaitedForIsRemoved(t *testing.T) {
+	directory := t.TempDir()
+	file, err := Open(context.Background(), filepath.Join(directory, "name"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file.beside == "" { // as if the folder had refused
+		file.Regular.Close()
+		if err := file.openNamed(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if names(t, directory) == "" {
+		t.Error("it has no name")
+	}
+	leftover.RemoveAll()
+	if left := names(t, directory); left != "" {
+		t.Error(left)
+	}
+	file.Discard()
 }
 
 func TestAPublishedFileIsTakenBackIfItWasNew(t *testing.T) {
