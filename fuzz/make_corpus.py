@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "impl/python/tests"))
 
-import vectors  # noqa: E402 - the one reader of the families, found by the line above
+import vectors  # noqa: E402 - found by the line above
 
 MOST = 4096  # octets; longer streams are the same fields with more of the same data
 

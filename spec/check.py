@@ -276,14 +276,6 @@ def check_dashes(project: Project) -> None:
         project.fault(SPEC, line, f"tables that cannot be read: {reason}", "two state tables, and reasons")
 
 
-def vector_errors(vector: dict[str, Any]) -> set[str]:
-    """The errors that one entry, or family, of the vectors expects."""
-    found = {vector.get("error"), vector.get("outcome", {}).get("error"), *vector.get("errors", {}).values()}
-    if vector.get("family") == "flip":
-        found.add("invalid-connection")
-    return {str(error) for error in found if error}
-
-
 def check_errors(project: Project, used: list[tuple[str, int, str, str]]) -> None:
     """The error table has the errors of the state tables, the vectors and their schema, with who raises them."""
     raised: dict[str, tuple[int, set[str]]] = {}
@@ -294,7 +286,8 @@ def check_errors(project: Project, used: list[tuple[str, int, str, str]]) -> Non
         raised[name] = (line, set(by.split(", ")))
     shown: set[str] = set()
     for path, line, vector in project.vectors:
-        for error in sorted(vector_errors(vector)):
+        error = vector.get("error") or vector.get("outcome", {}).get("error")
+        if error:
             shown.add(error)
             used.append((path, line, error, vector.get("role") or vector["op"]))
     for path, line, error, who in used:
@@ -388,14 +381,20 @@ def check_limits(project: Project) -> None:
         if cells[0] != "message, received":
             continue
         limit = int(cells[1].split()[0].replace(",", ""))
+        is_touched = False
         for path, at, vector in project.vectors:
-            if vector.get("family") == "length" and vector["field"] == "message":
-                over = vector["error"] == "over-limit"
-                wrong = [value for value in vector["values"] if (int(value) > limit) != over]
-                if wrong:
-                    project.fault(path, at, f"{vector['error']} at {wrong[0]}", f"the limit of {SPEC}, {limit}")
-                if over and str(limit + 1) not in vector["values"]:
-                    project.fault(path, at, f"over-limit from {vector['values'][0]}", str(limit + 1))
+            error = vector.get("outcome", {}).get("error")
+            octets = (
+                " ".join(map(str, vector["steps"][1][1:])).split() if "steps" in vector and vector["steps"][1:] else []
+            )
+            if error not in ("over-limit", "timeout") or "limits" in vector.get("give", {}) or len(octets) != 12:
+                continue
+            declared = int.from_bytes(bytes.fromhex("".join(octets[8:])), "little")
+            is_touched |= error == "over-limit" and declared == limit + 1
+            if (declared > limit) != (error == "over-limit"):
+                project.fault(path, at, f"{error} at {declared}", f"the limit of {SPEC}, {limit}")
+        if not is_touched:
+            project.fault("vectors/limits.json", 1, "no vector over the limit by one", str(limit + 1))
         return
     project.fault(SPEC, 1, "no limit of a message received", "its row in the table of limits")
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Check the vectors: schema, ids, rules, families, and that each rule is shown on both sides.
+"""Check the vectors: their sources, schema, ids and rules, and that each rule is shown on both sides.
 
-Prints one line per fault and a count; exits 1 on any fault. What the octets do is checked by the replays in each
-implementation, not here. Format: README.md beside this file; rules: ../spec/kcom5.md.
+Prints one line per fault and a count; exits 1 on any fault. The replays in each implementation check what the octets
+do. Format: README.md beside this file; rules: ../spec/kcom5.md.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import argparse
 import json
 import re
 import sys
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import jsonschema
+from expand import Entry, by_id, expanded, members, sources
 
 
 def spec_levels(root: Path) -> dict[str, str]:
@@ -34,13 +33,13 @@ def one_sided(root: Path) -> dict[str, str]:
     return dict(re.findall(r"^\| `([a-z.0-9-]+)` \| (positive|negative|none) \|", text, re.M))
 
 
-def schema_faults(schema: dict[str, Any], document: dict[str, Any]) -> list[str]:
-    """What is wrong and where. An entry is held against the one form that its keys show, not against all four."""
+def schema_faults(schema: Entry, document: Entry) -> list[str]:
+    """What is wrong and where. An entry is held against the one form that its keys show, not against all."""
     found = []
     for error in jsonschema.Draft202012Validator(schema).iter_errors(document):
         where, causes, entry = "/".join(map(str, error.absolute_path)), [error], error.instance
         if error.validator == "oneOf" and isinstance(entry, dict):
-            op = entry.get("op", "family" if "family" in entry else "conversation")
+            op = entry.get("op", "conversation")
             if op in schema["$defs"]:
                 form = {"$ref": f"#/$defs/{op}", "$defs": schema["$defs"]}
                 causes = list(jsonschema.Draft202012Validator(form).iter_errors(entry)) or causes
@@ -52,62 +51,52 @@ def schema_faults(schema: dict[str, Any], document: dict[str, Any]) -> list[str]
     return found
 
 
-def joined_length(vector: dict[str, Any]) -> int:
-    """How many octets a conversation sends."""
-    total = 0
-    for step in vector["steps"]:
-        if step[0] == "send":
-            for part in step[1:]:
-                if isinstance(part, str):
-                    total += len(part.split())
-                else:
-                    total += part["size"] if "size" in part else len(part["text"].encode())
-    return total
-
-
-def members(vector: dict[str, Any], by_id: dict[str, dict[str, Any]]) -> int:
-    """How many vectors one entry stands for."""
-    match vector.get("family"):
-        case None:
-            return 1
-        case "cut":
-            return joined_length(by_id[vector["of"]]) - 1
-        case "truncate":
-            end = vector.get("octets", joined_length(by_id[vector["of"]]))
-            return int(end) - min(int(k) for k in vector["errors"])
-        case "flip":
-            return 8 * int(vector["octets"])
-        case _:
-            return len(vector["values"])
+def load(folder: Path) -> tuple[list[tuple[str, Entry]], list[str]]:
+    """Every vector with the name of its file, and what is wrong with the files."""
+    faults = []
+    schemas = [
+        json.loads((folder / name).read_text(encoding="utf-8")) for name in ("schema.json", "source/schema.json")
+    ]
+    documents = sources(folder)
+    for name, document in documents.items():
+        faults += [f"source/{name}: {fault}" for fault in schema_faults(schemas[1], document)]
+    if faults:
+        return [], faults
+    try:
+        texts = expanded(documents)
+    except ValueError as fault:
+        return [], [f"source/{fault}"]
+    known, vectors = by_id(documents), []
+    for name, text in texts.items():
+        # One member of each family: all have one form.
+        some = [members(name, entry, known)[0] for entry in documents[name]["vectors"]]
+        faults += [f"{name}: {fault}" for fault in schema_faults(schemas[0], {**documents[name], "vectors": some})]
+        vectors += [(name, vector) for vector in json.loads(text)["vectors"]]
+    files = {
+        path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json") if path.name != "schema.json"
+    }
+    stale = sorted(name for name in texts | files if files.get(name) != texts.get(name))
+    faults += [f"{name}: not what the sources make: run vectors/expand.py" for name in stale]
+    return vectors, faults
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Check the vectors against their schema, the spec and themselves.")
     parser.add_argument("root", nargs="?", type=Path, default=Path(__file__).resolve().parent.parent)
     root = parser.parse_args().root
-    faults: list[str] = []
-    schema = json.loads((root / "vectors" / "schema.json").read_text(encoding="utf-8"))
-    entries: list[tuple[str, dict[str, Any]]] = []
-    for path in sorted((root / "vectors").glob("*.json")):
-        if path.name == "schema.json":
-            continue
-        document = json.loads(path.read_text(encoding="utf-8"))
-        faults += [f"{path.name}: {fault}" for fault in schema_faults(schema, document)]
-        if faults:
-            continue
-        entries += [(path.name, vector) for vector in document["vectors"]]
+    entries, faults = load(root / "vectors")
     if faults:
         print("\n".join(faults))
         return 1
 
-    by_id = {vector["id"]: vector for _, vector in entries}
+    seen: set[str] = set()
     levels, exempt = spec_levels(root), one_sided(root)
     sides: dict[str, set[str]] = {rule: set() for rule in levels}
-    count: Counter[str] = Counter()
     for name, vector in entries:
         vid, rule = vector["id"], vector["rule"]
-        if by_id[vid] is not vector:
+        if vid in seen:
             faults.append(f"{name}: {vid}: this id stands twice")
+        seen.add(vid)
         if not vid.startswith(rule + "/"):
             faults.append(f"{name}: {vid}: an id begins with its rule, {rule}/")
         if rule not in levels:
@@ -115,21 +104,14 @@ def main() -> int:
             continue
         if vector.get("level", levels[rule]) != levels[rule]:
             faults.append(f"{name}: {vid}: level {vector['level']}, but the spec says {levels[rule]}")
-        if "of" in vector and vector["of"] not in by_id:
-            faults.append(f"{name}: {vid}: no vector {vector['of']}")
-            continue
-        if ("{" in vid) != ("family" in vector):
-            faults.append(f"{name}: {vid}: exactly the ids of families have a {{k}} or {{v}}")
-        wrong = "error" in vector or "errors" in vector or "error" in vector.get("outcome", {})
-        wrong = wrong or vector.get("family") == "flip"
+        wrong = "error" in vector or "error" in vector.get("outcome", {})
         sides[rule].add("negative" if wrong else "positive")
-        count[rule] += members(vector, by_id)
     for rule, has in sides.items():
         is_now = {0: "none", 1: next(iter(has), ""), 2: "both"}[len(has)]
         if is_now != exempt.get(rule, "both"):
             faults.append(f"{rule}: its vectors are {is_now}, README.md says {exempt.get(rule, 'both')}")
     faults += [f"{rule}: in the table of README.md, not in the spec" for rule in exempt if rule not in levels]
-    print("\n".join(faults) or f"vectors: {len(entries)} entries, {sum(count.values())} vectors, {len(count)} rules")
+    print("\n".join(faults) or f"vectors: {len(entries)} vectors of {sum(map(bool, sides.values()))} rules")
     return 1 if faults else 0
 
 

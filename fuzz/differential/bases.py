@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "impl/python/tests"))
 
 from engine import OUTCOMES  # noqa: E402
 
-import vectors  # noqa: E402 - the one reader of the families, found by the line above
+import vectors  # noqa: E402 - found by the line above
 
 EVENTS = {"half-close": "end", "close": "end", "reset": "reset", "stall": "timeout"}
 MOST = 256  # octets of a base whose every octet is changed; longer ones are the same fields with more of the same data

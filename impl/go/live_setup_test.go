@@ -36,12 +36,12 @@ func (c *conversation) dial() (net.Conn, error) {
 // server starts the implementation as the server, and connects if the peer is to be connected at the start.
 func (c *conversation) server() (cleanup func(), err error) {
 	cleanup = func() {}
-	server := &Server{Ipv6: c.via == "tcp6", Port: c.port, Close: c.timeout(), Msg: c.Message}
+	server := &Server{Ipv6: c.via == "tcp6", Port: c.port, Close: c.timeout(), Msg: string(c.Give.Message)}
 	if c.via == "unix" {
 		server.Path = c.path
 	}
-	if c.GivenPort != nil {
-		server.Port = *c.GivenPort
+	if port, isGiven := c.Give.Port.(float64); isGiven {
+		server.Port = int(port)
 	}
 	switch c.Setup {
 	case "taken":
@@ -82,7 +82,7 @@ func (c *conversation) server() (cleanup func(), err error) {
 		dialsAtOnce = dialsAtOnce && step.Do != "connect"
 	}
 	c.start = time.Now()
-	if c.IsDefaultPort {
+	if c.Give.Port == "default" {
 		// The one port that another program may have: in a network of its own, where there can be one.
 		server.Port = NewServer().Port
 		failed := inOwnNetwork("", func() {
@@ -96,12 +96,12 @@ func (c *conversation) server() (cleanup func(), err error) {
 		if c.port != 13600 {
 			return cleanup, fmt.Errorf("port %d, %v", c.port, err)
 		}
-		go func() { c.results <- result{err: server.Send(c.Data(c.nonce))} }()
+		go func() { c.results <- result{err: server.Send(c.Give.Data.With(c.nonce))} }()
 		return cleanup, err
 	}
 	listening := make(chan int, 1)
 	server.Listening = func(port int) { listening <- port }
-	data := c.Data(c.nonce)
+	data := c.Give.Data.With(c.nonce)
 	go func() {
 		err := server.Send(data)
 		c.results <- result{err: err, confirmed: server.Confirmed}
@@ -138,8 +138,8 @@ func (c *conversation) client() (cleanup func(), err error) {
 			*field = *value
 		}
 	}
-	set(&client.Limits.Message, c.MessageLimit)
-	set(&client.Limits.Data, c.DataLimit)
+	set(&client.Limits.Message, c.Give.Limits.Message)
+	set(&client.Limits.Data, c.Give.Limits.Data)
 	receive := func() {
 		data, err := client.Receive()
 		c.results <- result{err: err, message: client.Msg, data: data}
@@ -186,7 +186,7 @@ func (c *conversation) client() (cleanup func(), err error) {
 		} else {
 			open()
 		}
-	case c.IsDefaultPort:
+	case c.Give.Port == "default":
 		// In a network of its own, as with the server: both the peer and the client are there.
 		client.Port, c.port, c.start = NewClient().Port, 13600, time.Now()
 		opened := make(chan error, 2)
@@ -216,8 +216,8 @@ func (c *conversation) client() (cleanup func(), err error) {
 		return cleanup, err
 	}
 	client.Port = c.port
-	if c.GivenPort != nil {
-		client.Port = *c.GivenPort
+	if port, isGiven := c.Give.Port.(float64); isGiven {
+		client.Port = int(port)
 	}
 	c.start = time.Now()
 	go receive()

@@ -1,4 +1,4 @@
-// The vectors as C++ values, families expanded. Format: vectors/README.md.
+// The vectors as C++ values. Format: vectors/README.md.
 #pragma once
 
 #include <array>

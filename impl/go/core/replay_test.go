@@ -67,11 +67,12 @@ func replay(v vectors.Vector, all []act, pieces func(run [][]byte) [][]byte) (en
 }
 
 func replayServer(v vectors.Vector, all []act, pieces func(run [][]byte) [][]byte) (end, error) {
-	if err := CheckMessage(v.Message); err != nil {
+	message := string(v.Give.Message)
+	if err := CheckMessage(message); err != nil {
 		return end{name: nameOf(err)}, nil
 	}
-	data := v.Data(replayed)
-	x := NewServerExchange(v.Message, uint64(len(data)))
+	data := v.Give.Data.With(replayed)
+	x := NewServerExchange(message, uint64(len(data)))
 	isConnected := v.Setup != "nobody"
 	for _, act := range all {
 		isConnected = isConnected && act.do != "connect"
@@ -136,11 +137,11 @@ func replayServer(v vectors.Vector, all []act, pieces func(run [][]byte) [][]byt
 
 func replayClient(v vectors.Vector, all []act, pieces func(run [][]byte) [][]byte) (end, error) {
 	limits := DefaultLimits()
-	if v.MessageLimit != nil {
-		limits.Message = *v.MessageLimit
+	if v.Give.Limits.Message != nil {
+		limits.Message = *v.Give.Limits.Message
 	}
-	if v.DataLimit != nil {
-		limits.Data = *v.DataLimit
+	if v.Give.Limits.Data != nil {
+		limits.Data = *v.Give.Limits.Data
 	}
 	x := NewClientExchange(replayed, limits)
 	var sent, data []byte

@@ -25,7 +25,7 @@ func check(t *testing.T, v vectors.Vector, way string, all []act, pieces func(ru
 	if v.Outcome.Confirmed != nil && got.confirmed != *v.Outcome.Confirmed {
 		t.Errorf("%s, %s: confirmed is %v", v.ID, way, got.confirmed)
 	}
-	if v.Role == "client" && got.name == "" && (got.message != v.Outcome.Message || got.data != string(v.Outcome.Data(replayed))) {
+	if v.Role == "client" && got.name == "" && (got.message != string(v.Outcome.Message) || got.data != string(v.Outcome.Data.With(replayed))) {
 		t.Errorf("%s, %s: another message or other data", v.ID, way)
 	}
 }
@@ -67,7 +67,7 @@ func checkConversation(t *testing.T, v vectors.Vector) {
 		}
 	}
 	check(t, v, "as given", all, asGiven)
-	if v.IsFixed {
+	if v.Pieces == "fixed" {
 		return
 	}
 	check(t, v, "whole", all, whole)
@@ -111,25 +111,40 @@ func absent(size int) string {
 }
 
 func checkRow(t *testing.T, v vectors.Vector) {
-	var got string
+	var in, out struct {
+		Port int
+		Key  string
+		Size int
+		Fill string
+	}
+	var got, text, expected string
 	var err error
 	switch v.Op {
 	case "pack":
-		got, err = Pack(v.Port, v.Key)
+		vectors.Decode(v.In, &in)
+		got, err = Pack(in.Port, vectors.Hex(in.Key))
 	case "message":
-		err = CheckMessage(absent(v.Size))
+		vectors.Decode(v.In, &in)
+		err = CheckMessage(absent(in.Size))
 	default:
 		var port int
 		var key []byte
-		if port, key, err = Unpack(v.In); err == nil {
+		vectors.Decode(v.In, &text)
+		if port, key, err = Unpack(text); err == nil {
 			got = fmt.Sprintf("%d %x", port, key)
 		}
+	}
+	if v.Op == "pack" && v.Error == "" {
+		vectors.Decode(v.Out, &expected)
+	} else if v.Error == "" {
+		vectors.Decode(v.Out, &out)
+		expected = fmt.Sprintf("%d %x", out.Port, vectors.Hex(out.Key))
 	}
 	name := ""
 	if err != nil {
 		name = nameOf(err)
 	}
-	if got != v.Out || name != v.Outcome.Error {
-		t.Errorf("%s: got %q %q, expected %q %q", v.ID, got, name, v.Out, v.Outcome.Error)
+	if got != expected || name != v.Error {
+		t.Errorf("%s: got %q %q, expected %q %q", v.ID, got, name, expected, v.Error)
 	}
 }
