@@ -10,9 +10,10 @@ import struct
 import termios
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import wire
-from peers import Json, Running
+from peers import DEADLINE, Json, Running
 from programs import MIB, T, send, wait_until
 from situation import Row, World, told, until_stored
 from wire import HELLO, frame
@@ -190,6 +191,24 @@ def more_rows() -> Iterator[Row]:
         return {"code": came["code"], "error": came["error"]}
 
     yield Row("SIGTERM while standard output is full", stopped_pipe, {"code": 143, "error": "interrupted"})
+
+    def nobody_listens(world: World) -> Json:
+        """Standard error is full, so that not even the word on the signal can be said: nothing is left all the same."""
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        with suppress(BlockingIOError):
+            while os.write(write, bytes(4096)):
+                pass
+        os.set_blocking(write, True)
+        sender = world.program.start("send", world.file("in"), "--unix", world / "socket", *T, stderr=write)
+        wait_until((world / "socket").exists)
+        sender.process.send_signal(signal.SIGTERM)
+        code = sender.process.wait(DEADLINE)
+        os.close(read)
+        os.close(write)
+        return {"code": code, "files": world.files()}
+
+    yield Row("SIGTERM while standard error is full", nobody_listens, {"code": 143, "files": {"in": "abc"}})
     for name in ("SIGXFSZ", "SIGPIPE"):
 
         def default(world: World, name: str = name) -> Json:

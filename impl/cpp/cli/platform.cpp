@@ -15,6 +15,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "passing_name.hpp"
+
 namespace kcom5::cli {
 namespace {
 
@@ -25,7 +27,10 @@ volatile std::sig_atomic_t code_at_alarm = 1;
 
 std::error_code last_error() noexcept { return {errno, std::system_category()}; }
 
-extern "C" void on_alarm(int) { ::_exit(code_at_alarm); }
+extern "C" void on_alarm(int) {
+  PassingName::remove_all();
+  ::_exit(code_at_alarm);
+}
 
 /// The path that a new file would have, links followed.
 fs::path resolved(fs::path path) {

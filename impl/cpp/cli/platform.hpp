@@ -24,7 +24,8 @@ bool is_terminal(int descriptor) noexcept;
 /// of them ends the process. A write to a closed pipe, or over a limit of size, fails and ends nothing.
 void catch_signals(void (*handler)(int)) noexcept;
 
-/// Ends the process by itself, should it not have ended within two seconds. May be called by a handler.
+/// Ends the process, should it not have ended within two seconds: then it removes what no destructor will. May be
+/// called by a handler.
 void end_soon(int exit_code) noexcept;
 
 /// Whether two outputs are the same file, or would be; "-" is standard output.

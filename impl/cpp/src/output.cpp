@@ -70,10 +70,6 @@ Output::Output(int descriptor, std::string name, const Waits& waits) : waits_{wa
   open_descriptor(descriptor);
 }
 
-Output::~Output() {
-  if (!temporary_.empty()) system::remove(folder_.get(), temporary_);
-}
-
 void Output::check(const std::error_code& ec) const {
   if (ec) throw failure_of(ec, shown_);
 }
@@ -152,9 +148,10 @@ void Output::open_temporary(const system::FileStatus& target) {
   }
   std::error_code ec;
   file_ = system::create_unnamed(folder_.get(), ec);
-  if (ec == std::errc::not_supported) file_ = create_temporary(folder_.get(), temporary_, ec = {});
-  if (ec) temporary_.clear();
+  const bool has_name = ec == std::errc::not_supported;
+  if (has_name) file_ = create_temporary(folder_.get(), temporary_, ec = {});
   check(ec);
+  if (has_name) passing_.emplace(folder_.get(), temporary_);
 }
 
 void Output::open_in_place(const system::FileStatus& target) {
@@ -217,7 +214,7 @@ void Output::complete() {
 void Output::publish() {
   if (is_in_place_) return;
   std::error_code ec;
-  if (temporary_.empty()) {
+  if (!passing_) {
     if (!is_replacing_) {
       ec = system::link(file_.get(), folder_.get(), name_);
       is_new_ = !ec;
@@ -227,8 +224,8 @@ void Output::publish() {
     }
     ec = with_new_name(temporary_,
                        [&](const std::string& fresh) { return system::link(file_.get(), folder_.get(), fresh); });
-    if (ec) temporary_.clear();
     check(ec);
+    passing_.emplace(folder_.get(), temporary_);
   }
   ec = system::rename(folder_.get(), temporary_, name_, !no_clobber_);
   if (ec == std::errc::file_exists) fail_exists();
@@ -237,7 +234,7 @@ void Output::publish() {
     return;
   }
   check(ec);
-  temporary_.clear();
+  passing_->keep();
   is_new_ = !is_replacing_;
 }
 

@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "kcom5/wire.hpp"
+#include "passing_name.hpp"
 #include "system.hpp"
 #include "waits.hpp"
 
@@ -18,7 +20,8 @@ system::Descriptor create_temporary(int folder, std::string& name, std::error_co
 /// Opened once, and kept. A regular file, or one that is not there yet, appears under its name complete or not at all:
 /// write(), complete(), publish(). Anything else is written in place: what was written stays after a failure.
 ///
-/// Every wait is bounded by T. Everything throws Failure with the name that the caller gave.
+/// Its destruction removes the file, unless it was published. Every wait is bounded by T. Everything throws Failure
+/// with the name that the caller gave.
 class Output {
  public:
   /// The file at a path; links are followed, but not those of other users in shared folders. `no_clobber`: an existing
@@ -26,8 +29,6 @@ class Output {
   Output(const std::filesystem::path& path, bool no_clobber, const Waits& waits);
   /// A descriptor of the caller's, which stays open.
   Output(int descriptor, std::string name, const Waits& waits);
-  /// Removes the file, unless it was published.
-  ~Output();
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
 
@@ -63,8 +64,9 @@ class Output {
   std::string shown_;  // the name that the caller gave
   bool no_clobber_ = false;
   system::Descriptor folder_;
-  std::string name_;       // in the folder, links followed
-  std::string temporary_;  // the name until it is published; empty: it has none
+  std::string name_;                    // in the folder, links followed
+  std::string temporary_;               // the name until it is published, if it has one
+  std::optional<PassingName> passing_;  // that one
   system::Descriptor file_;
   std::uint32_t mode_ = 0;  // of the file that is replaced
   bool is_replacing_ = false;

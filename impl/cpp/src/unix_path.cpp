@@ -87,19 +87,9 @@ void SocketName::bound() {
   if (found.kind != system::FileStatus::Kind::socket || found.user != system::user()) {
     check(std::make_error_code(std::errc::no_such_file_or_directory), path_);
   }
-  made_ = found.id;
-  is_made_ = true;
+  made_.emplace(folder_.get(), name_, found.id);
 }
 
 void SocketName::unlock() noexcept { (void)system::lock(folder_.get(), false); }  // closing unlocks, too
-
-SocketName::~SocketName() {
-  if (!is_made_) return;
-  std::error_code ec;
-  const system::FileStatus found = system::look(folder_.get(), name_, ec);
-  if (!ec && found.kind == system::FileStatus::Kind::socket && found.id == made_) {
-    (void)system::remove(folder_.get(), name_);  // a destructor has nobody to tell
-  }
-}
 
 }  // namespace kcom5

@@ -3,9 +3,11 @@
 
 #include <atomic>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "deadline.hpp"
+#include "passing_name.hpp"
 #include "system.hpp"
 
 namespace kcom5 {
@@ -15,15 +17,13 @@ void check_unix_path(const std::filesystem::path& path);
 
 /// The name of a server's socket file, from the search for it to its removal. While a name is searched for and bound,
 /// the folder is locked, so that of servers that start at one instant exactly one listens.
+///
+/// The destructor removes the file that was bound, and no other: `unix.cleanup`. The socket must still be open then, so
+/// that nobody takes the file for a stale one.
 class SocketName {
  public:
   /// Makes the name free: `unix.stale`. Waits for the folder's lock until the deadline. Throws Failure.
   SocketName(const std::filesystem::path& path, const Deadline& deadline, const std::atomic<bool>& cancelled);
-  /// Removes the file that was bound, and no other: `unix.cleanup`. The socket must still be open then, so that nobody
-  /// takes the file for a stale one.
-  ~SocketName();
-  SocketName(const SocketName&) = delete;
-  SocketName& operator=(const SocketName&) = delete;
 
   /// The socket was bound: learns which file that made. Throws Failure.
   void bound();
@@ -38,8 +38,7 @@ class SocketName {
   std::string path_;
   std::string name_;
   system::Descriptor folder_;
-  system::FileId made_;
-  bool is_made_ = false;
+  std::optional<PassingName> made_;
 };
 
 }  // namespace kcom5
