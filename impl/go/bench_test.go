@@ -24,9 +24,9 @@ func init() {
 	start := time.Now()
 	var data []byte
 	if os.Getenv("KCOM5_BENCHMARK_RAW") == "" {
-		client := NewClient()
+		client := &Client{}
 		client.Port = port
-		data, err = client.Receive()
+		data, err = client.Receive(context.Background())
 	} else {
 		var conn net.Conn
 		if conn, err = (&net.Dialer{Control: control}).Dial("tcp6", endpoint{true, port}.address()); err == nil {
@@ -67,13 +67,13 @@ func BenchmarkMemoryToMemory(b *testing.B) {
 	}
 	sent := make(chan error, 1)
 	own := func() float64 {
-		server := NewServer()
-		server.Port = 0
+		server := &Server{}
+		server.Port = AnyPort
 		port, err := server.Open(context.Background())
 		if err != nil {
 			b.Fatal(err)
 		}
-		go func() { sent <- server.Send(data) }()
+		go func() { sent <- errOf(server.Send(context.Background(), data)) }()
 		return received(b, port, "")
 	}
 	raw := func() float64 {
@@ -114,16 +114,16 @@ func BenchmarkMemoryToMemory(b *testing.B) {
 
 func BenchmarkSmallExchange(b *testing.B) {
 	for i := 0; i < b.N; i++ {
-		server, client := NewServer(), NewClient()
-		server.Port = 0
+		server, client := &Server{}, &Client{}
+		server.Port = AnyPort
 		port, err := server.Open(context.Background())
 		if err != nil {
 			b.Fatal(err)
 		}
 		client.Port = port
 		sent := make(chan error, 1)
-		go func() { sent <- server.Send([]byte("abc")) }()
-		if _, err := client.Receive(); first(err, <-sent) != nil {
+		go func() { sent <- errOf(server.Send(context.Background(), []byte("abc"))) }()
+		if _, err := client.Receive(context.Background()); first(err, <-sent) != nil {
 			b.Fatal(err)
 		}
 	}

@@ -20,7 +20,7 @@ func TestAPathsBufferIsLargeForMuchDataWhereTheSystemGrantsIt(t *testing.T) {
 	most, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 	for _, size := range []int{64 << 10, 64<<10 + 1} {
 		largest := 0
-		server, client := NewServer(), NewClient()
+		server, client := &Server{}, &Client{}
 		server.Path = filepath.Join(t.TempDir(), "s")
 		client.Path = server.Path
 		if _, err := server.Open(context.Background()); err != nil {
@@ -34,8 +34,8 @@ func TestAPathsBufferIsLargeForMuchDataWhereTheSystemGrantsIt(t *testing.T) {
 			}
 		}
 		sent := make(chan error, 1)
-		go func() { sent <- server.Send(counter(size)) }()
-		_, err := client.Receive()
+		go func() { sent <- errOf(server.Send(context.Background(), counter(size))) }()
+		_, err := client.Receive(context.Background())
 		if err := first(err, <-sent); err != nil {
 			t.Error(err)
 		}

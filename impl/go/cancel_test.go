@@ -23,13 +23,13 @@ import (
 var phases = map[string]func(ctx context.Context, cancel func()) error{
 	"server, before": func(ctx context.Context, cancel func()) error {
 		cancel()
-		return serverOf(nil).SendContext(ctx, nil)
+		return errOf(serverOf(nil).Send(ctx, nil))
 	},
 	"server, listening": func(ctx context.Context, cancel func()) error {
-		return serverOf(func(int) { cancel() }).SendContext(ctx, nil)
+		return errOf(serverOf(func(int) { cancel() }).Send(ctx, nil))
 	},
 	"server, spooling": func(ctx context.Context, cancel func()) error {
-		return serverOf(nil).SendFrom(ctx, readerFunc(func(octets []byte) (int, error) { cancel(); return len(octets), nil }), -1)
+		return errOf(serverOf(nil).SendFrom(ctx, readerFunc(func(octets []byte) (int, error) { cancel(); return len(octets), nil }), -1))
 	},
 	"server, hello": func(ctx context.Context, cancel func()) error {
 		return withRawClient(ctx, nil, func(conn net.Conn) { conn.Write([]byte("KCOM5")); cancel() })
@@ -63,7 +63,7 @@ var phases = map[string]func(ctx context.Context, cancel func()) error{
 	},
 	"client, before": func(ctx context.Context, cancel func()) error {
 		cancel()
-		_, err := NewClient().ReceiveContext(ctx)
+		_, err := (&Client{}).Receive(ctx)
 		return err
 	},
 	"client, echo": func(ctx context.Context, cancel func()) error {
@@ -115,9 +115,7 @@ type readerFunc func([]byte) (int, error)
 func (f readerFunc) Read(octets []byte) (int, error) { return f(octets) }
 
 func serverOf(listening func(int)) *Server {
-	server := NewServer()
-	server.Port, server.Close, server.Listening = 0, 0, listening
-	return server
+	return &Server{Port: AnyPort, Timeout: Forever, Listening: listening}
 }
 
 // rawClientOf is connected; the server has opened, and does nothing yet.
@@ -142,7 +140,7 @@ func withRawClientOf(ctx context.Context, size uint64, from source, act func(net
 	defer conn.Close()
 	acted := make(chan struct{})
 	go func() { defer close(acted); act(conn) }()
-	err = server.send(ctx, size, from)
+	err = errOf(server.send(ctx, size, from))
 	<-acted
 	if _, how := io.Copy(io.Discard, conn); how == nil && size > 0 {
 		return errors.New("the client is not reset")
@@ -160,7 +158,7 @@ func withRawServerTo(ctx context.Context, to sink, act func(net.Conn)) error {
 	if err != nil {
 		return err
 	}
-	client := &Client{Port: listener.Addr().(*net.TCPAddr).Port, Limits: DefaultLimits()}
+	client := &Client{Port: listener.Addr().(*net.TCPAddr).Port, IPv4: true, Timeout: Forever}
 	acted := make(chan error, 1)
 	go func() {
 		conn, err := listener.Accept()
@@ -197,7 +195,7 @@ func TestADeadlineOfAContextIsNoT(t *testing.T) {
 	needIPv6(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
-	err := serverOf(nil).SendContext(ctx, nil)
+	err := errOf(serverOf(nil).Send(ctx, nil))
 	isNamed(t, err, ErrIO)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
@@ -210,15 +208,15 @@ func TestNothingIsLeftOfAnyOutcome(t *testing.T) {
 	all := func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		pair(t, func(s *Server) error { return s.SendContext(ctx, []byte("abc")) },
-			func(c *Client) error { _, err := c.ReceiveContext(ctx); return err })
-		pair(t, func(s *Server) error { return s.Send(make([]byte, 1<<20)) },
+		pair(t, func(s *Server) error { return errOf(s.Send(ctx, []byte("abc"))) },
+			func(c *Client) error { _, err := c.Receive(ctx); return err })
+		pair(t, func(s *Server) error { return errOf(s.Send(context.Background(), make([]byte, 1<<20))) },
 			func(c *Client) error { return c.ReceiveTo(ctx, failing{io.ErrShortWrite}) })
 		withRawClient(ctx, nil, func(conn net.Conn) { conn.Write([]byte("GET / HTTP/1.1\r\n\r\n")) })
 		withRawClient(ctx, nil, func(conn net.Conn) { conn.Write([]byte(goodHello)); conn.(*net.TCPConn).CloseWrite() })
-		refused := NewClient()
+		refused := &Client{}
 		refused.Path = "/nonexistent/socket"
-		refused.ReceiveContext(ctx)
+		refused.Receive(ctx)
 		for name, phase := range phases {
 			if name != "server, spooling" { // its reader may still be running
 				ctx, cancel := context.WithCancel(context.Background())

@@ -1,7 +1,7 @@
 package kcom5
 
 // The client: connects, and receives one message and one block of data, whole or not at all. Not here: the connection
-// (receiving), octets and states (core), and where the data goes (sink). Spec: "Listening and connecting", "Files".
+// (receiving), bytes and states (core), and where the data goes (sink). Spec: "Listening and connecting", "Files".
 
 import (
 	"context"
@@ -16,46 +16,33 @@ import (
 	"kcom5/core"
 )
 
-// Client receives from a server that listens. NewClient has the defaults. A zero Client has limits of zero, port 0, which
-// no server has, and no bound for its waits.
+// Client receives from a server that listens. The zero value is ready to use: it connects to port 13600 of ::1, bounds
+// each wait by 150 s and has DefaultLimits. Only one call of a Client may run at a time.
 type Client struct {
-	Ipv6   bool   // ::1, or 127.0.0.1 (`listen.default`)
-	Port   int    // 1 to 65535 (`listen.port`)
-	Path   string // if not empty: of a Unix-domain socket, in place of Ipv6 and Port
-	Close  int    // T in seconds; zero or negative: no limit (`time.never`)
-	Msg    string // the message received; it changes on success only (`result.message`)
-	Limits Limits // bytes; zero is a limit (`limit.over`)
+	Port    int           // 1 to 65535; zero is DefaultPort
+	IPv4    bool          // 127.0.0.1 instead of ::1 (`listen.default`)
+	Path    string        // if not empty: of a Unix-domain socket, in place of Port and IPv4
+	Timeout time.Duration // bound of each wait; zero is DefaultTimeout; Forever, and any negative one, is no limit
+	Limits  *Limits       // the most bytes that are taken (`limit.over`); nil is DefaultLimits
+	Message string        // the message received; it changes on success only (`result.message`)
 
+	// Wait is for how long the client dials again while nobody listens. Files are opened once, before.
+	Wait time.Duration
 	// MessageFile, if not empty, is where the message is stored, too, before the server hears of success: as ReceiveFile
 	// stores data.
 	MessageFile string
-	// NoClobber makes an existing regular file, of data or message, an ErrIO: before the client connects, and when the
+	// NoClobber makes an existing regular file, of data or message, an [ErrIO]: before the client connects, and when the
 	// new file gets its name.
 	NoClobber bool
-	// Wait is for how many seconds the client dials again while nobody listens. Files are opened once, before.
-	Wait int
 
-	// Progress, if not nil, is told how many bytes of the data have arrived, and of how many.
+	// Progress, if not nil, is called with the bytes of data that have arrived, and all, each time that some have, in the
+	// goroutine of the call. If it panics, so does the call: the server sees a reset, and no file is left.
 	Progress func(done, total uint64)
 }
 
-// NewClient returns a client with IPv6, port 13600, 150 s and DefaultLimits.
-func NewClient() *Client {
-	return &Client{Ipv6: true, Port: DefaultPort, Close: DefaultClose, Limits: DefaultLimits()}
-}
-
-// Initcli is NewClient by its original name.
-func Initcli() *Client { return NewClient() }
-
-// Recieve is Receive, as the original spells it.
-func (c *Client) Recieve() ([]byte, error) { return c.Receive() }
-
-// Receive is ReceiveContext without a context.
-func (c *Client) Receive() ([]byte, error) { return c.ReceiveContext(context.Background()) }
-
-// ReceiveContext returns the data when all of it has arrived (`result.sync`). Errors: ErrInvalidPort, ErrRefused,
-// ErrTimeout, ErrIO, ErrInvalidConnection, ErrTruncated, ErrMalformedMessage, ErrOverLimit.
-func (c *Client) ReceiveContext(ctx context.Context) ([]byte, error) {
+// Receive returns the data when all of it has arrived (`result.sync`). Errors: [ErrInvalidPort], [ErrRefused],
+// [ErrTimeout], [ErrIO], [ErrInvalidConnection], [ErrTruncated], [ErrMalformedMessage], [ErrOverLimit].
+func (c *Client) Receive(ctx context.Context) ([]byte, error) {
 	memory := &memorySink{data: []byte{}}
 	if err := c.receive(ctx, func() (sink, error) { return memory, nil }); err != nil {
 		return nil, err
@@ -64,15 +51,15 @@ func (c *Client) ReceiveContext(ctx context.Context) ([]byte, error) {
 }
 
 // ReceiveFile stores the data in a file, with constant memory: complete or not at all, and before the server learns of
-// success. It is opened before the client connects: if it cannot be, that is ErrIO, and the server is left to another
+// success. It is opened before the client connects: if it cannot be, that is [ErrIO], and the server is left to another
 // client. A new file has mode 0600. A symbolic link is followed, unless it is another user's in a shared folder. What is
-// not a regular file is written in place; a pipe that no process reads, or that takes nothing for T, is ErrTimeout.
+// not a regular file is written in place; a pipe that no process reads, or that takes nothing for Timeout, is [ErrTimeout].
 func (c *Client) ReceiveFile(ctx context.Context, name string) error {
 	return c.receive(ctx, func() (sink, error) { return openFileSink(ctx, name, c.fileOptions()) })
 }
 
 // ReceiveTo writes the data to a writer as it arrives, with constant memory; after an error some of it may be there.
-// An *os.File that takes nothing for T is ErrTimeout; how long any other writer takes is not limited.
+// An *os.File that takes nothing for Timeout is [ErrTimeout]; how long any other writer takes is not limited.
 func (c *Client) ReceiveTo(ctx context.Context, writer io.Writer) error {
 	return c.receive(ctx, func() (sink, error) { return sinkOf(ctx, writer, c.fileOptions()) })
 }
@@ -81,14 +68,21 @@ func (c *Client) check() error {
 	if c.Path != "" {
 		return nil
 	}
-	return core.CheckPort(c.Port, 1)
+	return core.CheckPort(c.port(), 1)
+}
+
+func (c *Client) port() int {
+	if c.Port == 0 {
+		return DefaultPort
+	}
+	return c.Port
 }
 
 func (c *Client) place() string {
 	if c.Path != "" {
 		return c.Path
 	}
-	return endpoint{c.Ipv6, c.Port}.address()
+	return endpoint{!c.IPv4, c.port()}.address()
 }
 
 func (c *Client) receive(ctx context.Context, open func() (sink, error)) error {
@@ -104,17 +98,21 @@ func (c *Client) receive(ctx context.Context, open func() (sink, error)) error {
 	if _, err := rand.Read(nonce[:]); err != nil {
 		return ioError(c.place(), err)
 	}
-	exchange := core.NewClientExchange(nonce, c.Limits)
-	exchange.Describe(c.place(), c.Close)
+	limits := DefaultLimits()
+	if c.Limits != nil {
+		limits = *c.Limits
+	}
+	exchange := core.NewClientExchange(nonce, limits)
+	exchange.Describe(c.place(), inSeconds(bound(c.Timeout)))
 	conn, err := c.connect(ctx)
 	if err != nil {
 		return failure(exchange, c.place(), err)
 	}
-	receiving := &receiving{stream: newStream(ctx, conn), exchange: exchange, timeout: seconds(c.Close), place: c.place()}
+	receiving := &receiving{stream: newStream(ctx, conn), exchange: exchange, timeout: bound(c.Timeout), place: c.place()}
 	defer receiving.abort()
 	if err := checkPeer(conn); err != nil {
 		if err == errOtherUser {
-			exchange.On(core.Wrong)
+			exchange.RefusePeer()
 			return outcome(exchange)
 		}
 		return failure(exchange, c.place(), err)
@@ -123,7 +121,7 @@ func (c *Client) receive(ctx context.Context, open func() (sink, error)) error {
 		return to.explain(err)
 	}
 	receiving.finish()
-	c.Msg = exchange.Message()
+	c.Message = exchange.Message()
 	return nil
 }
 
@@ -143,9 +141,9 @@ func checkPeer(conn net.Conn) error {
 
 // connect dials until somebody listens, or Wait is over.
 func (c *Client) connect(ctx context.Context) (conn net.Conn, err error) {
-	end := deadline(seconds(c.Wait))
+	end := time.Now().Add(c.Wait)
 	for {
-		conn, err = c.dial(ctx, deadline(seconds(c.Close)))
+		conn, err = c.dial(ctx, deadline(bound(c.Timeout)))
 		if err == nil {
 			err = checkSelf(conn)
 		}
@@ -209,7 +207,7 @@ func (c *Client) dialOnce(ctx context.Context) (net.Conn, error) {
 	if c.Path != "" {
 		return dialUnix(ctx, c.Path)
 	}
-	place := endpoint{c.Ipv6, c.Port}
+	place := endpoint{!c.IPv4, c.port()}
 	dialer := net.Dialer{Control: control, KeepAlive: -1}
 	conn, err := dialer.DialContext(ctx, place.network(), place.address())
 	if tcp, ok := conn.(*net.TCPConn); ok {

@@ -3,14 +3,25 @@ package kcom5
 // Bounds in time: one absolute, monotonic end for each wait, or none. Not here: which wait has which bound.
 // Spec: "Time".
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
-// seconds is T; zero stands for no limit (`time.never`), and so does what a time.Duration cannot hold, 292 years.
-func seconds(close int) time.Duration {
-	if close <= 0 || int64(close) > int64(1<<63-1)/int64(time.Second) {
+// bound returns what the field Timeout means; from here on zero stands for no limit (`time.never`).
+func bound(timeout time.Duration) time.Duration {
+	switch {
+	case timeout == 0:
+		return DefaultTimeout
+	case timeout < 0:
 		return 0
 	}
-	return time.Duration(close) * time.Second
+	return timeout
+}
+
+// inSeconds returns a bound in words.
+func inSeconds(bound time.Duration) string {
+	return strconv.FormatFloat(bound.Seconds(), 'f', -1, 64) + " s"
 }
 
 // deadline is the end of a wait that starts now; the zero time is none. time.Time carries the monotonic clock.

@@ -1,13 +1,12 @@
-// Package kcom5 hands one message and one block of octets from one process to another on the same computer, once.
+// Package kcom5 hands one message and one block of bytes from one process to another on the same computer, once.
 //
 // The server sends and the client receives; both calls return when it is done:
 //
-//	server := kcom5.NewServer()           client := kcom5.NewClient()
-//	server.Msg = "hi"                     data, err := client.Receive()
-//	err := server.Send(data)              // client.Msg is "hi"
+//	server := kcom5.Server{Message: "hi"}       var client kcom5.Client
+//	sent, err := server.Send(ctx, data)         data, err := client.Receive(ctx) // client.Message is "hi"
 //
-// Every failure is an *Error with one name of the spec: errors.Is(err, kcom5.ErrTimeout). A context that ends makes the
-// call fail with ErrIO at once, and errors.Is(err, context.Canceled) holds too. Nothing of a call is left when it
+// Every failure is an [*Error] with one name of the spec: errors.Is(err, kcom5.ErrTimeout). A context that ends makes the
+// call fail with [ErrIO] at once, and errors.Is(err, context.Canceled) holds too. Nothing of a call is left when it
 // returns (`close.residue`). A Server or Client makes one exchange at a time; it may be used again.
 //
 // KCOM5 over TCP authenticates nobody and encrypts nothing: see the security considerations of the spec. With the field
@@ -22,7 +21,12 @@
 // core has the bytes and the states.
 package kcom5
 
-import "kcom5/core"
+import (
+	"math"
+	"time"
+
+	"kcom5/core"
+)
 
 // Error is every failure of this package; see core.Error.
 type Error = core.Error
@@ -30,7 +34,7 @@ type Error = core.Error
 // Name is the name of a failure; see core.Name.
 type Name = core.Name
 
-// Limits are the most octets that a client takes; see core.Limits.
+// Limits are the most bytes that a client takes; see core.Limits.
 type Limits = core.Limits
 
 // The names of failures (`result.class`); see package core for who raises each.
@@ -56,17 +60,21 @@ const (
 	Version = "1.0.0"
 	// DefaultPort is the port of both ends unless told otherwise (`listen.default`).
 	DefaultPort = 13600
-	// MaxMessage is the most octets that a message can have (`message.too-long`).
+	// AnyPort is the Port of a server that lets the system choose one.
+	AnyPort = math.MinInt32
+	// MaxMessage is the most bytes that a message can have (`message.too-long`).
 	MaxMessage = core.MaxMessage
-	// DefaultClose is T in seconds unless told otherwise.
-	DefaultClose = 150
+	// DefaultTimeout bounds each wait unless told otherwise.
+	DefaultTimeout = 150 * time.Second
+	// Forever is the Timeout of waits without a limit.
+	Forever time.Duration = -1
 )
 
-// Pack gives the address of a port and a key, as core.Pack does.
+// Pack returns the address of a port and a key, as [core.Pack] does.
 func Pack(port int, key []byte) (string, error) { return core.Pack(port, key) }
 
-// Unpack gives the port and the key of an address, as core.Unpack does.
+// Unpack returns the port and the key of an address, as [core.Unpack] does.
 func Unpack(address string) (port int, key []byte, err error) { return core.Unpack(address) }
 
-// DefaultLimits are 16 MiB of message, and any length of data.
+// DefaultLimits returns 16 MiB of message, and any length of data.
 func DefaultLimits() Limits { return core.DefaultLimits() }

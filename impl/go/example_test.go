@@ -9,22 +9,22 @@ import (
 )
 
 func Example() {
-	server := kcom5.NewServer()
-	server.Port = 0 // the system chooses
-	server.Msg = "hi"
+	server := kcom5.Server{Port: kcom5.AnyPort, Message: "hi"}
 	port, err := server.Open(context.Background())
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	sent := make(chan error)
-	go func() { sent <- server.Send([]byte{0, 1, 2}) }()
+	sent := make(chan kcom5.Sent)
+	go func() {
+		result, _ := server.Send(context.Background(), []byte{0, 1, 2})
+		sent <- result
+	}()
 
-	client := kcom5.NewClient()
-	client.Port = port
-	data, err := client.Receive()
-	fmt.Println(data, client.Msg, err, <-sent)
-	// Output: [0 1 2] hi <nil> <nil>
+	client := kcom5.Client{Port: port}
+	data, err := client.Receive(context.Background())
+	fmt.Println(data, client.Message, err, <-sent)
+	// Output: [0 1 2] hi <nil> {3 true}
 }
 
 func ExamplePack() {

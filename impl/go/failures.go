@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strconv"
 	"syscall"
 
 	"kcom5/core"
@@ -118,5 +117,3 @@ func ioError(place string, cause error) error {
 func timeoutError(detail string) error {
 	return &Error{Name: ErrTimeout, Detail: detail, Cause: os.ErrDeadlineExceeded}
 }
-
-func inSeconds(close int) string { return strconv.Itoa(close) + " s" }

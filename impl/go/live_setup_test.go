@@ -33,15 +33,31 @@ func (c *conversation) dial() (net.Conn, error) {
 	return conn, err
 }
 
+// portOf is a Port field for the protocol's port.
+func portOf(port int) int {
+	if port == 0 {
+		return AnyPort
+	}
+	return port
+}
+
+// timeoutOf is a Timeout field for T in seconds.
+func timeoutOf(t int) time.Duration {
+	if t <= 0 {
+		return Forever
+	}
+	return time.Duration(t) * time.Second
+}
+
 // server starts the implementation as the server, and connects if the peer is to be connected at the start.
 func (c *conversation) server() (cleanup func(), err error) {
 	cleanup = func() {}
-	server := &Server{Ipv6: c.via == "tcp6", Port: c.port, Close: c.timeout(), Msg: string(c.Give.Message)}
+	server := &Server{IPv4: c.via != "tcp6", Port: portOf(c.port), Timeout: timeoutOf(c.timeout()), Message: string(c.Give.Message)}
 	if c.via == "unix" {
 		server.Path = c.path
 	}
 	if port, isGiven := c.Give.Port.(float64); isGiven {
-		server.Port = int(port)
+		server.Port = portOf(int(port))
 	}
 	switch c.Setup {
 	case "taken":
@@ -84,7 +100,7 @@ func (c *conversation) server() (cleanup func(), err error) {
 	c.start = time.Now()
 	if c.Give.Port == "default" {
 		// The one port that another program may have: in a network of its own, where there can be one.
-		server.Port = NewServer().Port
+		server.Port = DefaultPort
 		failed := inOwnNetwork("", func() {
 			if c.port, err = server.Open(context.Background()); err == nil {
 				c.conn, err = c.dial()
@@ -96,15 +112,15 @@ func (c *conversation) server() (cleanup func(), err error) {
 		if c.port != 13600 {
 			return cleanup, fmt.Errorf("port %d, %v", c.port, err)
 		}
-		go func() { c.results <- result{err: server.Send(c.Give.Data.With(c.nonce))} }()
+		go func() { c.results <- result{err: errOf(server.Send(context.Background(), c.Give.Data.With(c.nonce)))} }()
 		return cleanup, err
 	}
 	listening := make(chan int, 1)
 	server.Listening = func(port int) { listening <- port }
 	data := c.Give.Data.With(c.nonce)
 	go func() {
-		err := server.Send(data)
-		c.results <- result{err: err, confirmed: server.Confirmed}
+		sent, err := server.Send(context.Background(), data)
+		c.results <- result{err: err, confirmed: sent.Confirmed}
 	}()
 	select {
 	case c.port = <-listening:
@@ -129,7 +145,8 @@ func (c *conversation) server() (cleanup func(), err error) {
 // client starts the implementation as the client of a peer that listens.
 func (c *conversation) client() (cleanup func(), err error) {
 	cleanup = func() {}
-	client := &Client{Ipv6: c.via == "tcp6", Close: c.timeout(), Limits: DefaultLimits(), Msg: "before"}
+	limits := DefaultLimits()
+	client := &Client{IPv4: c.via != "tcp6", Timeout: timeoutOf(c.timeout()), Limits: &limits, Message: "before"}
 	if c.via == "unix" {
 		client.Path = c.path
 	}
@@ -138,11 +155,11 @@ func (c *conversation) client() (cleanup func(), err error) {
 			*field = *value
 		}
 	}
-	set(&client.Limits.Message, c.Give.Limits.Message)
-	set(&client.Limits.Data, c.Give.Limits.Data)
+	set(&limits.Message, c.Give.Limits.Message)
+	set(&limits.Data, c.Give.Limits.Data)
 	receive := func() {
-		data, err := client.Receive()
-		c.results <- result{err: err, message: client.Msg, data: data}
+		data, err := client.Receive(context.Background())
+		c.results <- result{err: err, message: client.Message, data: data}
 	}
 	if c.Setup == "self" {
 		client.Port = 40000
@@ -188,7 +205,7 @@ func (c *conversation) client() (cleanup func(), err error) {
 		}
 	case c.Give.Port == "default":
 		// In a network of its own, as with the server: both the peer and the client are there.
-		client.Port, c.port, c.start = NewClient().Port, 13600, time.Now()
+		client.Port, c.port, c.start = DefaultPort, 13600, time.Now()
 		opened := make(chan error, 2)
 		go func() {
 			opened <- inOwnNetwork("", func() {
@@ -217,7 +234,7 @@ func (c *conversation) client() (cleanup func(), err error) {
 	}
 	client.Port = c.port
 	if port, isGiven := c.Give.Port.(float64); isGiven {
-		client.Port = int(port)
+		client.Port = portOf(int(port))
 	}
 	c.start = time.Now()
 	go receive()

@@ -15,7 +15,7 @@ type receiving struct {
 	exchange *core.ClientExchange
 	timeout  time.Duration
 	place    string
-	isHeld   bool // the frame's last octet is looked at, and not read
+	isHeld   bool // the frame's last byte is looked at, and not read
 }
 
 func (r *receiving) run(to outputs, progress func(done, total uint64)) (err error) {
@@ -43,7 +43,7 @@ func (r *receiving) run(to outputs, progress func(done, total uint64)) (err erro
 	}
 	r.exchange.Delivered()
 	if r.isHeld {
-		// Everything is stored: an octet that cannot be taken any more costs the server its confirmation, and nothing else.
+		// Everything is stored: an byte that cannot be taken any more costs the server its confirmation, and nothing else.
 		r.read(make([]byte, 1), deadline(r.timeout))
 	}
 	return outcome(r.exchange)
@@ -51,8 +51,8 @@ func (r *receiving) run(to outputs, progress func(done, total uint64)) (err erro
 
 func (r *receiving) failed(err error) error { return failure(r.exchange, r.place, err) }
 
-// readHead reads up to the data, and returns the octets of it that came along. On a Unix-domain socket it reads no more
-// than the present field, and only looks at the last octet of the frame: what is left unread makes the close after a
+// readHead reads up to the data, and returns the bytes of it that came along. On a Unix-domain socket it reads no more
+// than the present field, and only looks at the last byte of the frame: what is left unread makes the close after a
 // failure a reset (`close.abort`, `close.last`).
 func (r *receiving) readHead(end time.Time) (rest []byte, err error) {
 	octets := make([]byte, 64<<10)
@@ -82,12 +82,12 @@ func (r *receiving) readHead(end time.Time) (rest []byte, err error) {
 			return room[taken:n], nil
 		case core.Echo:
 		default:
-			end = deadline(r.timeout) // each octet (`time.stall`)
+			end = deadline(r.timeout) // each byte (`time.stall`)
 		}
 	}
 }
 
-// holdOrTake leaves the octet that was looked at unread if it is the frame's last one.
+// holdOrTake leaves the byte that was looked at unread if it is the frame's last one.
 func (r *receiving) holdOrTake() error {
 	if r.isHeld = r.exchange.Needed() == 0; r.isHeld {
 		return nil
@@ -98,7 +98,7 @@ func (r *receiving) holdOrTake() error {
 	return nil
 }
 
-// readData reads until everything has arrived. On a Unix-domain socket it only looks at the last octet.
+// readData reads until everything has arrived. On a Unix-domain socket it only looks at the last byte.
 func (r *receiving) readData(rest []byte, to sink, progress func(done, total uint64)) (err error) {
 	for left := r.exchange.Needed(); left > 0; left = r.exchange.Needed() {
 		n, took, most := 0, to.took, left

@@ -1,6 +1,6 @@
 package kcom5
 
-// The server: listens, and serves one client. Not here: the connection (serving), octets and states (core), and where the
+// The server: listens, and serves one client. Not here: the connection (serving), bytes and states (core), and where the
 // data comes from (source). Spec: "Listening and connecting", "Time".
 
 import (
@@ -15,40 +15,42 @@ import (
 	"kcom5/core"
 )
 
-// Server sends one message and one block of data to the first client that connects. NewServer has the defaults. A zero
-// Server listens on 127.0.0.1, on a port that the system chooses, and waits for ever.
+// Server sends one message and one block of data to the first client that connects. The zero value is ready to use: it
+// listens on port 13600 of ::1 and bounds each wait by 150 s. Only one call of a Server may run at a time.
 type Server struct {
-	Ipv6  bool   // ::1, or 127.0.0.1 (`listen.default`)
-	Port  int    // 1 to 65535; 0 lets the system choose (`listen.port`, `listen.port-zero`)
-	Path  string // if not empty: of a Unix-domain socket, in place of Ipv6 and Port
-	Close int    // T in seconds; zero or negative: no limit (`time.never`)
-	Msg   string // the message to send: well-formed UTF-8, at most 2^32 - 1 bytes (`message.utf8`)
+	Port    int           // 1 to 65535; zero is DefaultPort; AnyPort lets the system choose (`listen.port-zero`)
+	IPv4    bool          // 127.0.0.1 instead of ::1 (`listen.default`)
+	Path    string        // if not empty: of a Unix-domain socket, in place of Port and IPv4
+	Timeout time.Duration // bound of each wait; zero is DefaultTimeout; Forever, and any negative one, is no limit
+	Message string        // the message to send: well-formed UTF-8, at most 2^32 - 1 bytes (`message.utf8`)
 
 	// SpoolDir is the folder for what is read to its end before it is sent; empty: TMPDIR, else /tmp.
 	SpoolDir string
-	// Confirmed reports, after a Send that succeeded, whether the client confirmed that it has everything. It did not if
-	// it had ended its sending side before it had everything (`close.confirm`). False at the start of each Send.
-	Confirmed bool
 
-	// Listening, if not nil, is told the port as soon as the server listens there; 0 with a Path.
+	// Listening, if not nil, is called once an exchange with the port, as soon as a client can connect; 0 with a Path.
+	// Both callbacks run in the goroutine of the call. If one panics, so does the call: a client sees a reset.
 	Listening func(port int)
-	// Progress, if not nil, is told how many bytes of the data the kernel has taken, and of how many.
+	// Progress, if not nil, is called with the bytes of data that the kernel has taken, and all, each time that it took
+	// some.
 	Progress func(done, total uint64)
 
 	open *listener
 }
 
-// NewServer returns a server with IPv6, port 13600, 150 s and an empty message.
-func NewServer() *Server { return &Server{Ipv6: true, Port: DefaultPort, Close: DefaultClose} }
+// Sent is what a send did.
+type Sent struct {
+	// Size is the number of bytes of data.
+	Size uint64
+	// Confirmed reports whether the client's end came after everything was sent. If it is false, the client had ended its
+	// sending side before, and only its kernel is known to have everything (`close.confirm`).
+	Confirmed bool
+}
 
-// Initsvr is NewServer by its original name.
-func Initsvr() *Server { return NewServer() }
-
-// Open listens, and returns the port (0 with a Path); the next Send serves the client. The wait for it starts now
-// (`time.wait`). Errors: ErrInvalidPort, ErrMessageTooLong, ErrMessageNotUTF8, ErrInUse, ErrIO, and ErrTimeout if another
-// process keeps the folder of Path locked.
+// Open listens, and returns the port (0 with a Path); the next send serves the client. The wait for it starts now
+// (`time.wait`). Errors: [ErrInvalidPort], [ErrMessageTooLong], [ErrMessageNotUTF8], [ErrInUse], [ErrIO], and
+// [ErrTimeout] if another process keeps the folder of Path locked.
 func (s *Server) Open(ctx context.Context) (port int, err error) {
-	s.Abandon()
+	s.Close()
 	if err := s.check(); err != nil {
 		return 0, err
 	}
@@ -70,42 +72,39 @@ func (s *Server) Open(ctx context.Context) (port int, err error) {
 	return open.port, nil
 }
 
-// Abandon takes back an Open that no Send has followed.
-func (s *Server) Abandon() {
+// Close ends the listening of an Open that no send has followed. It returns nil, and may be called at any time.
+func (s *Server) Close() error {
 	if s.open != nil {
 		s.open.close()
 		s.open = nil
 	}
+	return nil
 }
 
-// Send is SendContext without a context.
-func (s *Server) Send(data []byte) error { return s.SendContext(context.Background(), data) }
-
-// SendContext opens, unless Open did, and returns when a client has taken everything and closed (`result.sync`,
-// `close.confirm`). Errors: those of Open, and ErrTimeout, ErrIO, ErrInvalidConnection, ErrUnconfirmed.
-func (s *Server) SendContext(ctx context.Context, data []byte) error {
+// Send opens, unless Open did, and returns when a client has taken everything and closed (`result.sync`,
+// `close.confirm`). Errors: those of Open, and [ErrTimeout], [ErrIO], [ErrInvalidConnection], [ErrUnconfirmed].
+func (s *Server) Send(ctx context.Context, data []byte) (Sent, error) {
 	return s.send(ctx, uint64(len(data)), fromMemory(data))
 }
 
-// SendFile sends a file, with constant memory: as many bytes as it has when it is opened, which is before the server
-// listens. If it becomes shorter meanwhile that is ErrIO. What has no size, as a pipe or a file of /proc, is read to its
-// end first, into SpoolDir. A pipe that no process opens for writing within T is ErrTimeout.
-func (s *Server) SendFile(ctx context.Context, name string) error {
-	return s.sendFrom(ctx, func() (input, error) { return openInput(ctx, name, s.Close) })
+// SendFile sends a file as Send does, with constant memory: as many bytes as it has when it is opened, which is before
+// the server listens. A file that becomes shorter meanwhile is [ErrIO]. A file without a size, such as a pipe or one of
+// /proc, is first read to its end into SpoolDir. A pipe that no process opens for writing within Timeout is [ErrTimeout].
+func (s *Server) SendFile(ctx context.Context, name string) (Sent, error) {
+	return s.sendFrom(ctx, func() (input, error) { return openInput(ctx, name, bound(s.Timeout)) })
 }
 
-// SendFrom sends size bytes of a reader, with constant memory; fewer are ErrIO. A negative size stands for all that there
-// are: of a regular file those from its position on, of any other reader what it gives until its end, which is copied
-// into SpoolDir before the server listens. How long the reader takes is not limited.
-func (s *Server) SendFrom(ctx context.Context, reader io.Reader, size int64) error {
+// SendFrom sends size bytes of a reader as Send does, with constant memory; fewer are [ErrIO]. A negative size stands for
+// all bytes: of a regular file those from its position on, of any other reader those until its end, which are copied into
+// SpoolDir before the server listens. How long the reader takes is not limited.
+func (s *Server) SendFrom(ctx context.Context, reader io.Reader, size int64) (Sent, error) {
 	return s.sendFrom(ctx, func() (input, error) { return inputOf(reader, size), nil })
 }
 
-func (s *Server) sendFrom(ctx context.Context, open func() (input, error)) error {
-	defer s.Abandon()
-	s.Confirmed = false
+func (s *Server) sendFrom(ctx context.Context, open func() (input, error)) (sent Sent, err error) {
+	defer s.Close()
 	if err := s.check(); err != nil {
-		return err
+		return sent, err
 	}
 	in, err := open()
 	defer in.close()
@@ -114,19 +113,30 @@ func (s *Server) sendFrom(ctx context.Context, open func() (input, error)) error
 		defer in.close()
 	}
 	if err != nil {
-		return err
+		return sent, err
 	}
 	return s.send(ctx, uint64(in.size), in.source())
 }
 
-// check is all that is wrong before a socket is opened, in the order of `listen.port`.
+// port returns the port that the system is asked for.
+func (s *Server) port() int {
+	switch s.Port {
+	case 0:
+		return DefaultPort
+	case AnyPort:
+		return 0
+	}
+	return s.Port
+}
+
+// check returns what is wrong before a socket is opened, in the order of `listen.port`.
 func (s *Server) check() error {
 	if s.Path == "" {
-		if err := core.CheckPort(s.Port, 0); err != nil {
+		if err := core.CheckPort(s.port(), 0); err != nil {
 			return err
 		}
 	}
-	return core.CheckMessage(s.Msg)
+	return core.CheckMessage(s.Message)
 }
 
 // listener is where a client is waited for.
@@ -145,14 +155,14 @@ func (s *Server) listen(ctx context.Context) (open *listener, err error) {
 	}
 	open = &listener{remove: func() {}, place: s.Path}
 	if s.Path != "" {
-		open.Listener, open.remove, err = listenUnix(ctx, s.Path, seconds(s.Close))
+		open.Listener, open.remove, err = listenUnix(ctx, s.Path, bound(s.Timeout))
 	} else {
-		err = open.listenTCP(ctx, endpoint{s.Ipv6, s.Port})
+		err = open.listenTCP(ctx, endpoint{!s.IPv4, s.port()})
 	}
 	if err != nil {
 		return nil, ioError(open.place, err)
 	}
-	open.end = deadline(seconds(s.Close))
+	open.end = deadline(bound(s.Timeout))
 	return open, nil
 }
 
@@ -211,30 +221,28 @@ func (l *listener) accept(ctx context.Context) (conn net.Conn, err error) {
 	}
 }
 
-func (s *Server) send(ctx context.Context, size uint64, from source) error {
-	s.Confirmed = false
+func (s *Server) send(ctx context.Context, size uint64, from source) (sent Sent, err error) {
 	if s.open == nil {
 		if _, err := s.Open(ctx); err != nil {
-			return err
+			return sent, err
 		}
 	}
 	open := s.open
 	s.open = nil
 	defer open.close()
-	if err := core.CheckMessage(s.Msg); err != nil { // it may have been set after Open
-		return err
+	if err := core.CheckMessage(s.Message); err != nil { // it may have been set after Open
+		return sent, err
 	}
-	exchange := core.NewServerExchange(s.Msg, size)
-	exchange.Describe(open.place, s.Close)
+	exchange := core.NewServerExchange(s.Message, size)
+	exchange.Describe(open.place, inSeconds(bound(s.Timeout)))
 	conn, err := open.accept(ctx)
 	if err != nil {
-		return failure(exchange, open.place, err)
+		return sent, failure(exchange, open.place, err)
 	}
-	serving := &serving{stream: newStream(ctx, conn), exchange: exchange, timeout: seconds(s.Close), place: open.place}
+	serving := &serving{stream: newStream(ctx, conn), exchange: exchange, timeout: bound(s.Timeout), place: open.place}
 	defer serving.release()
 	if err := serving.run(size, from, s.Progress); err != nil {
-		return err
+		return sent, err
 	}
-	s.Confirmed = exchange.Confirmed()
-	return nil
+	return Sent{size, exchange.Confirmed()}, nil
 }

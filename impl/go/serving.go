@@ -26,7 +26,7 @@ func (s *serving) run(size uint64, from source, progress func(done, total uint64
 			return s.failed(err)
 		}
 		if !own {
-			s.exchange.On(core.Wrong)
+			s.exchange.RefusePeer()
 			return outcome(s.exchange)
 		}
 	}
@@ -52,7 +52,7 @@ func (s *serving) release() {
 	}
 }
 
-// readHello looks at more than eight octets, if more have arrived (`hello.alone`).
+// readHello looks at more than eight bytes, if more have arrived (`hello.alone`).
 func (s *serving) readHello(end time.Time) error {
 	var octets [64]byte
 	for s.exchange.State() == core.Hello {
@@ -72,12 +72,12 @@ type writing struct {
 	given   uint64 // of it, by the source
 	sent    uint64 // with the head
 	pieces  net.Buffers
-	waiting int // octets that were not acknowledged when the kernel took none
+	waiting int // bytes that were not acknowledged when the kernel took none
 	end     time.Time
 	broken  error // of the source; what it gave before is sent all the same
 }
 
-// write sends echo, frame and data. The bound starts again with each octet that the system takes, or that the client's
+// write sends echo, frame and data. The bound starts again with each byte that the system takes, or that the client's
 // system acknowledges while ours takes none (`time.stall`).
 func (s *serving) write(size uint64, from source, progress func(done, total uint64), end time.Time) error {
 	if unix, ok := s.Conn.(*net.UnixConn); ok && size > 64<<10 {
@@ -208,7 +208,7 @@ func (s *serving) confirm() error {
 		}
 		still, known := s.unacknowledged(true)
 		switch {
-		case known && still < waiting: // each octet (`time.confirm`)
+		case known && still < waiting: // each byte (`time.confirm`)
 			end, isLastLook = deadline(s.timeout), false
 		case isLastLook:
 			s.exchange.On(core.Timeout)

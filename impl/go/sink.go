@@ -12,7 +12,7 @@ import (
 	"kcom5/internal/wholefile"
 )
 
-// sink takes the data: room is where the next octets are to be put, at most left and at least one; took says how many
+// sink takes the data: room is where the next bytes are to be put, at most left and at least one; took says how many
 // came; complete says that all have; publish makes them visible; discard, after any of them, leaves nothing that is not
 // published.
 type sink interface {
@@ -33,7 +33,7 @@ type outputs struct {
 }
 
 func (c *Client) fileOptions() wholefile.Options {
-	return wholefile.Options{Timeout: seconds(c.Close), Bound: inSeconds(c.Close), NoClobber: c.NoClobber}
+	return wholefile.Options{Timeout: bound(c.Timeout), Bound: inSeconds(bound(c.Timeout)), NoClobber: c.NoClobber}
 }
 
 func (c *Client) openOutputs(ctx context.Context, open func() (sink, error)) (to outputs, err error) {
@@ -112,7 +112,7 @@ func (to outputs) explain(err error) error {
 type memorySink struct{ data []byte }
 
 // room grows with what has arrived (`limit.memory`): to at most eight times that, by such steps that the last one is the
-// whole. What costs is the octets that move to new memory; so they are never more than a seventh of the whole.
+// whole. What costs is the bytes that move to new memory; so they are never more than a seventh of the whole.
 func (s *memorySink) room(left uint64) []byte {
 	have := uint64(len(s.data))
 	if len(s.data) == cap(s.data) {
@@ -177,7 +177,7 @@ type fileSink struct {
 	writerSink
 	file   *wholefile.File
 	filled *pipe // nil: not opened, or not to be used
-	moves  bool  // the system may move octets into the file by itself
+	moves  bool  // the system may move bytes into the file by itself
 }
 
 func openFileSink(ctx context.Context, name string, options wholefile.Options) (sink, error) {
@@ -221,7 +221,7 @@ func (s *fileSink) moved(size int) error {
 	return err
 }
 
-// dropPipe closes it; from now on octets are read and written.
+// dropPipe closes it; from now on bytes are read and written.
 func (s *fileSink) dropPipe() {
 	if s.filled != nil {
 		s.filled.close()

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"time"
 
 	"kcom5/internal/wholefile"
 )
@@ -16,7 +17,7 @@ import (
 const pieceSize = 1 << 20 // fewer calls than with less, and no slower for the caches
 
 type source struct {
-	// next gives a piece of the data, at most left octets and not empty.
+	// next gives a piece of the data, at most left bytes and not empty.
 	next func(left uint64) ([]byte, error)
 	// file has the data that next has not given, from its position on, so that the system can send it by itself; or nil.
 	file *os.File
@@ -118,8 +119,8 @@ func smaller(size uint64, most int) int {
 }
 
 // openInput opens a file of which the caller knows only the name.
-func openInput(ctx context.Context, name string, close int) (input, error) {
-	options := wholefile.Options{Timeout: seconds(close), Bound: inSeconds(close)}
+func openInput(ctx context.Context, name string, timeout time.Duration) (input, error) {
+	options := wholefile.Options{Timeout: timeout, Bound: inSeconds(timeout)}
 	file, err := wholefile.OpenInput(ctx, name, options)
 	if err != nil {
 		return input{}, fileError(err)

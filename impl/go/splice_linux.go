@@ -17,7 +17,7 @@ const (
 	mostAtOnce     = 1 << 30 // the system takes less than 2 GiB
 )
 
-// sendFile sends of a file, from its position on, what the connection takes: at most most octets, and waits until it
+// sendFile sends of a file, from its position on, what the connection takes: at most most bytes, and waits until it
 // takes some. None and no error: the file has none.
 func sendFile(conn net.Conn, file *os.File, most uint64) (n int, err error) {
 	from, err := file.SyscallConn()
@@ -32,7 +32,7 @@ func sendFile(conn net.Conn, file *os.File, most uint64) (n int, err error) {
 	return n, first(from.Control(send), err)
 }
 
-// pipe is what octets pass through from a connection to a file.
+// pipe is what bytes pass through from a connection to a file.
 type pipe struct{ out, in int }
 
 // openPipe gives nil where there is none to be had.
@@ -50,7 +50,7 @@ func (p *pipe) close() {
 	syscall.Close(p.in)
 }
 
-// fill waits for octets of the connection, and takes at most most. The pipe must be empty.
+// fill waits for bytes of the connection, and takes at most most. The pipe must be empty.
 func (p *pipe) fill(conn net.Conn, most uint64) (n int, err error) {
 	n, err = tried(conn.(syscall.Conn), (syscall.RawConn).Read, func(fd uintptr) (int, error) {
 		n, err := syscall.Splice(int(fd), nil, p.in, nil, smaller(most, pieceSize), spliceMove|spliceNonblock)
@@ -62,7 +62,7 @@ func (p *pipe) fill(conn net.Conn, most uint64) (n int, err error) {
 	return n, err
 }
 
-// empty moves all size octets into the file. moves is false if the system could not: they were written then.
+// empty moves all size bytes into the file. moves is false if the system could not: they were written then.
 func (p *pipe) empty(file *os.File, size int) (moves bool, err error) {
 	to, err := file.SyscallConn()
 	if err != nil {

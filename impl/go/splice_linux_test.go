@@ -35,8 +35,8 @@ func TestTheSystemSendsAFileAfterItsFirstPiece(t *testing.T) {
 	from := countedSource(t, data, func(times int) { reads = times })
 	var got []byte
 	sendErr, receiveErr := pair(t,
-		func(s *Server) error { return s.send(context.Background(), uint64(len(data)), from) },
-		func(c *Client) (err error) { got, err = c.Receive(); return err })
+		func(s *Server) error { return errOf(s.send(context.Background(), uint64(len(data)), from)) },
+		func(c *Client) (err error) { got, err = c.Receive(context.Background()); return err })
 	if first(sendErr, receiveErr) != nil || !bytes.Equal(got, data) || reads != 1 {
 		t.Error(sendErr, receiveErr, len(got), reads)
 	}
@@ -54,8 +54,8 @@ func TestAFileIsReadWhereTheSystemCannotSendIt(t *testing.T) {
 	from.file = file
 	var got []byte
 	sendErr, receiveErr := pair(t,
-		func(s *Server) error { return s.send(context.Background(), uint64(len(data)), from) },
-		func(c *Client) (err error) { got, err = c.Receive(); return err })
+		func(s *Server) error { return errOf(s.send(context.Background(), uint64(len(data)), from)) },
+		func(c *Client) (err error) { got, err = c.Receive(context.Background()); return err })
 	if first(sendErr, receiveErr) != nil || !bytes.Equal(got, data) {
 		t.Error(sendErr, receiveErr, len(got))
 	}
@@ -69,7 +69,7 @@ func TestToFillAPipeEndsInTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Abandon()
+	defer server.Close()
 	defer conn.Close()
 	pipe := openPipe()
 	defer pipe.close()
@@ -84,7 +84,7 @@ func TestAFileIsReadForAClientThatHasEnded(t *testing.T) {
 	needIPv6(t)
 	data, isRead := counter(32<<20), make(chan bool) // more than the buffers hold
 	server := serverOf(nil)
-	server.Close = 5
+	server.Timeout = 5 * time.Second
 	conn, err := rawClientOf(context.Background(), server)
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestAFileIsReadForAClientThatHasEnded(t *testing.T) {
 			close(isRead)
 		}
 	})
-	if err := server.send(context.Background(), uint64(len(data)), from); err != nil {
+	if err := errOf(server.send(context.Background(), uint64(len(data)), from)); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(<-got, data) {

@@ -114,7 +114,7 @@ func await(ctx context.Context, end time.Time, setDeadline func(time.Time) error
 	}
 }
 
-// read waits until end for octets.
+// read waits until end for bytes.
 func (s *stream) read(octets []byte, end time.Time) (n int, err error) {
 	err = await(s.ctx, end, s.SetReadDeadline, func() error {
 		n, err = s.Conn.Read(octets)
@@ -123,7 +123,7 @@ func (s *stream) read(octets []byte, end time.Time) (n int, err error) {
 	return n, err
 }
 
-// peek does the same, and leaves the octets unread.
+// peek does the same, and leaves the bytes unread.
 func (s *stream) peek(octets []byte, end time.Time) (n int, err error) {
 	err = await(s.ctx, end, s.SetReadDeadline, func() error {
 		n, err = peek(s.Conn, octets)
@@ -132,7 +132,7 @@ func (s *stream) peek(octets []byte, end time.Time) (n int, err error) {
 	return n, err
 }
 
-// fill waits until end for octets, at most most, and puts them into a pipe. None and no error: the system cannot, read
+// fill waits until end for bytes, at most most, and puts them into a pipe. None and no error: the system cannot, read
 // does, or tells better what is wrong.
 func (s *stream) fill(pipe *pipe, most uint64, end time.Time) (n int, err error) {
 	err = await(s.ctx, end, s.SetReadDeadline, func() error {
@@ -145,12 +145,12 @@ func (s *stream) fill(pipe *pipe, most uint64, end time.Time) (n int, err error)
 	return n, err
 }
 
-// write writes until end, and tells how many octets the system took.
+// write writes until end, and tells how many bytes the system took.
 func (s *stream) write(octets *net.Buffers, end time.Time) (int64, error) {
 	return s.send(end, func() (int64, error) { return octets.WriteTo(s.Conn) })
 }
 
-// sendFile does the same with octets of a file from its position on, at most most. None and no error: it has none.
+// sendFile does the same with bytes of a file from its position on, at most most. None and no error: it has none.
 func (s *stream) sendFile(file *os.File, most uint64, end time.Time) (int64, error) {
 	return s.send(end, func() (int64, error) {
 		n, err := sendFile(s.Conn, file, most)
@@ -193,7 +193,7 @@ func (s *stream) end(linger int) {
 	}
 }
 
-// readAway reads what has arrived: a close with octets unread would be a reset (`close.keep`). A context that ended may
+// readAway reads what has arrived: a close with bytes unread would be a reset (`close.keep`). A context that ended may
 // have stopped the reading before.
 func (s *stream) readAway() {
 	end := time.Now().Add(time.Millisecond)
@@ -220,7 +220,7 @@ func (s *stream) halfClose() error {
 	return s.Conn.(interface{ CloseWrite() error }).CloseWrite()
 }
 
-// unacknowledged is the number of octets that the peer's system does not have, of those sent before the half-close; known
+// unacknowledged is the number of bytes that the peer's system does not have, of those sent before the half-close; known
 // is false where the system does not tell.
 func (s *stream) unacknowledged(isHalfClosed bool) (size int, known bool) {
 	size, known = queued(s.Conn)
@@ -234,9 +234,9 @@ func (s *stream) unacknowledged(isHalfClosed bool) (size int, known bool) {
 var (
 	// control sets options of a socket before it is bound or connected.
 	control func(network, address string, raw syscall.RawConn) error
-	// queued tells how many octets the peer's system has not yet acknowledged.
+	// queued tells how many bytes the peer's system has not yet acknowledged.
 	queued = func(net.Conn) (size int, known bool) { return 0, false }
-	// useHugePages asks for them, for memory that has not been used: taking small ones costs more than the octets do.
+	// useHugePages asks for them, for memory that has not been used: taking small ones costs more than the bytes do.
 	useHugePages = func([]byte) {}
 )
 

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // resettingServer accepts and resets at once, until the test ends.
@@ -38,10 +39,10 @@ func resettingServer(t *testing.T) (port int) {
 
 // (`result.success`: before, a reset in the state connecting was a success without data)
 func TestAResetWhileConnectingIsNeverASuccess(t *testing.T) {
-	client := NewClient()
-	client.Ipv6, client.Port, client.Close = false, resettingServer(t), 20
+	client := &Client{}
+	client.IPv4, client.Port, client.Timeout = true, resettingServer(t), 20*time.Second
 	for i := 0; i < 5000; i++ {
-		data, err := client.Receive()
+		data, err := client.Receive(context.Background())
 		if !errors.Is(err, ErrInvalidConnection) || data != nil {
 			t.Fatalf("exchange %d: %q, %v", i, data, err)
 		}
@@ -51,8 +52,8 @@ func TestAResetWhileConnectingIsNeverASuccess(t *testing.T) {
 func TestOfSixReceiversOneSucceeds(t *testing.T) {
 	needIPv6(t)
 	for i := 0; i < 50; i++ {
-		server := NewServer()
-		server.Port, server.Close = 0, 20
+		server := &Server{}
+		server.Port, server.Timeout = AnyPort, 20*time.Second
 		port, err := server.Open(context.Background())
 		if err != nil {
 			t.Fatal(err)
@@ -60,9 +61,9 @@ func TestOfSixReceiversOneSucceeds(t *testing.T) {
 		got := make(chan string, 6)
 		for j := 0; j < 6; j++ {
 			go func() {
-				client := NewClient()
-				client.Port, client.Close = port, 20
-				data, err := client.Receive()
+				client := &Client{}
+				client.Port, client.Timeout = port, 20*time.Second
+				data, err := client.Receive(context.Background())
 				if err == nil {
 					got <- "data " + string(data)
 				} else {
@@ -70,8 +71,8 @@ func TestOfSixReceiversOneSucceeds(t *testing.T) {
 				}
 			}()
 		}
-		if err := server.Send([]byte("abc")); err != nil || !server.Confirmed {
-			t.Error(err, server.Confirmed)
+		if sent, err := server.Send(context.Background(), []byte("abc")); err != nil || sent != (Sent{3, true}) {
+			t.Error(err, sent)
 		}
 		count := 0
 		for j := 0; j < 6; j++ {
@@ -94,8 +95,8 @@ func TestAReceiverThatCannotStoreIsNoSuccessOfTheSender(t *testing.T) {
 	for _, data := range []string{"", "a", "abc", string(counter(3 << 20))} {
 		for _, isUnix := range []bool{false, true} {
 			directory := t.TempDir()
-			server, client := NewServer(), NewClient()
-			server.Port, server.Close, client.Close = 0, 20, 20
+			server, client := &Server{}, &Client{}
+			server.Port, server.Timeout, client.Timeout = AnyPort, 20*time.Second, 20*time.Second
 			if isUnix {
 				server.Path = filepath.Join(directory, "s")
 				client.Path = server.Path
@@ -106,16 +107,13 @@ func TestAReceiverThatCannotStoreIsNoSuccessOfTheSender(t *testing.T) {
 			}
 			client.Port = port
 			sent := make(chan error, 1)
-			go func() { sent <- server.Send([]byte(data)) }()
+			go func() { sent <- errOf(server.Send(context.Background(), []byte(data))) }()
 			err = client.receive(context.Background(), func() (sink, error) { return failingSink{&memorySink{data: []byte{}}}, nil })
 			if !errors.Is(err, syscall.ENOSPC) {
 				t.Error(err)
 			}
 			isNamed(t, err, ErrIO)
 			isNamed(t, <-sent, ErrUnconfirmed)
-			if server.Confirmed {
-				t.Error("it is confirmed")
-			}
 		}
 	}
 }
@@ -129,8 +127,8 @@ func (failingSink) publish() error { return syscall.ENOSPC }
 func TestAnEarlyHalfCloseIsASuccessThatIsNotConfirmed(t *testing.T) {
 	needIPv6(t)
 	for _, network := range []string{"tcp", "unix"} {
-		server := NewServer()
-		server.Port, server.Close = 0, 20
+		server := &Server{}
+		server.Port, server.Timeout = AnyPort, 20*time.Second
 		if network == "unix" {
 			server.Path = filepath.Join(t.TempDir(), "s")
 		}
@@ -149,8 +147,8 @@ func TestAnEarlyHalfCloseIsASuccessThatIsNotConfirmed(t *testing.T) {
 		conn.Write([]byte(goodHello))
 		conn.(interface{ CloseWrite() error }).CloseWrite()
 		go io.Copy(io.Discard, conn)
-		if err := server.Send(make([]byte, 8<<20)); err != nil || server.Confirmed {
-			t.Errorf("%s: %v, confirmed %v", network, err, server.Confirmed)
+		if sent, err := server.Send(context.Background(), make([]byte, 8<<20)); err != nil || sent != (Sent{8 << 20, false}) {
+			t.Errorf("%s: %v, %v", network, err, sent)
 		}
 		conn.Close()
 	}
@@ -159,8 +157,8 @@ func TestAnEarlyHalfCloseIsASuccessThatIsNotConfirmed(t *testing.T) {
 // (`close.keep`)
 func TestAServerThatGivesUpAfterItsHalfCloseDestroysNothing(t *testing.T) {
 	needIPv6(t)
-	server := NewServer()
-	server.Port, server.Close = 0, 1
+	server := &Server{}
+	server.Port, server.Timeout = AnyPort, 1*time.Second
 	conn, err := rawClientOf(context.Background(), server)
 	if err != nil {
 		t.Fatal(err)
@@ -168,20 +166,19 @@ func TestAServerThatGivesUpAfterItsHalfCloseDestroysNothing(t *testing.T) {
 	defer conn.Close()
 	conn.(*net.TCPConn).SetReadBuffer(256 << 10)
 	conn.Write([]byte(goodHello))
-	isNamed(t, server.Send(counter(150_000)), ErrUnconfirmed)
+	isNamed(t, errOf(server.Send(context.Background(), counter(150_000))), ErrUnconfirmed)
 	octets, err := io.ReadAll(conn)
 	if err != nil || len(octets) != 8+12+150_000 {
 		t.Error(len(octets), err)
 	}
 }
 
-// Every bound is an integer of 32 bits, and any of them works.
-func TestTheLargestAndTheSmallestTWork(t *testing.T) {
+func TestTheLargestAndTheSmallestTimeoutWork(t *testing.T) {
 	needIPv6(t)
-	for _, bound := range []int{1<<31 - 1, -1 << 31, 1<<62 - 1, -1 << 63, 0, -1} {
+	for _, bound := range []time.Duration{1<<63 - 1, -1 << 63, 0, Forever} {
 		sendErr, receiveErr := pair(t,
-			func(s *Server) error { s.Close = bound; return s.Send([]byte("abc")) },
-			func(c *Client) error { c.Close = bound; _, err := c.Receive(); return err })
+			func(s *Server) error { s.Timeout = bound; return errOf(s.Send(context.Background(), []byte("abc"))) },
+			func(c *Client) error { c.Timeout = bound; _, err := c.Receive(context.Background()); return err })
 		if err := first(sendErr, receiveErr); err != nil {
 			t.Error(bound, err)
 		}
@@ -199,14 +196,14 @@ func TestACallbackThatPanicsLeavesNothing(t *testing.T) {
 		}()
 		call()
 	}
-	pair(t, func(s *Server) error { return s.Send(nil) }, func(c *Client) error { _, err := c.Receive(); return err })
+	pair(t, func(s *Server) error { return errOf(s.Send(context.Background(), nil)) }, func(c *Client) error { _, err := c.Receive(context.Background()); return err })
 	before := openDescriptors(t) // with what the runtime keeps for its poller
 	directory := t.TempDir()
 	path := filepath.Join(directory, "s")
-	server := NewServer()
-	server.Path, server.Close = path, 5
+	server := &Server{}
+	server.Path, server.Timeout = path, 5*time.Second
 	server.Listening = func(int) { panic("listening") }
-	panics("listening", func() { server.Send(nil) })
+	panics("listening", func() { server.Send(context.Background(), nil) })
 	server.Listening = nil
 	panics("spooling", func() {
 		server.SendFrom(context.Background(), readerFunc(func([]byte) (int, error) { panic("reader") }), -1)
@@ -215,24 +212,24 @@ func TestACallbackThatPanicsLeavesNothing(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			client := NewClient()
-			client.Path, client.Wait = path, 10
-			_, err := client.Receive()
+			client := &Client{}
+			client.Path, client.Wait = path, 10*time.Second
+			_, err := client.Receive(context.Background())
 			isNamed(t, err, wanted)
 		}()
 		return done
 	}
 	done := receive(ErrTruncated)
 	server.Progress = func(uint64, uint64) { panic("progress") }
-	panics("sending", func() { server.Send(counter(5 << 20)) })
+	panics("sending", func() { server.Send(context.Background(), counter(5<<20)) })
 	<-done
 	server.Progress = nil
 	sent := make(chan error, 1)
 	if _, err := server.Open(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	go func() { sent <- server.Send([]byte("abc")) }()
-	client := NewClient()
+	go func() { sent <- errOf(server.Send(context.Background(), []byte("abc"))) }()
+	client := &Client{}
 	client.Path = path
 	client.Progress = func(uint64, uint64) { panic("progress") }
 	target := filepath.Join(directory, "target")
@@ -254,8 +251,8 @@ func TestOfTwoServersOnOneStalePathOneListens(t *testing.T) {
 		results := make(chan *Server, 2)
 		for j := 0; j < 2; j++ {
 			go func() {
-				server := NewServer()
-				server.Path, server.Close = path, 20
+				server := &Server{}
+				server.Path, server.Timeout = path, 20*time.Second
 				if _, err := server.Open(context.Background()); err != nil {
 					isNamed(t, err, ErrInUse)
 					server = nil
@@ -275,7 +272,7 @@ func TestOfTwoServersOnOneStalePathOneListens(t *testing.T) {
 			t.Fatal(err)
 		}
 		conn.Close()
-		one.Abandon()
+		one.Close()
 	}
 }
 
@@ -326,14 +323,14 @@ func TestWhatIsAtAPathDecides(t *testing.T) {
 		{at("a\x00b"), ErrIO, ErrIO, "the path has a NUL byte"},
 		{long, ErrIO, ErrIO, "the path has 108 bytes, expected at most 107"},
 	} {
-		client := NewClient()
-		client.Path, client.Close = row.path, 5
-		_, err := client.Receive()
+		client := &Client{}
+		client.Path, client.Timeout = row.path, 5*time.Second
+		_, err := client.Receive(context.Background())
 		isNamed(t, err, row.client)
-		server := NewServer()
+		server := &Server{}
 		server.Path = row.path
 		_, err = server.Open(context.Background())
-		server.Abandon()
+		server.Close()
 		if row.server == "" {
 			if err != nil {
 				t.Error(row.path, err)

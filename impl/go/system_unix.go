@@ -44,7 +44,7 @@ func hasPeerEnded(conn net.Conn) (hasEnded bool, err error) {
 	return hasEnded, err
 }
 
-// peek waits for octets as long as the connection's deadline says, and leaves them unread.
+// peek waits for bytes as long as the connection's deadline says, and leaves them unread.
 func peek(conn net.Conn, octets []byte) (n int, err error) {
 	n, err = tried(conn.(syscall.Conn), (syscall.RawConn).Read, func(fd uintptr) (int, error) {
 		n, _, err := syscall.Recvfrom(int(fd), octets, syscall.MSG_PEEK)

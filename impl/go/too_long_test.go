@@ -3,6 +3,7 @@
 package kcom5
 
 import (
+	"context"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -16,10 +17,10 @@ func TestAMessageOfFourGibibytesIsRefusedBeforeTheServerListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer syscall.Munmap(space)
-	server := NewServer()
+	server := &Server{}
 	server.Listening = func(int) { t.Error("it listens") }
-	server.Port, server.Msg = 65536, *(*string)(unsafe.Pointer(&space))
-	isNamed(t, server.Send(nil), ErrInvalidPort)
-	server.Port = 0
-	isNamed(t, server.Send(nil), ErrMessageTooLong)
+	server.Port, server.Message = 65536, *(*string)(unsafe.Pointer(&space))
+	isNamed(t, errOf(server.Send(context.Background(), nil)), ErrInvalidPort)
+	server.Port = AnyPort
+	isNamed(t, errOf(server.Send(context.Background(), nil)), ErrMessageTooLong)
 }

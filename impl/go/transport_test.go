@@ -26,11 +26,13 @@ func counter(size int) []byte {
 	return octets
 }
 
+// errOf is the error of a send.
+func errOf(_ Sent, err error) error { return err }
+
 // pair is a server on a port of the system's choice, and a client of it once it listens.
 func pair(t *testing.T, send func(*Server) error, receive func(*Client) error) (sendErr, receiveErr error) {
 	t.Helper()
-	server, client := NewServer(), NewClient()
-	server.Port, server.Close, client.Close = 0, 30, 30
+	server, client := &Server{Port: AnyPort, Timeout: 30 * time.Second}, &Client{Timeout: 30 * time.Second}
 	port, err := server.Open(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -64,12 +66,16 @@ func namesIn(t *testing.T, directory string) string {
 }
 
 func TestTheDefaultsAreThoseOfTheSpec(t *testing.T) {
-	server, client := Initsvr(), Initcli()
-	if !server.Ipv6 || server.Port != 13600 || server.Close != 150 || server.Msg != "" {
-		t.Error(*server)
+	var server Server
+	var client Client
+	if server.port() != 13600 || client.port() != 13600 || bound(server.Timeout) != 150*time.Second || bound(Forever) != 0 {
+		t.Error(server.port(), client.port(), bound(server.Timeout), bound(Forever))
 	}
-	if !client.Ipv6 || client.Port != 13600 || client.Close != 150 || client.Msg != "" {
-		t.Error(*client)
+	if server.Port = AnyPort; server.port() != 0 {
+		t.Error(server.port())
+	}
+	if client.place() != "[::1]:13600" {
+		t.Error(client.place())
 	}
 }
 
@@ -80,13 +86,13 @@ func TestMemoryGoesToMemoryWithItsMessageAndProgress(t *testing.T) {
 	var message string
 	var sentDone, receivedDone uint64
 	sendErr, receiveErr := pair(t, func(s *Server) error {
-		s.Msg = "한국어"
+		s.Message = "한국어"
 		s.Progress = func(done, total uint64) { sentDone = done * 10 / total }
-		return s.Send(data)
+		return errOf(s.Send(context.Background(), data))
 	}, func(c *Client) (err error) {
 		c.Progress = func(done, total uint64) { receivedDone = done * 10 / total }
-		got, err = c.Recieve()
-		message = c.Msg
+		got, err = c.Receive(context.Background())
+		message = c.Message
 		return err
 	})
 	if first(sendErr, receiveErr) != nil || !bytes.Equal(got, data) || message != "한국어" || sentDone != 10 || receivedDone != 10 {
@@ -134,7 +140,7 @@ func TestAFileGoesToAFile(t *testing.T) {
 	data := counter(3<<20 + 1)
 	os.WriteFile(source, data, 0o644)
 	sendErr, receiveErr := pair(t,
-		func(s *Server) error { return s.SendFile(context.Background(), source) },
+		func(s *Server) error { return errOf(s.SendFile(context.Background(), source)) },
 		func(c *Client) error { return c.ReceiveFile(context.Background(), target) })
 	got, _ := os.ReadFile(target)
 	info, err := os.Stat(target)
@@ -150,8 +156,8 @@ func TestAReaderOfUnknownLengthIsReadBeforeTheServerListens(t *testing.T) {
 	needIPv6(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	reader, writer := io.Pipe()
-	server := NewServer()
-	server.Port = 0
+	server := &Server{}
+	server.Port = AnyPort
 	ended := false
 	ports := make(chan int, 1)
 	server.Listening = func(port int) {
@@ -166,8 +172,8 @@ func TestAReaderOfUnknownLengthIsReadBeforeTheServerListens(t *testing.T) {
 		writer.Close()
 	}()
 	sent := make(chan error, 1)
-	go func() { sent <- server.SendFrom(context.Background(), reader, -1) }()
-	client := NewClient()
+	go func() { sent <- errOf(server.SendFrom(context.Background(), reader, -1)) }()
+	client := &Client{}
 	client.Port = <-ports
 	var got bytes.Buffer
 	err := client.ReceiveTo(context.Background(), &got)
@@ -186,7 +192,7 @@ func TestAReaderThatEndsEarlyIsIOAndLeavesNoFile(t *testing.T) {
 	os.WriteFile(target, []byte("old"), 0o600)
 	sendErr, receiveErr := pair(t,
 		func(s *Server) error {
-			return s.SendFrom(context.Background(), bytes.NewReader(make([]byte, 3<<20)), 4<<20)
+			return errOf(s.SendFrom(context.Background(), bytes.NewReader(make([]byte, 3<<20)), 4<<20))
 		},
 		func(c *Client) error { return c.ReceiveFile(context.Background(), target) })
 	isNamed(t, sendErr, ErrIO)
@@ -204,7 +210,7 @@ func TestAFileThatBecomesShorterIsIOAndLeavesNoFile(t *testing.T) {
 	sendErr, receiveErr := pair(t,
 		func(s *Server) error {
 			s.Progress = func(uint64, uint64) { os.Truncate(source, 2<<20) }
-			return s.SendFile(context.Background(), source)
+			return errOf(s.SendFile(context.Background(), source))
 		},
 		func(c *Client) error { return c.ReceiveFile(context.Background(), target) })
 	isNamed(t, sendErr, ErrIO)
@@ -224,7 +230,7 @@ func TestAClientThatTakesNoMoreOfAFileOrIsResetIsNamed(t *testing.T) {
 		}
 		defer file.Close()
 		server := serverOf(nil)
-		server.Close = 1
+		server.Timeout = 1 * time.Second
 		conn, err := rawClientOf(context.Background(), server)
 		if err != nil {
 			t.Fatal(err)
@@ -242,7 +248,7 @@ func TestAClientThatTakesNoMoreOfAFileOrIsResetIsNamed(t *testing.T) {
 			}
 		}
 		go io.CopyN(io.Discard, conn, 2<<20)
-		isNamed(t, server.SendFrom(context.Background(), file, 32<<20), name)
+		isNamed(t, errOf(server.SendFrom(context.Background(), file, 32<<20)), name)
 	}
 }
 
@@ -250,9 +256,9 @@ func TestAReadersOwnResetIsNotTheClients(t *testing.T) {
 	needIPv6(t)
 	sendErr, _ := pair(t,
 		func(s *Server) error {
-			return s.SendFrom(context.Background(), failing{syscall.ECONNRESET}, 1)
+			return errOf(s.SendFrom(context.Background(), failing{syscall.ECONNRESET}, 1))
 		},
-		func(c *Client) error { _, err := c.Receive(); return err })
+		func(c *Client) error { _, err := c.Receive(context.Background()); return err })
 	isNamed(t, sendErr, ErrIO)
 	if !errors.Is(sendErr, syscall.ECONNRESET) {
 		t.Error(sendErr)
@@ -269,7 +275,7 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 func TestAWriterThatFailsIsIOAndTheServerKnows(t *testing.T) {
 	needIPv6(t)
 	sendErr, receiveErr := pair(t,
-		func(s *Server) error { return s.Send([]byte("abc")) },
+		func(s *Server) error { return errOf(s.Send(context.Background(), []byte("abc"))) },
 		func(c *Client) error { return c.ReceiveTo(context.Background(), failing{syscall.ENOSPC}) })
 	isNamed(t, receiveErr, ErrIO)
 	isNamed(t, sendErr, ErrUnconfirmed)
@@ -281,7 +287,7 @@ func TestAFileThatCannotGetItsNameIsIOAndTheServerKnows(t *testing.T) {
 	directory := t.TempDir()
 	target := filepath.Join(directory, "target")
 	sendErr, receiveErr := pair(t,
-		func(s *Server) error { return s.Send([]byte("abc")) },
+		func(s *Server) error { return errOf(s.Send(context.Background(), []byte("abc"))) },
 		func(c *Client) error {
 			c.Progress = func(uint64, uint64) { os.MkdirAll(filepath.Join(target, "inside"), 0o700) }
 			return c.ReceiveFile(context.Background(), target)
@@ -301,7 +307,7 @@ func TestALinkIsFollowedAlsoToNothing(t *testing.T) {
 	os.Symlink("sub/target", link)
 	for i := 0; i < 2; i++ {
 		sendErr, receiveErr := pair(t,
-			func(s *Server) error { return s.Send([]byte("abc")) },
+			func(s *Server) error { return errOf(s.Send(context.Background(), []byte("abc"))) },
 			func(c *Client) error { return c.ReceiveFile(context.Background(), link) })
 		if err := first(sendErr, receiveErr); err != nil {
 			t.Error(err)
@@ -316,7 +322,7 @@ func TestALinkIsFollowedAlsoToNothing(t *testing.T) {
 func TestWhatIsNoRegularFileIsWrittenTo(t *testing.T) {
 	needIPv6(t)
 	sendErr, receiveErr := pair(t,
-		func(s *Server) error { return s.Send([]byte("abc")) },
+		func(s *Server) error { return errOf(s.Send(context.Background(), []byte("abc"))) },
 		func(c *Client) error { return c.ReceiveFile(context.Background(), os.DevNull) })
 	info, err := os.Stat(os.DevNull)
 	if first(sendErr, receiveErr, err) != nil || info.Mode()&os.ModeCharDevice == 0 {
@@ -326,40 +332,38 @@ func TestWhatIsNoRegularFileIsWrittenTo(t *testing.T) {
 
 // (`listen.port`: port, message, and only then a socket)
 func TestWhatIsWrongWithACallIsToldInOrder(t *testing.T) {
-	server := NewServer()
-	server.Port, server.Msg = 65536, "\xff"
-	isNamed(t, server.Send(nil), ErrInvalidPort)
-	server.Port = 0
-	isNamed(t, server.Send(nil), ErrMessageNotUTF8)
-	client := NewClient()
-	client.Port = 0
-	_, err := client.Receive()
+	server := &Server{}
+	server.Port, server.Message = 65536, "\xff"
+	isNamed(t, errOf(server.Send(context.Background(), nil)), ErrInvalidPort)
+	server.Port = AnyPort
+	isNamed(t, errOf(server.Send(context.Background(), nil)), ErrMessageNotUTF8)
+	client := &Client{Port: AnyPort}
+	_, err := client.Receive(context.Background())
 	isNamed(t, err, ErrInvalidPort)
 }
 
-func TestAnOpenServerListensAndCanBeAbandoned(t *testing.T) {
+func TestAnOpenServerListensAndCanBeClosed(t *testing.T) {
 	needIPv6(t)
-	server := NewServer()
-	server.Port = 0
+	server := &Server{}
+	server.Port = AnyPort
 	port, err := server.Open(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := NewServer()
+	other := &Server{}
 	other.Port = port
 	_, err = other.Open(context.Background())
 	isNamed(t, err, ErrInUse)
-	server.Abandon()
+	server.Close()
 	if _, err := other.Open(context.Background()); err != nil {
 		t.Error(err)
 	}
-	other.Abandon()
+	other.Close()
 }
 
 // The timer of a context may be late: its end is seen by the clock before the context says so.
 func TestABoundThatIsOverBeforeItsTimerIsATimeout(t *testing.T) {
-	client := NewClient()
-	client.Path = filepath.Join(t.TempDir(), "s")
+	client := &Client{Path: filepath.Join(t.TempDir(), "s")}
 	listening, err := net.Listen("unix", client.Path)
 	if err != nil {
 		t.Fatal(err)
@@ -389,17 +393,17 @@ func TestAPathMayBeginWithAnAtSign(t *testing.T) {
 	}
 	defer os.Chdir(old)
 	os.Chdir(directory)
-	server, client := NewServer(), NewClient()
+	server, client := &Server{}, &Client{}
 	server.Path, client.Path = "@s", "@s"
 	if _, err := server.Open(context.Background()); err != nil || namesIn(t, ".") != "@s" {
 		t.Fatal(err, namesIn(t, "."))
 	}
 	sent := make(chan error, 1)
-	go func() { sent <- server.Send([]byte("abc")) }()
-	data, err := client.Receive()
+	go func() { sent <- errOf(server.Send(context.Background(), []byte("abc"))) }()
+	data, err := client.Receive(context.Background())
 	if err := first(err, <-sent); err != nil || string(data) != "abc" || namesIn(t, ".") != "" {
 		t.Error(err)
 	}
 	server.Path = "a\x00b"
-	isNamed(t, server.Send(nil), ErrIO)
+	isNamed(t, errOf(server.Send(context.Background(), nil)), ErrIO)
 }

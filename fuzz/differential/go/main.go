@@ -132,20 +132,32 @@ func feedAsAsked(x *core.ClientExchange, octets []byte, data *[]byte) bool {
 	return true
 }
 
+// tell gives an event; "wrong" is a peer of another user.
+func tell(x interface {
+	On(core.Event) core.Action
+	RefusePeer()
+}, event string) core.Action {
+	if event == "wrong" {
+		x.RefusePeer()
+		return core.Nothing
+	}
+	return x.On(core.Event(event))
+}
+
 func (in *input) receive(record []byte) []byte {
 	x := core.NewClientExchange([3]byte{0xaa, 0xbb, 0xcc}, core.Limits{Message: in.messageLimit, Data: in.dataLimit})
 	flags, data := byte(0), []byte(nil)
-	tell := func(event string) {
-		if x.On(core.Event(event)) == core.SendHello && string(x.Hello()) == core.Magic+"\xaa\xbb\xcc" {
+	take := func(event string) {
+		if tell(x, event) == core.SendHello && string(x.Hello()) == core.Magic+"\xaa\xbb\xcc" {
 			flags |= helloSent
 		}
 	}
 	if in.start != "" {
-		tell(in.start)
+		take(in.start)
 	}
 	for _, act := range in.acts {
 		if act.event != "" {
-			tell(act.event)
+			take(act.event)
 			continue
 		}
 		if !act.isAsked {
@@ -175,11 +187,11 @@ func (in *input) serve(record []byte) []byte {
 	x := core.NewServerExchange(message, in.dataSize)
 	flags, sent := byte(0), []byte(nil)
 	if in.start != "" {
-		x.On(core.Event(in.start))
+		tell(x, in.start)
 	}
 	for _, act := range in.acts {
 		if act.event != "" {
-			if x.On(core.Event(act.event)) == core.HalfClose {
+			if tell(x, act.event) == core.HalfClose {
 				flags |= halfClosed
 			}
 		} else if x.Feed(act.octets) == core.SendEchoAndFrame {

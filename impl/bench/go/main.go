@@ -101,24 +101,28 @@ type way interface {
 type ours struct{ server *kcom5.Server }
 
 func (o *ours) open(at place) int {
-	o.server = kcom5.NewServer()
-	o.server.Ipv6, o.server.Path, o.server.Port = at.via == "ipv6", at.path(), 0
+	o.server = &kcom5.Server{IPv4: at.via != "ipv6", Path: at.path(), Port: kcom5.AnyPort}
 	port, err := o.server.Open(context.Background())
 	must(err)
 	return port
 }
 
-func (o *ours) send(data []byte)     { must(o.server.Send(data)) }
-func (o *ours) sendFile(name string) { must(o.server.SendFile(context.Background(), name)) }
+func (o *ours) send(data []byte) {
+	_, err := o.server.Send(context.Background(), data)
+	must(err)
+}
+
+func (o *ours) sendFile(name string) {
+	_, err := o.server.SendFile(context.Background(), name)
+	must(err)
+}
 
 func client(at place) *kcom5.Client {
-	client := kcom5.NewClient()
-	client.Ipv6, client.Path, client.Port = at.via == "ipv6", at.path(), at.port
-	return client
+	return &kcom5.Client{IPv4: at.via != "ipv6", Path: at.path(), Port: at.port}
 }
 
 func (o *ours) receive(at place, _ int) []byte {
-	data, err := client(at).Receive()
+	data, err := client(at).Receive(context.Background())
 	must(err)
 	return data
 }

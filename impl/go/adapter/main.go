@@ -14,6 +14,7 @@ import (
 	"unsafe"
 
 	"kcom5"
+	"kcom5/compat"
 )
 
 type object map[string]any
@@ -29,11 +30,14 @@ func say(answer object) { json.NewEncoder(os.Stdout).Encode(answer) }
 
 type request struct {
 	Op, Via, Key, Address string
+	Path                  string
+	Port, Close           *int
+	Limits                kcom5.Limits
 	MessageFile           string `json:"message_file"`
 	Message               *string
 }
 
-// bodies are octets: a message is a string, or this.
+// bodies are bytes: a message is a string, or this.
 type bodies struct {
 	Message, Data, To struct {
 		Hex, Fill, File string
@@ -43,14 +47,20 @@ type bodies struct {
 
 func serve(line []byte) (answer object) {
 	var err error
-	var r request
+	r := request{Limits: kcom5.DefaultLimits()}
 	var body bodies
-	server, client := kcom5.NewServer(), kcom5.NewClient()
-	for _, fields := range []any{&r, &body, server, client} {
+	for _, fields := range []any{&r, &body} {
 		json.Unmarshal(line, fields)
 	}
-	ipv6, isVia := map[string]bool{"tcp4": false, "tcp6": true, "unix": false}[r.Via]
-	server.Ipv6, client.Ipv6 = ipv6, ipv6
+	isIPv4, isVia := map[string]bool{"tcp4": true, "tcp6": false, "unix": true}[r.Via]
+	server := &kcom5.Server{IPv4: isIPv4, Path: r.Path}
+	client := &kcom5.Client{IPv4: isIPv4, Path: r.Path, Limits: &r.Limits, MessageFile: r.MessageFile}
+	if r.Port != nil {
+		server.Port, client.Port = compat.Port(*r.Port), compat.Port(*r.Port)
+	}
+	if r.Close != nil {
+		server.Timeout, client.Timeout = compat.Timeout(*r.Close), compat.Timeout(*r.Close)
+	}
 	message := ""
 	if r.Message != nil {
 		message = *r.Message
@@ -61,16 +71,16 @@ func serve(line []byte) (answer object) {
 			"supports": []string{"pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message", "message-file"}}
 	case r.Op == "pack":
 		address := ""
-		address, err = kcom5.Pack(server.Port, octets(r.Key))
+		address, err = kcom5.Pack(*r.Port, octets(r.Key))
 		answer = object{"address": address}
 	case r.Op == "unpack":
 		port, key, failed := kcom5.Unpack(r.Address)
 		answer, err = object{"port": port, "key": fmt.Sprintf("%x", key)}, failed
 	case r.Op == "send" && isVia:
-		server.Msg = message + string(octets(body.Message.Hex)) + text(filled(body.Message.Fill, body.Message.Size))
+		server.Message = message + string(octets(body.Message.Hex)) + text(filled(body.Message.Fill, body.Message.Size))
 		answer, err = send(server, body)
 	case r.Op == "receive" && isVia:
-		client.Msg, client.MessageFile = message, r.MessageFile
+		client.Message = message
 		answer, err = receive(client, body.To.File)
 	default:
 		answer = object{"unsupported": true}
@@ -78,7 +88,7 @@ func serve(line []byte) (answer object) {
 	if failed := (*kcom5.Error)(nil); errors.As(err, &failed) {
 		answer = object{"error": failed.Name, "detail": failed.Detail}
 		if r.Op == "receive" && r.Message != nil {
-			answer["message"] = client.Msg
+			answer["message"] = client.Message
 		}
 	}
 	return answer
@@ -87,11 +97,12 @@ func serve(line []byte) (answer object) {
 func send(server *kcom5.Server, body bodies) (object, error) {
 	server.Listening = func(port int) { say(object{"listening": map[bool]any{true: server.Path, false: port}[port == 0]}) }
 	if body.Data.File != "" {
-		err := server.SendFile(context.Background(), body.Data.File)
-		return object{"ok": true, "confirmed": server.Confirmed}, err
+		sent, err := server.SendFile(context.Background(), body.Data.File)
+		return object{"ok": true, "confirmed": sent.Confirmed}, err
 	}
-	err := server.Send(append(octets(body.Data.Hex), filled(body.Data.Fill, body.Data.Size)...))
-	return object{"ok": true, "confirmed": server.Confirmed}, err
+	data := append(octets(body.Data.Hex), filled(body.Data.Fill, body.Data.Size)...)
+	sent, err := server.Send(context.Background(), data)
+	return object{"ok": true, "confirmed": sent.Confirmed}, err
 }
 
 func receive(client *kcom5.Client, to string) (object, error) {
@@ -101,14 +112,14 @@ func receive(client *kcom5.Client, to string) (object, error) {
 		if err := client.ReceiveFile(context.Background(), to); err != nil {
 			return nil, err
 		}
-		return object{"ok": true, "message": client.Msg, "data": object{"size": size, "sha256": digest(to)}}, nil
+		return object{"ok": true, "message": client.Message, "data": object{"size": size, "sha256": digest(to)}}, nil
 	}
-	received, err := client.Receive()
+	received, err := client.Receive(context.Background())
 	data := object{"size": len(received), "sha256": fmt.Sprintf("%x", sha256.Sum256(received))}
 	if len(received) <= 4096 {
 		data["hex"] = fmt.Sprintf("%x", received)
 	}
-	return object{"ok": true, "message": client.Msg, "data": data}, err
+	return object{"ok": true, "message": client.Message, "data": data}, err
 }
 
 // digest is of what a file holds. A pipe or a device does not hold it: it is not read.
@@ -129,11 +140,11 @@ func filled(fill string, size int) []byte {
 		return make([]byte, size) // no memory is touched: a message may be of 4 GiB
 	}
 	filled := bytes.Repeat(octets(fill), size)
-	for i := len(filled); i < size; i++ { // counter251 has no octets
+	for i := len(filled); i < size; i++ { // counter251 has no bytes
 		filled = append(filled, byte(i%251))
 	}
 	return filled
 }
 
-// text is the same octets, without a copy (as strings.Builder does it).
+// text is the same bytes, without a copy (as strings.Builder does it).
 func text(octets []byte) string { return *(*string)(unsafe.Pointer(&octets)) }

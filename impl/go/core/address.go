@@ -10,7 +10,7 @@ const (
 	hexDigits = "0123456789abcdef"
 )
 
-// Pack gives the address of a port from 1 to 65535 and a key of 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48 octets
+// Pack returns the address of a port from 1 to 65535 and a key of 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48 bytes
 // (`address.form`, `address.canonical`). Errors: ErrInvalidPort, then ErrInvalidKey (`address.pack-reject`).
 func Pack(port int, key []byte) (string, error) {
 	if err := CheckPort(port, 1); err != nil {
@@ -28,7 +28,7 @@ func Pack(port int, key []byte) (string, error) {
 	return string(address), nil
 }
 
-// Unpack gives the port and the 48 octets of key that the groups, repeated, come to (`address.expand`). Any other
+// Unpack returns the port and the 48 bytes of key that the groups, repeated, come to (`address.expand`). Any other
 // string is ErrInvalidAddress (`address.reject`); the error does not show the text, which may hold a key.
 func Unpack(address string) (port int, key []byte, err error) {
 	digits := 0

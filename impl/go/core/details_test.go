@@ -55,14 +55,19 @@ func TestAnErrorOfAnExchangeSaysWhatWasExpectedAndWhatCame(t *testing.T) {
 	atServer := func(state State, event Event) error {
 		m := newMachine(serverTable, state, Magic)
 		m.isServer = true
-		m.Describe("[::1]:13600", 150)
-		m.On(event)
+		m.Describe("[::1]:13600", "150 s")
+		m.take(event)
 		return m.Err()
+	}
+	refusing := func() error {
+		x := NewServerExchange("", 0)
+		x.RefusePeer()
+		return x.Err()
 	}
 	connecting := func(event Event) error {
 		x := NewClientExchange(replayed, DefaultLimits())
-		x.Describe("/run/s", 3)
-		x.On(event)
+		x.Describe("/run/s", "3 s")
+		x.take(event)
 		return x.Err()
 	}
 	for _, row := range []struct {
@@ -70,7 +75,7 @@ func TestAnErrorOfAnExchangeSaysWhatWasExpectedAndWhatCame(t *testing.T) {
 		expected string
 	}{
 		{atServer(Listening, Timeout), "timeout: no client connected to [::1]:13600 within 150 s"},
-		{atServer(Listening, Wrong), "invalid-connection: the client runs as another user"},
+		{refusing(), "invalid-connection: the client runs as another user"},
 		{atServer(Listening, Failure), "io: [::1]:13600: a system error"},
 		{atServer(Sending, Cancel), "io: cancelled by the caller"},
 		{server("KC\x1b", End), "invalid-connection: byte 3 of the hello is wrong, expected KCOM5 and three bytes"},
@@ -87,7 +92,7 @@ func TestAnErrorOfAnExchangeSaysWhatWasExpectedAndWhatCame(t *testing.T) {
 		{connecting(Refused), "refused: nobody listens on /run/s"},
 		{connecting(Timeout), "timeout: not connected to /run/s within 3 s"},
 		{connecting(Reset), "invalid-connection: the server left after 0 of 8 bytes of the echo"},
-		{connecting(Wrong), "invalid-connection: the server runs as another user"},
+		{connecting(wrong), "invalid-connection: the server runs as another user"},
 		{client("KCOM5\xaa\xbc", End), "invalid-connection: byte 7 of the echo differs from the hello"},
 		{client("KC", Reset), "invalid-connection: the server left after 2 of 8 bytes of the echo"},
 		{client("KC", Timeout), "timeout: got 2 of 8 bytes of the echo within T s"},

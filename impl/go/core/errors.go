@@ -9,11 +9,11 @@ type Name string
 
 // The names, with the one who raises each and when.
 const (
-	ErrInvalidAddress    Name = "invalid-address"    // Unpack: the text is no address (`address.reject`)
+	ErrInvalidAddress    Name = "invalid-address"    // Unpack: the text is not an address (`address.reject`)
 	ErrInvalidKey        Name = "invalid-key"        // Pack: the key's length does not divide 48 (`address.pack-reject`)
 	ErrInvalidPort       Name = "invalid-port"       // Pack, server, client: the port is out of range (`listen.port`)
 	ErrMessageNotUTF8    Name = "message-not-utf8"   // server: the message to send is ill-formed (`message.utf8`)
-	ErrMessageTooLong    Name = "message-too-long"   // server: over 2^32 - 1 octets (`message.too-long`)
+	ErrMessageTooLong    Name = "message-too-long"   // server: over 2^32 - 1 bytes (`message.too-long`)
 	ErrInUse             Name = "in-use"             // server: the port or path is taken (`listen.exclusive`)
 	ErrRefused           Name = "refused"            // client: nobody listens (`connect.refused`)
 	ErrTimeout           Name = "timeout"            // both: a bound has passed (`time.stall` and others)

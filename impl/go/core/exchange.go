@@ -1,11 +1,10 @@
 package core
 
-// ServerExchange and ClientExchange: the two state machines. Octets and events go in; the state, the octets to send and
+// ServerExchange and ClientExchange: the two state machines. Bytes and events go in; the state, the bytes to send and
 // the error come out. Not here: sockets, clocks, and the data itself, which goes past them. Spec: "States".
 
 import (
 	"encoding/binary"
-	"strconv"
 	"unicode/utf8"
 )
 
@@ -16,13 +15,13 @@ type machine struct {
 	isServer    bool
 	isConfirmed bool
 	consumed    uint64
-	start       uint64 // of the present field, in the peer's octets
+	start       uint64 // of the present field, in the peer's bytes
 	size        uint64 // of the present field
 	field       []byte // what has arrived of it, but for the data; it grows with that (`limit.memory`)
 	expected    string // what the first field has to begin with
 	why         string // what is wrong with a field
 	place       string // where the server listens, for the words of failures
-	bound       string // T, for the same
+	bound       string // the timeout, for the same
 	err         error
 }
 
@@ -35,10 +34,8 @@ func (m *machine) Consumed() uint64 { return m.consumed }
 // Err returns the failure, an *Error, or nil before one.
 func (m *machine) Err() error { return m.err }
 
-// Describe sets what the words of failures call the server's place, and T.
-func (m *machine) Describe(place string, seconds int) {
-	m.place, m.bound = place, strconv.Itoa(seconds)+" s"
-}
+// Describe sets what the words of failures call the server's place and the timeout, such as "[::1]:13600" and "150 s".
+func (m *machine) Describe(place, timeout string) { m.place, m.bound = place, timeout }
 
 // String returns the state, and nothing of a message.
 func (m machine) String() string { return "exchange in the state " + string(m.state) }
@@ -46,16 +43,23 @@ func (m machine) String() string { return "exchange in the state " + string(m.st
 // GoString returns the same, for %#v.
 func (m machine) GoString() string { return m.String() }
 
-// On takes an event and returns what is to be done. Bytes come by Feed, which makes the events of fields itself. After
-// Deliver the state stays Data until Delivered, or until an event says that storing failed.
+// On takes an event and returns what is to be done. It takes the exported events only: Feed makes the others.
 func (m *machine) On(event Event) Action {
-	cell, found := m.table[m.state][event]
-	switch {
-	case !found:
+	if event == whole || event == wrong || event == over {
 		return Nothing
-	case cell.do == Deliver:
-		return Deliver
-	case cell.fail != "":
+	}
+	return m.take(event)
+}
+
+// RefusePeer fails the exchange because the peer runs as another user (`unix.owner`).
+func (m *machine) RefusePeer() { m.take(wrong) }
+
+func (m *machine) take(event Event) Action {
+	cell := m.table.at(m.state, event)
+	if cell.next == "" {
+		return Nothing
+	}
+	if cell.fail != "" {
 		m.err = &Error{Name: cell.fail, Detail: m.detail(event), State: m.state}
 	}
 	m.isConfirmed = cell.do == Confirm
@@ -63,7 +67,7 @@ func (m *machine) On(event Event) Action {
 	return cell.do
 }
 
-// takeFirst takes an octet of hello or echo, and tells whether it is the right one.
+// takeFirst takes a byte of hello or echo, and tells whether it is the right one.
 func (m *machine) takeFirst(octet byte) bool {
 	m.field = append(m.field, octet)
 	m.consumed++
@@ -97,21 +101,21 @@ func NewServerExchange(message string, dataLength uint64) *ServerExchange {
 // Success without it says that the client's system took every byte (`close.confirm`).
 func (x *ServerExchange) Confirmed() bool { return x.isConfirmed }
 
-// Feed looks at octets of the client, all that have arrived: a ninth octet is no hello (`hello.alone`), and a wrong one
+// Feed looks at bytes of the client, all that have arrived: a ninth byte is not a hello (`hello.alone`), and a wrong one
 // is seen at once (`hello.reject-early`). After the hello they are thrown away (`close.extra`).
 func (x *ServerExchange) Feed(octets []byte) Action {
 	if x.state != Hello {
-		return x.On(More)
+		return Nothing
 	}
 	for _, octet := range octets {
 		if !x.takeFirst(octet) {
-			return x.On(Wrong)
+			return x.take(wrong)
 		}
 	}
-	if len(x.field) == HelloSize {
-		return x.On(Whole)
+	if len(x.field) < HelloSize {
+		return Nothing
 	}
-	return x.On(More)
+	return x.take(whole)
 }
 
 // Head returns the echo and all of the frame that stands before the data: to be sent on SendEchoAndFrame
@@ -121,7 +125,7 @@ func (x *ServerExchange) Head() []byte {
 	return appendHead(append(head, x.field...), x.message, x.dataLength)
 }
 
-// ClientExchange is the client's end of one exchange. It looks at echo and head; of the data it counts the octets.
+// ClientExchange is the client's end of one exchange. It looks at echo and head; it counts the bytes of the data.
 // NewClientExchange makes one; nothing happens to a zero one.
 type ClientExchange struct {
 	machine
@@ -148,7 +152,7 @@ func (x *ClientExchange) Message() string { return x.message }
 // DataLength returns the declared number of bytes; valid from Data on.
 func (x *ClientExchange) DataLength() uint64 { return x.length }
 
-// Feed looks at octets of the server and returns how many belong to echo and head; the others are data
+// Feed looks at bytes of the server and returns how many belong to echo and head; the others are data
 // (`frame.segments`). It stops in Data, with Needed() 0 if there is none.
 func (x *ClientExchange) Feed(octets []byte) int {
 	taken := 0
@@ -157,10 +161,10 @@ func (x *ClientExchange) Feed(octets []byte) int {
 			if taken == len(octets) {
 				return taken
 			}
-			if x.state == Echo { // the first wrong octet decides (`echo.mismatch`)
+			if x.state == Echo { // the first wrong byte decides (`echo.mismatch`)
 				taken++
 				if !x.takeFirst(octets[taken-1]) {
-					x.On(Wrong)
+					x.take(wrong)
 				}
 				continue
 			}
@@ -172,19 +176,21 @@ func (x *ClientExchange) Feed(octets []byte) int {
 			x.consumed += uint64(size)
 			taken += size
 		}
-		x.On(x.judge())
+		if x.Needed() == 0 {
+			x.take(x.judge())
+		}
 	}
 	return taken
 }
 
-// Arrived is told how many octets of the data have arrived, at most Needed, and gives Deliver with the last
-// (`data.end`); for data of zero octets it is told 0.
+// Arrived is told how many bytes of the data have arrived, at most Needed, and gives Deliver with the last (`data.end`);
+// for data of zero bytes it is told 0. The state stays Data until Delivered, or until an event says that storing failed.
 func (x *ClientExchange) Arrived(size uint64) Action {
 	x.consumed += size
 	if x.Needed() > 0 {
-		return x.On(More)
+		return Nothing
 	}
-	return x.On(Whole)
+	return x.take(whole)
 }
 
 // Delivered is told that everything is stored, which ends the exchange with success. Before Deliver it does nothing.
@@ -198,11 +204,8 @@ func (x *ClientExchange) inHead() bool {
 	return x.state == Echo || x.state == MessageLength || x.state == Message || x.state == DataLength
 }
 
-// judge looks at the present field, and makes ready for the next one when it is whole.
+// judge looks at the field that is complete, makes ready for the next one, and returns the event that it is.
 func (x *ClientExchange) judge() Event {
-	if x.Needed() > 0 {
-		return More
-	}
 	field := x.field
 	x.field, x.start = nil, x.consumed
 	switch x.state {
@@ -215,21 +218,21 @@ func (x *ClientExchange) judge() Event {
 		x.message, x.size = string(field), dataLengthSize
 		if !utf8.ValidString(x.message) {
 			x.why = "the message received is not valid UTF-8"
-			return Wrong
+			return wrong
 		}
 	case DataLength:
 		x.size = binary.LittleEndian.Uint64(field)
 		x.length = x.size
 		return x.within(x.limits.Data, "data")
 	}
-	return Whole
+	return whole
 }
 
-// within looks at a declared length.
+// within returns the event that a declared length is.
 func (x *ClientExchange) within(limit uint64, what string) Event {
 	if x.size > limit {
 		x.why = "got a " + what + " length of " + count(x.size) + ", expected at most " + count(limit)
-		return Over
+		return over
 	}
-	return Whole
+	return whole
 }

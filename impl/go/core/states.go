@@ -1,8 +1,6 @@
 package core
 
-// The states, the events, the actions, and the spec's two tables. Not here: the octets. Spec: "States".
-
-import "strings"
+// The states, the events, the actions, and the spec's two tables. Not here: the bytes. Spec: "States".
 
 // State is a state of either end, by its name in the spec.
 type State string
@@ -28,14 +26,10 @@ const (
 // Event is what happens to an end, by its name in the spec.
 type Event string
 
-// The events of the spec's tables.
+// The events that On takes.
 const (
 	Connected    Event = "connected"    // a connection exists
 	Refused      Event = "refused"      // nobody listens, or the connection is to itself
-	More         Event = "more"         // bytes arrived and the field is not complete
-	Whole        Event = "whole"        // the field is complete, and valid
-	Wrong        Event = "wrong"        // the field cannot become valid, or the peer is another user's
-	Over         Event = "over"         // a declared length is over the limit
 	Sent         Event = "sent"         // the kernel has taken the last byte of the frame, and the half-close
 	Acknowledged Event = "acknowledged" // the peer's kernel has everything; comes at once where the kernel does not tell
 	End          Event = "end"          // the peer closed or half-closed
@@ -44,6 +38,14 @@ const (
 	Timeout      Event = "timeout"      // the bound of the state has passed
 	Failure      Event = "failure"      // any other system error
 	Cancel       Event = "cancel"       // the caller gave up
+)
+
+// The events that the machine makes by itself, from the bytes. The spec's "more" is a dash in every state, so no event
+// of that name exists here.
+const (
+	whole Event = "whole" // the field is complete, and valid
+	wrong Event = "wrong" // the field cannot become valid, or the peer is another user's
+	over  Event = "over"  // a declared length is over the limit
 )
 
 // Action is what the transport is to do, by its words in the spec.
@@ -59,69 +61,60 @@ const (
 	Deliver          Action = "deliver" // store everything, then call Delivered
 )
 
-// The rows of the spec. A cell is "next state", "action; next state", the name of an error, or – for nothing.
-var (
-	serverTable = tableOf(`
-server      | connected | more | whole                        | wrong              | sent                   | acknowledged | end                | early-end   | reset              | timeout     | failure | cancel
-listening   | hello     | –    | –                            | invalid-connection | –                      | –            | –                  | –           | –                  | timeout     | io      | io
-hello       | –         | –    | send echo and frame; sending | invalid-connection | –                      | –            | invalid-connection | –           | invalid-connection | timeout     | io      | io
-sending     | –         | –    | –                            | –                  | half-close; confirming | –            | half-closed        | half-closed | unconfirmed        | timeout     | io      | io
-half-closed | –         | –    | –                            | –                  | half-close; draining   | –            | –                  | –           | unconfirmed        | timeout     | io      | io
-confirming  | –         | –    | –                            | –                  | –                      | –            | confirm; done      | draining    | unconfirmed        | unconfirmed | io      | io
-draining    | –         | –    | –                            | –                  | –                      | done         | –                  | –           | unconfirmed        | unconfirmed | io      | io
-`)
-	clientTable = tableOf(`
-client         | connected        | refused | more | whole          | wrong              | over       | end                | reset              | timeout | failure | cancel
-connecting     | send hello; echo | refused | –    | –              | invalid-connection | –          | invalid-connection | invalid-connection | timeout | io      | io
-echo           | –                | –       | –    | message-length | invalid-connection | –          | invalid-connection | invalid-connection | timeout | io      | io
-message-length | –                | –       | –    | message        | –                  | over-limit | truncated          | truncated          | timeout | io      | io
-message        | –                | –       | –    | data-length    | malformed-message  | –          | truncated          | truncated          | timeout | io      | io
-data-length    | –                | –       | –    | data           | –                  | over-limit | truncated          | truncated          | timeout | io      | io
-data           | –                | –       | –    | deliver; done  | –                  | –          | truncated          | truncated          | timeout | io      | io
-`)
-)
-
+// cell is what an event does in a state: the action, and the next state or the name of the error.
 type cell struct {
+	on   Event
 	do   Action
-	next State // Failed if there is an error
+	next State
 	fail Name
 }
 
-// table has the cells that do something. Done and Failed have none.
-type table map[State]map[Event]cell
+func to(on Event, next State) cell   { return cell{on: on, next: next} }
+func fails(on Event, name Name) cell { return cell{on: on, next: Failed, fail: name} }
 
-// states are all but Failed, by which a cell's next state is told from the name of an error.
-const states = " listening hello sending half-closed confirming draining echo message-length message data-length data done "
+// table has a row of cells for each state. An event without a cell is a dash in the spec: nothing is done, and the state
+// stays.
+type table map[State][]cell
 
-func tableOf(text string) table {
-	t := table{}
-	lines := strings.Split(strings.Trim(text, "\n"), "\n")
-	events := columns(lines[0])
-	for _, line := range lines[1:] {
-		words := columns(line)
-		row := map[Event]cell{}
-		for i, word := range words[1:] {
-			do, next, isAction := strings.Cut(word, "; ")
-			switch {
-			case word == "–":
-				continue
-			case isAction:
-				row[Event(events[i+1])] = cell{do: Action(do), next: State(next)}
-			case strings.Contains(states, " "+word+" "):
-				row[Event(events[i+1])] = cell{next: State(word)}
-			default:
-				row[Event(events[i+1])] = cell{next: Failed, fail: Name(word)}
-			}
-		}
-		t[State(words[0])] = row
-	}
-	return t
+var serverTable = table{
+	Listening: {to(Connected, Hello), fails(wrong, ErrInvalidConnection),
+		fails(Timeout, ErrTimeout), fails(Failure, ErrIO), fails(Cancel, ErrIO)},
+	Hello: {{whole, SendEchoAndFrame, Sending, ""}, fails(wrong, ErrInvalidConnection),
+		fails(End, ErrInvalidConnection), fails(Reset, ErrInvalidConnection),
+		fails(Timeout, ErrTimeout), fails(Failure, ErrIO), fails(Cancel, ErrIO)},
+	Sending: {{Sent, HalfClose, Confirming, ""}, to(End, HalfClosed), to(EarlyEnd, HalfClosed), fails(Reset, ErrUnconfirmed),
+		fails(Timeout, ErrTimeout), fails(Failure, ErrIO), fails(Cancel, ErrIO)},
+	HalfClosed: {{Sent, HalfClose, Draining, ""}, fails(Reset, ErrUnconfirmed),
+		fails(Timeout, ErrTimeout), fails(Failure, ErrIO), fails(Cancel, ErrIO)},
+	Confirming: {{End, Confirm, Done, ""}, to(EarlyEnd, Draining), fails(Reset, ErrUnconfirmed),
+		fails(Timeout, ErrUnconfirmed), fails(Failure, ErrIO), fails(Cancel, ErrIO)},
+	Draining: {to(Acknowledged, Done), fails(Reset, ErrUnconfirmed),
+		fails(Timeout, ErrUnconfirmed), fails(Failure, ErrIO), fails(Cancel, ErrIO)},
 }
 
-func columns(line string) []string {
-	words := strings.Split(line, "|")
-	for i := range words {
-		words[i] = strings.TrimSpace(words[i])
+var clientTable = table{
+	Connecting: {{Connected, SendHello, Echo, ""}, fails(Refused, ErrRefused), fails(wrong, ErrInvalidConnection),
+		fails(End, ErrInvalidConnection), fails(Reset, ErrInvalidConnection),
+		fails(Timeout, ErrTimeout), fails(Failure, ErrIO), fails(Cancel, ErrIO)},
+	Echo: {to(whole, MessageLength), fails(wrong, ErrInvalidConnection),
+		fails(End, ErrInvalidConnection), fails(Reset, ErrInvalidConnection),
+		fails(Timeout, ErrTimeout), fails(Failure, ErrIO), fails(Cancel, ErrIO)},
+	MessageLength: {to(whole, Message), fails(over, ErrOverLimit), fails(End, ErrTruncated), fails(Reset, ErrTruncated),
+		fails(Timeout, ErrTimeout), fails(Failure, ErrIO), fails(Cancel, ErrIO)},
+	Message: {to(whole, DataLength), fails(wrong, ErrMalformedMessage), fails(End, ErrTruncated), fails(Reset, ErrTruncated),
+		fails(Timeout, ErrTimeout), fails(Failure, ErrIO), fails(Cancel, ErrIO)},
+	DataLength: {to(whole, Data), fails(over, ErrOverLimit), fails(End, ErrTruncated), fails(Reset, ErrTruncated),
+		fails(Timeout, ErrTimeout), fails(Failure, ErrIO), fails(Cancel, ErrIO)},
+	Data: {{whole, Deliver, Data, ""}, fails(End, ErrTruncated), fails(Reset, ErrTruncated), // Delivered goes on to Done
+		fails(Timeout, ErrTimeout), fails(Failure, ErrIO), fails(Cancel, ErrIO)},
+}
+
+// at returns the cell of a state and an event; a zero one is a dash.
+func (t table) at(state State, event Event) cell {
+	for _, cell := range t[state] {
+		if cell.on == event {
+			return cell
+		}
 	}
-	return words
+	return cell{}
 }

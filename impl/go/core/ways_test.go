@@ -32,7 +32,7 @@ func check(t *testing.T, v vectors.Vector, way string, all []act, pieces func(ru
 
 func asGiven(run [][]byte) [][]byte { return run }
 
-func whole(run [][]byte) [][]byte { return [][]byte{bytes.Join(run, nil)} }
+func joined(run [][]byte) [][]byte { return [][]byte{bytes.Join(run, nil)} }
 
 func octetByOctet(run [][]byte) (pieces [][]byte) {
 	octets := bytes.Join(run, nil)
@@ -70,7 +70,7 @@ func checkConversation(t *testing.T, v vectors.Vector) {
 	if v.Pieces == "fixed" {
 		return
 	}
-	check(t, v, "whole", all, whole)
+	check(t, v, "whole", all, joined)
 	if longest > 1<<20 {
 		return
 	}
@@ -81,7 +81,7 @@ func checkConversation(t *testing.T, v vectors.Vector) {
 	if v.Role == "client" && last >= 0 && mayTrail(all[last+1:]) {
 		trailing := append([]act(nil), all...)
 		trailing[last].run = append(append([][]byte(nil), all[last].run...), []byte{0x00, 0xff, 0x4b})
-		check(t, v, "trailing", trailing, whole)
+		check(t, v, "trailing", trailing, joined)
 	}
 }
 

@@ -1,6 +1,6 @@
 package core
 
-// The octets of the wire: the hello, the head of the frame, and what a message may be. Not here: when they are sent.
+// The bytes of the wire: the hello, the head of the frame, and what a message may be. Not here: when they are sent.
 // Spec: "Wire format", "Limits".
 
 import (
@@ -12,22 +12,22 @@ import (
 const (
 	// Magic opens the hello (`hello.form`).
 	Magic = "KCOM5"
-	// HelloSize is the number of octets of a hello and of its echo.
+	// HelloSize is the number of bytes of a hello and of its echo.
 	HelloSize = 8
-	// MaxMessage is the most octets that a message can have on the wire (`message.too-long`).
+	// MaxMessage is the most bytes that a message can have on the wire (`message.too-long`).
 	MaxMessage = 1<<32 - 1
 
 	lengthSize     = 4 // of a message length (`message.length`)
 	dataLengthSize = 8 // of a data length (`data.length`)
 )
 
-// Limits are the most octets that a receiver takes; a length equal to the limit is within it (`limit.over`).
+// Limits are the most bytes that a receiver takes; a length equal to the limit is within it (`limit.over`).
 type Limits struct {
 	Message uint64
 	Data    uint64
 }
 
-// DefaultLimits are 16 MiB of message, and any length of data.
+// DefaultLimits returns 16 MiB of message, and any length of data.
 func DefaultLimits() Limits { return Limits{Message: 16 << 20, Data: 1<<64 - 1} }
 
 // CheckMessage returns ErrMessageTooLong over MaxMessage bytes, and then ErrMessageNotUTF8 for text that is not

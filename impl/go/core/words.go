@@ -24,7 +24,7 @@ func (m *machine) serverDetail(event Event) string {
 	switch m.state {
 	case Listening, Hello:
 		switch {
-		case event == Wrong:
+		case event == wrong:
 			return "the client runs as another user"
 		case m.state == Listening:
 			return "no client connected to " + m.place + " within " + m.bound
@@ -54,7 +54,7 @@ func (m *machine) clientDetail(event Event) string {
 	switch {
 	case event == Refused:
 		return "nobody listens on " + m.place
-	case event == Wrong:
+	case event == wrong:
 		return "the server runs as another user"
 	case event != Timeout:
 		return "the server left after " + m.came(field)

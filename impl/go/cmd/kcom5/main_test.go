@@ -69,8 +69,7 @@ func TestATargetThatCannotBeWrittenIsIOAndNobodyIsConnectedTo(t *testing.T) {
 }
 
 func TestAnInterruptionLeavesNoFileAlsoWhileNobodyReadsTheOutput(t *testing.T) {
-	server := kcom5.NewServer()
-	server.Port = 0
+	server := kcom5.Server{Port: kcom5.AnyPort}
 	port, err := server.Open(context.Background())
 	if errors.Is(err, syscall.EADDRNOTAVAIL) {
 		t.Skip("NOT RUN:", err)
@@ -79,7 +78,10 @@ func TestAnInterruptionLeavesNoFileAlsoWhileNobodyReadsTheOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	sent := make(chan error, 1)
-	go func() { sent <- server.Send(make([]byte, 8<<20)) }()
+	go func() {
+		_, err := server.Send(context.Background(), make([]byte, 8<<20))
+		sent <- err
+	}()
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

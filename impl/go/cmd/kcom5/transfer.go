@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"kcom5"
+	"kcom5/compat"
 )
 
 // placed takes the port from the command line. An address gives the port, and is not shown.
@@ -29,64 +31,61 @@ func (p *program) placed(a arguments, least int, port *int) error {
 }
 
 func send(ctx context.Context, p *program, a arguments) error {
-	server := kcom5.NewServer()
-	server.Path, server.Ipv6, server.SpoolDir = a.get("--unix", ""), !a.has("--ipv4"), a.get("--spool-dir", "")
-	p.isIPv6 = server.Ipv6 && server.Path == ""
-	a.set("--timeout", &server.Close)
-	if err := p.placed(a, 0, &server.Port); err != nil {
+	port, t := kcom5.DefaultPort, 150
+	a.set("--timeout", &t)
+	if err := p.placed(a, 0, &port); err != nil {
 		return err
 	}
-	server.Msg = a.get("--message", "")
+	server := kcom5.Server{Port: compat.Port(port), IPv4: a.has("--ipv4"), Path: a.get("--unix", ""),
+		Timeout: compat.Timeout(t), Message: a.get("--message", ""), SpoolDir: a.get("--spool-dir", ""), Progress: p.progress}
+	p.isIPv6 = !server.IPv4 && server.Path == ""
 	if a.has("--message-file") {
 		message, err := readMessage(a.values["--message-file"])
 		if err != nil {
 			return err
 		}
-		server.Msg = message
+		server.Message = message
 	}
 	server.Listening = func(port int) {
 		words, json := "[::1]:"+fmt.Sprint(port), fmt.Sprint(port)
 		switch {
 		case server.Path != "":
 			words, json = visible(server.Path), quoteASCII(server.Path)
-		case !server.Ipv6:
+		case server.IPv4:
 			words = "127.0.0.1:" + fmt.Sprint(port)
 		}
 		p.say("listening on "+words, `{"listening":`+json+`}`)
 	}
-	sent := uint64(0)
-	server.Progress = func(done, total uint64) {
-		sent = done
-		p.progress(done, total)
-	}
+	var sent kcom5.Sent
 	var err error
 	if a.operand != "" && a.operand != "-" {
-		err = guarded(a.operand, server.SendFile(ctx, a.operand))
+		sent, err = server.SendFile(ctx, a.operand)
+		err = guarded(a.operand, err)
 	} else if err = needInput(); err == nil {
-		err = server.SendFrom(ctx, os.Stdin, -1)
+		sent, err = server.SendFrom(ctx, os.Stdin, -1)
 	}
 	if err != nil {
 		return err
 	}
-	words := "sent " + grouped(sent) + " bytes, confirmed"
-	if !server.Confirmed {
-		words = "sent " + grouped(sent) + " bytes, not confirmed: the client had ended its sending side early"
+	words := "sent " + grouped(sent.Size) + " bytes, confirmed"
+	if !sent.Confirmed {
+		words = "sent " + grouped(sent.Size) + " bytes, not confirmed: the client had ended its sending side early"
 	}
-	return p.say(words, fmt.Sprintf(`{"ok":true,"sent":%d,"confirmed":%v}`, sent, server.Confirmed))
+	return p.say(words, fmt.Sprintf(`{"ok":true,"sent":%d,"confirmed":%v}`, sent.Size, sent.Confirmed))
 }
 
 func receive(ctx context.Context, p *program, a arguments) error {
-	client := kcom5.NewClient()
-	client.Path, client.Ipv6, client.Wait = a.get("--unix", ""), !a.has("--ipv4"), 2
-	p.isIPv6 = client.Ipv6 && client.Path == ""
-	a.set("--timeout", &client.Close)
-	a.set("--wait", &client.Wait)
-	a.setLimit("--max-message", &client.Limits.Message)
-	a.setLimit("--max-data", &client.Limits.Data)
-	client.NoClobber = a.has("--no-clobber")
-	if err := p.placed(a, 1, &client.Port); err != nil {
+	port, t, wait, limits := kcom5.DefaultPort, 150, 2, kcom5.DefaultLimits()
+	a.set("--timeout", &t)
+	a.set("--wait", &wait)
+	a.setLimit("--max-message", &limits.Message)
+	a.setLimit("--max-data", &limits.Data)
+	if err := p.placed(a, 1, &port); err != nil {
 		return err
 	}
+	client := kcom5.Client{Port: port, IPv4: a.has("--ipv4"), Path: a.get("--unix", ""), Timeout: compat.Timeout(t),
+		Limits: &limits, Wait: time.Duration(wait) * time.Second, NoClobber: a.has("--no-clobber")}
+	p.isIPv6 = !client.IPv4 && client.Path == ""
 	if a.usesOutput() {
 		if err := needOutput(); err != nil {
 			return err
@@ -110,12 +109,12 @@ func receive(ctx context.Context, p *program, a arguments) error {
 		return asTyped(a, err)
 	}
 	words := "received " + grouped(received) + " bytes"
-	if client.Msg != "" {
-		words += ", message " + shortened(client.Msg)
+	if client.Message != "" {
+		words += ", message " + shortened(client.Message)
 	}
 	json := ""
 	if p.json != nil { // a message may be long
-		json = fmt.Sprintf(`{"ok":true,"received":%d,"message":%s}`, received, quoteASCII(client.Msg))
+		json = fmt.Sprintf(`{"ok":true,"received":%d,"message":%s}`, received, quoteASCII(client.Message))
 	}
 	return p.say(words, json)
 }
