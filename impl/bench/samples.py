@@ -6,6 +6,7 @@ is in `run`.
 
 from __future__ import annotations
 
+import errno
 import filecmp
 import json
 import os
@@ -17,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import report
@@ -109,9 +109,13 @@ def free_port() -> int:
     """For programs that cannot tell which one they got. Not of the range from which systems take ports for clients."""
     while True:
         port = random.randrange(20000, 32000)
-        with socket.socket(socket.AF_INET6) as one, suppress(OSError):
-            one.bind(("::1", port))
-            return port
+        try:
+            with socket.socket(socket.AF_INET6) as one:
+                one.bind(("::1", port))
+                return port
+        except OSError as error:
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise NotRunError(f"there is no ::1 here: {error.strerror}") from error
 
 
 def wait_for_listener(port: int, sender: subprocess.Popen[str]) -> None:

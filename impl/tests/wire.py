@@ -5,6 +5,7 @@ Written from `spec/kcom5.md` ("Wire format"), and independent of every implement
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import random
 import socket
@@ -106,10 +107,15 @@ def free_port() -> int:
     """A port that was free a moment ago, outside the range from which the system chooses."""
     while True:
         port = random.randrange(15000, 30000)
-        try:
-            for family, host in _HOSTS.values():
-                with socket.socket(family) as probe:
-                    probe.bind((host, port))
-        except OSError:
-            continue
-        return port
+        if all(_is_free(family, host, port) for family, host in _HOSTS.values()):
+            return port
+
+
+def _is_free(family: socket.AddressFamily, host: str, port: int) -> bool:
+    """Whether nobody has this port. Nobody has one of an address that this machine lacks."""
+    try:
+        with socket.socket(family) as probe:
+            probe.bind((host, port))
+    except OSError as error:
+        return error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    return True

@@ -43,6 +43,12 @@ def frame(message: bytes = b"", data: bytes = b"") -> bytes:
     return len(message).to_bytes(4, "little") + message + len(data).to_bytes(8, "little") + data
 
 
+def reason(number: int) -> str:
+    """The kernel's words for an error, as messages have them."""
+    text = os.strerror(number)
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
 def files_in(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 

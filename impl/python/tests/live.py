@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import queue
 import random
 import select
@@ -27,6 +28,7 @@ PATIENCE = 30.0
 """T where it must not matter, and how long the peer waits for what must come."""
 TICK = 0.02
 HOSTS = {"tcp6": (socket.AF_INET6, "::1"), "tcp4": (socket.AF_INET, "127.0.0.1")}
+NO_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 APIS = ("sync", "asyncio")
 SCALES = (1, 2, 4, 8)
 """By what T is multiplied, one after the other, until a vector with a T of its own is played as it says.
@@ -81,11 +83,27 @@ def free_port() -> int:
     """A port that was free a moment ago, outside the range from which the system chooses."""
     while True:
         port = random.randrange(15000, 30000)
-        with suppress(OSError), ExitStack() as stack:
-            for via in HOSTS:
-                probe = stack.enter_context(raw_socket(via))
-                probe.bind(address(via, port))
+        if all(is_free(via, port) for via in HOSTS):
             return port
+
+
+def is_free(via: str, port: int) -> bool:
+    """Whether nobody has this port. Nobody has one of an address that this machine lacks."""
+    try:
+        with raw_socket(via) as probe:
+            probe.bind(address(via, port))
+    except OSError as error:
+        return error.errno in NO_ADDRESS
+    return True
+
+
+def why_no_ipv6() -> str:
+    """Why there is no ::1; empty if there is."""
+    try:
+        listen("tcp6").close()
+    except OSError as error:
+        return f"NOT RUN: there is no ::1 here: {error.strerror}"
+    return ""
 
 
 @contextmanager

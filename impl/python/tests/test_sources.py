@@ -79,9 +79,8 @@ def test_a_named_pipe_is_sent_to_its_end(pool: ThreadPoolExecutor, directory: Pa
             threading.Event().wait(0.2)
             file.write(octets)
 
-    pool.submit(fill)
-
     def send(server: Server) -> None:
+        pool.submit(fill)
         server.send_file(directory / "pipe")
 
     assert exchange(pool, send) == octets

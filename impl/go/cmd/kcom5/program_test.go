@@ -56,7 +56,7 @@ func TestAClosedStreamIsToldAndTheNullDeviceIsNone(t *testing.T) {
 		{`exec "$@" >&-`, "receive --wait 0 -o /dev/stdout", 3, "kcom5: error: io: standard output is closed\n"},
 		{`exec "$@" <&-`, "send --port 0 --timeout 1", 3, "kcom5: error: io: standard input is closed\n"},
 		{`exec "$@" <&-`, "pack", 3, "kcom5: error: io: standard input is closed\n"},
-		{`exec "$@" <>/dev/null`, "send --port 0 --timeout 1", 3, "kcom5: listening on "},
+		{`exec "$@" <>/dev/null`, "send --ipv4 --port 0 --timeout 1", 3, "kcom5: listening on "},
 		{`exec "$@" <>/dev/null`, "pack", 2, "kcom5: error: invalid-key: got a key of 0 bytes"},
 		{`exec "$@" >/dev/full`, "--version", 3, "kcom5: error: io: standard output: no space left on device\n"},
 	} {
