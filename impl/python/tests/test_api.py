@@ -17,7 +17,7 @@ from typing import Any
 import live
 import pytest
 import vectors
-from ends import DATA, MIB, SO_BUF_LOCK, T, end_of, exchange, files_in, frame, raw_server
+from ends import DATA, MIB, SO_BUF_LOCK, T, end_of, exchange, files_in, frame, raw_server, reason
 
 import kcom5
 from kcom5 import Client, Server
@@ -149,10 +149,10 @@ def test_any_other_failure_of_the_system_is_io_with_its_text(monkeypatch: pytest
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(socket.socket, "bind", fail)
-    with pytest.raises(kcom5.Io, match=os.strerror(number)):
+    with pytest.raises(kcom5.Io, match=reason(number)):
         Server(port=0).open()
     monkeypatch.setattr(socket.socket, "connect_ex", lambda *_: number)
-    with pytest.raises(kcom5.Io, match=os.strerror(number)):
+    with pytest.raises(kcom5.Io, match=reason(number)):
         Client(port=1).receive()
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import live
 import pytest
-from ends import DATA, HELLO, MIB, T, end_of, exchange, files_in, frame, no_client_came, raw_server
+from ends import DATA, HELLO, MIB, T, end_of, exchange, files_in, frame, no_client_came, raw_server, reason
 
 import kcom5
 from kcom5 import Client, Limits, Sent, Server, aio
@@ -245,6 +245,6 @@ def test_a_client_dials_until_somebody_listens(pool: ThreadPoolExecutor, directo
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_is_io_and_the_sender_sees_a_reset(pool: ThreadPoolExecutor) -> None:
     port, end = raw_server(pool, frame(b"", b"abc"), then=end_of)
-    with pytest.raises(kcom5.Io, match=os.strerror(errno.ENOSPC)):
+    with pytest.raises(kcom5.Io, match=reason(errno.ENOSPC)):
         Client(port=port, timeout=T).receive_file("/dev/full")
     assert end.result(T) == "reset"

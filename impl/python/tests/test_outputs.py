@@ -13,7 +13,7 @@ from typing import Any
 
 import live
 import pytest
-from ends import DATA, MIB, OTHER, T, end_of, files_in, frame, needs_other, no_client_came, raw_server
+from ends import DATA, MIB, OTHER, T, end_of, files_in, frame, needs_other, no_client_came, raw_server, reason
 
 import kcom5
 from kcom5 import Client, Server
@@ -143,13 +143,13 @@ def test_what_is_refused_is_named_as_it_was_given(directory: Path) -> None:
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(str(directory / "socket"))
     for name, what in {
-        "loop": os.strerror(errno.ELOOP),
+        "loop": reason(errno.ELOOP),
         "folder-link": "is a directory",
         ".": "is a directory",
-        "new/": os.strerror(errno.ENOENT),
-        "file/": os.strerror(errno.ENOTDIR),
-        "socket": os.strerror(errno.ENXIO),
-        "no/file": os.strerror(errno.ENOENT),
+        "new/": reason(errno.ENOENT),
+        "file/": reason(errno.ENOTDIR),
+        "socket": reason(errno.ENXIO),
+        "no/file": reason(errno.ENOENT),
     }.items():
         refuse(f"{directory}/{name}", f"{directory}/{name}: {what}")
     refuse(f"{directory}/file", f"{directory}/file: exists already", no_clobber=True)
@@ -168,7 +168,7 @@ def test_a_file_without_write_permission_is_not_replaced(directory: Path) -> Non
     directory.chmod(0o777)
     os.seteuid(OTHER)
     try:
-        refuse(target, f"{target}: {os.strerror(errno.EACCES)}")
+        refuse(target, f"{target}: {reason(errno.EACCES)}")
     finally:
         os.seteuid(0)
     assert target.read_bytes() == b"theirs"
@@ -266,7 +266,7 @@ def test_a_full_disk_is_never_a_success_of_the_sender(
             sent = pool.submit(listening.send, octets)
             client = Client(timeout=T, **({"port": listening.port} if "port" in place else place))
             client.message_file = "/dev/full" if to == "message" else None
-            with pytest.raises(kcom5.Io, match=os.strerror(errno.ENOSPC)):
+            with pytest.raises(kcom5.Io, match=reason(errno.ENOSPC)):
                 client.receive_file("/dev/full" if to == "data" else directory / "target")
             with pytest.raises(kcom5.Unconfirmed):
                 sent.result(T)

@@ -16,7 +16,7 @@ from typing import Any
 import live
 import pytest
 import vectors
-from ends import DATA, MIB, UNWRITABLE, T, end_of, files_in, frame, no_client_came, raw_server
+from ends import DATA, MIB, UNWRITABLE, T, end_of, files_in, frame, no_client_came, raw_server, reason
 
 
 def program(*arguments: object) -> subprocess.Popen[str]:
@@ -65,7 +65,7 @@ def test_a_message_that_cannot_be_stored_delivers_nothing(pool: ThreadPoolExecut
     code, said = end_of_program(
         program("receive", "-o", directory / "data", "--message-file", "/dev/full", "--port", port)
     )
-    assert (code, said) == (3, f"kcom5: error: io: /dev/full: {os.strerror(errno.ENOSPC)}")
+    assert (code, said) == (3, f"kcom5: error: io: /dev/full: {reason(errno.ENOSPC)}")
     assert end.result(T) == "reset"
     assert files_in(directory) == []
 

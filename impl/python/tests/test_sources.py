@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ends import DATA, exchange, files_in
+from ends import DATA, exchange, files_in, reason
 
 import kcom5
 from kcom5 import Server
@@ -113,7 +113,7 @@ def test_a_spool_that_cannot_be_made_names_its_folder(
     server = Server(port=0, spool_dir=missing if where == "field" else "")
     with pytest.raises(kcom5.Io) as caught:
         server.send_file("/proc/version")
-    assert caught.value.detail == f"{missing}: {os.strerror(errno.ENOENT)}"
+    assert caught.value.detail == f"{missing}: {reason(errno.ENOENT)}"
     assert caught.value.about == "spool"
 
 

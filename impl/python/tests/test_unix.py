@@ -13,7 +13,7 @@ from pathlib import Path
 
 import live
 import pytest
-from ends import OTHER, T, files_in, needs_other
+from ends import OTHER, T, files_in, needs_other, reason
 
 import kcom5
 from kcom5 import Client, Server
@@ -82,9 +82,9 @@ PATHS = {
     "empty": ("", "the path is empty"),
     "nul": ("{}/a\0b", "the path has a NUL byte"),
     "long": ("{}/" + "x" * 108, "bytes, expected at most 107"),
-    "missing": ("{}/missing/socket", os.strerror(2)),
-    "no-folder": ("{}/file/socket", os.strerror(20)),
-    "loop": ("{}/loop/socket", os.strerror(40)),
+    "missing": ("{}/missing/socket", reason(2)),
+    "no-folder": ("{}/file/socket", reason(20)),
+    "loop": ("{}/loop/socket", reason(40)),
 }
 
 
@@ -201,7 +201,7 @@ def test_a_socket_of_another_user_is_in_use_and_stays(directory: Path, is_open: 
         try:
             with pytest.raises(kcom5.InUse, match="another user"):
                 Server(path=path).open()
-            with pytest.raises(kcom5.Io, match=os.strerror(13)):
+            with pytest.raises(kcom5.Io, match=reason(13)):
                 Client(path=path).receive()
         finally:
             os.seteuid(0)
