@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "spec"))
+
+from errors import read  # noqa: E402
+
 HERE = ROOT / "fuzz/differential"
 BUILD = ROOT / "build/fuzz/differential"
-OUTCOMES = ["ok", "invalid-address", "invalid-key", "invalid-port", "message-not-utf8", "message-too-long", "in-use"]
-OUTCOMES += ["refused", "timeout", "io", "invalid-connection", "truncated", "malformed-message", "over-limit"]
-OUTCOMES += ["unconfirmed", "not ended"]
+OUTCOMES = ["ok", *(error.name for error in read().errors), "not ended"]
 CORE = ("errors", "wire", "address", "exchange")
 SILENCE = 600  # seconds for one answer
 STEP = 0.2  # seconds until an interruption is seen at the latest

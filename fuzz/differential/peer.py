@@ -14,21 +14,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "spec"))
 sys.path.insert(0, os.environ.get("KCOM5_PYTHON", str(ROOT / "impl/python/src")))
 
+from errors import read  # noqa: E402
 from generate import HELLO, MASK, NONCE, Asked, Input, input_of, load, random_input, size_of, words_of  # noqa: E402
 from kcom5.address import pack, unpack  # noqa: E402
 from kcom5.errors import KcomError  # noqa: E402
 from kcom5.exchange import ClientExchange, Limits, ServerExchange  # noqa: E402
 from kcom5.wire import encode_message  # noqa: E402
 
-OUTCOMES = ["ok", "invalid-address", "invalid-key", "invalid-port", "message-not-utf8", "message-too-long", "in-use"]
-OUTCOMES += ["refused", "timeout", "io", "invalid-connection", "truncated", "malformed-message", "over-limit"]
-OUTCOMES += ["unconfirmed"]
-"""The names of the spec's table of errors, in its order. 0 is success, 15 an exchange that has not ended."""
-FAMILIES = ["", *["usage"] * 5, *["transport"] * 4, *["protocol"] * 5]
-PLACE = {error: place for place, error in enumerate(zip(OUTCOMES, FAMILIES, strict=True))}
-NOT_ENDED = 15
+ERRORS = read().errors
+"""The spec's table of errors. The place of an error in it is its outcome; 0 is success."""
+OUTCOMES = ["ok", *(error.name for error in ERRORS), "not ended"]
+PLACE = {(error.name, error.family): place for place, error in enumerate(ERRORS, 1)}
+NOT_ENDED = len(ERRORS) + 1
 HELLO_SENT = 1
 HALF_CLOSED = 2
 ASKED_WRONGLY = 4
@@ -193,7 +193,7 @@ def run(given: Input) -> bytes:
 
 def digest(name: str, seed: int, first: int, count: int) -> str:
     checksum = 0
-    counts = [0] * 16
+    counts = [0] * len(OUTCOMES)
     records = []
     size = 0
     if name == "random":
@@ -227,7 +227,7 @@ def main() -> None:
         elif verb == "show":
             given = input_of(name, *numbers)
             record = run(given)
-            outcome = [*OUTCOMES, "not ended"][record[0]]
+            outcome = OUTCOMES[record[0]]
             answer = f"{words_of(given)} => {outcome} {record.hex()}"
         else:
             raise ValueError(f"no such question: {line}")

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import select
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "spec"))
+
+from errors import read
 
 import wire
 from peers import DEADLINE, Argument, Program, Result, Running
@@ -19,35 +24,11 @@ MIB = 1 << 20
 T = ("--timeout", "15")
 """A bound that must not pass, on a busy machine either."""
 
-HINTS = {
-    "invalid-address": "an address is PORT.HH.HH…: a port from 1 to 65535, then 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48 "
-    "two-digit hexadecimal groups",
-    "invalid-key": "a key has 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48 bytes; 48 is best",
-    "invalid-port": "a port is a number from 1 to 65535; for send, 0 lets the system choose",
-    "message-not-utf8": "a message is UTF-8 text; send other bytes as data",
-    "message-too-long": "a message has at most 4294967295 bytes; send more as data",
-    "in-use": "another program listens there: choose another --port, or 0 to let the system choose",
-    "refused": "nobody listens there: start `kcom5 send` first, with the same --port, --ipv4 or --unix on both sides",
-    "timeout": "the other side was silent for too long: is it running? --timeout SECONDS waits longer, 0 for ever",
-    "io": "look at the path, the permissions and the disk",
-    "invalid-connection": "the program on the other side does not speak KCOM5, or belongs to another user",
-    "truncated": "the sender stopped before the end, and nothing was delivered: try again",
-    "malformed-message": "the sender's message is not UTF-8: mend the sender",
-    "over-limit": "--max-message BYTES and --max-data BYTES raise the limits",
-    "unconfirmed": "the receiver did not take everything, or did not close in time: do not count on the delivery",
-    "usage": "`kcom5 --help` and `kcom5 COMMAND --help` tell more",
-}
-CUT_IN_PLACE = "the sender stopped before the end: what was written is not the whole"
-NO_IPV6 = "this system has no IPv6 loopback address: use --ipv4 on both sides"
-SPOOL = "--spool-dir DIR names another folder for temporary files"
-CLOBBER = "leave out --no-clobber to replace it"
-
+HINTS = read().advice
+CUT_IN_PLACE, NO_IPV6, SPOOL, CLOBBER = (HINTS[name] for name in ("truncated-in-place", "no-ipv6", "spool", "exists"))
 CODES = {
-    **dict.fromkeys(
-        ["usage", "invalid-address", "invalid-key", "invalid-port", "message-not-utf8", "message-too-long"], 2
-    ),
-    **dict.fromkeys(["in-use", "refused", "timeout", "io"], 3),
-    **dict.fromkeys(["invalid-connection", "truncated", "malformed-message", "over-limit", "unconfirmed"], 4),
+    "usage": 2,
+    **{error.name: {"usage": 2, "transport": 3, "protocol": 4}[error.family] for error in read().errors},
 }
 
 

@@ -200,19 +200,19 @@ class Program {
 std::string_view hint_of(const Failure& failure, const Options& options, bool is_in_place) {
   const std::string& detail = failure.detail();
   if (failure.error() == kcom5::Error::truncated && is_in_place) {
-    return "the sender stopped before the end: what was written is not the whole";
+    return advice_on("truncated-in-place");
   }
   if (failure.error() != kcom5::Error::io) return hint_for(failure.error());
   const bool has_no_address =
       failure.code() == std::errc::address_not_available || failure.code() == std::errc::address_family_not_supported;
   if (has_no_address && detail.starts_with("[::1]")) {
-    return "this system has no IPv6 loopback address: use --ipv4 on both sides";
+    return advice_on("no-ipv6");
   }
   const std::string spool = kcom5::folder_of_spool(options.get("--spool-dir")).string();
   if (options.command == "send" && detail.starts_with(spool + ": ")) {
-    return "--spool-dir DIR names another folder for temporary files";
+    return advice_on("spool");
   }
-  if (detail.ends_with(": exists already")) return "leave out --no-clobber to replace it";
+  if (detail.ends_with(": exists already")) return advice_on("exists");
   return hint_for(failure.error());
 }
 
@@ -261,7 +261,7 @@ int main(int count, char** arguments) {
   try {
     options = parse({arguments + (count > 0 ? 1 : 0), arguments + count});
   } catch (const UsageError& error) {
-    words.fail("usage", error.what(), "`kcom5 --help` and `kcom5 COMMAND --help` tell more");
+    words.fail("usage", error.what(), advice_on("usage"));
     return exit_usage;
   }
   words.is_quiet = options.has("--quiet");

@@ -33,6 +33,8 @@ using Members = std::vector<std::pair<std::string_view, std::string>>;
 
 /// What to do about a failure.
 std::string_view hint_for(Error error) noexcept;
+/// The same by the name of an error, or of a situation of impl/README.md.
+std::string_view advice_on(std::string_view situation) noexcept;
 
 class Words {
  public:

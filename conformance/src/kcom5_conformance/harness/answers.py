@@ -5,24 +5,16 @@ What is not plain here may still be right: then the schema decides.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
+from .. import data
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEX = re.compile(r"([0-9a-f]{2}){0,4096}")
-_ERRORS = frozenset(
-    [
-        "refused",
-        "timeout",
-        "io",
-        "invalid-connection",
-        "truncated",
-        "malformed-message",
-        "over-limit",
-        "unconfirmed",
-        "message-not-utf8",
-    ]
-)
+_SCHEMA = json.loads(data.adapter_schema_file().read_text("utf-8"))
+_ERRORS = frozenset(_SCHEMA["$defs"]["error"]["properties"]["error"]["enum"])
 
 
 def is_plain(line: object, definition: str) -> bool:

@@ -150,7 +150,7 @@ func TestASignalOfAFailingWriteIsAnError(t *testing.T) {
 	command := programOf(`ulimit -f 64; exec "$@"`, "send", "--spool-dir", directory, "--port", "0", "--timeout", "1")
 	command.Stdin = pipe
 	got := end(t, command)
-	if got.code != 3 || got.err != "kcom5: error: io: "+directory+": file too large\nkcom5: hint: "+spoolHint+"\n" {
+	if got.code != 3 || got.err != "kcom5: error: io: "+directory+": file too large\nkcom5: hint: "+hints["spool"]+"\n" {
 		t.Errorf("%+v", got)
 	}
 }
