@@ -1,11 +1,11 @@
-"""What the user of the command can mend, and how errors are taken out of a group of them."""
+"""Errors that the user can fix, and how to unpack an exception group."""
 
 from __future__ import annotations
 
 
 class UsageError(Exception):
-    """It ends the command with exit code 2. `str()` is one sentence on what is wrong; `hint` is what to do about it,
-    and may be empty."""
+    """Ends the command with exit code 2. `str()` is one sentence that says what is wrong; `hint` says what to do, and
+    may be empty."""
 
     def __init__(self, detail: str, hint: str = "") -> None:
         super().__init__(detail)
@@ -13,6 +13,6 @@ class UsageError(Exception):
 
 
 def leaves(error: BaseException) -> list[BaseException]:
-    """The errors that a group of them holds, or the error itself."""
+    """Returns the exceptions inside a group, or the exception itself."""
     inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
     return [leaf for one in inner for leaf in leaves(one)] if inner else [error]

@@ -1,4 +1,4 @@
-"""One escaping for everything that is shown and is not the suite's own text: paths, messages, standard error, ids."""
+"""Escapes every text that does not come from the suite: paths, messages, standard error, ids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 _SUSPECT = re.compile("[^\t\n\x20-\x7e]")
 _INVISIBLE = re.compile("[\u034f\u115f\u1160\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-"""Characters that show nothing though their category is that of letters and marks."""
+"""Invisible characters whose category is that of letters and marks."""
 
 
 def safe(text: str) -> str:
@@ -20,7 +20,7 @@ def safe(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same for a place that has one line: line ends and tabs are escaped, too."""
+    """The same on one line: line ends and tabs are escaped, too."""
     return safe(text).replace("\t", "\\x09").replace("\n", "\\x0a")
 
 

@@ -1,4 +1,4 @@
-"""The exit codes, and what is said on standard error before one that is not 0."""
+"""The exit codes, and the messages on standard error before a code other than 0."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AS_EXPECTED, NOT_AS_EXPECTED, USAGE, BROKEN_ADAPTER, BROKEN_SUITE, INTERRUPTED, 
 
 
 def ended_by(error: BaseException) -> int:
-    """Says what ended the command; its exit code."""
+    """Prints what ended the command and returns the exit code."""
     if any(isinstance(one, KeyboardInterrupt) for one in leaves(error)):
         return complain("interrupted", "", INTERRUPTED)
     traceback.print_exception(error)
@@ -24,7 +24,7 @@ def ended_by(error: BaseException) -> int:
 
 
 def flushed() -> int:
-    """0 if all that was printed is written."""
+    """Flushes standard output and returns the exit code: 0 if everything was written."""
     try:
         sys.stdout.flush()
         return AS_EXPECTED
@@ -33,9 +33,9 @@ def flushed() -> int:
 
 
 def output_lost(error: OSError, code: int) -> int:
-    """Standard output cannot be written: says so, and makes of `code` one that is not 0."""
+    """Prints that standard output cannot be written. Returns an exit code other than 0."""
     streams.drop_output()
-    if isinstance(error, BrokenPipeError):  # whoever read this has seen enough
+    if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has closed the pipe
         return code or NOBODY_READS
     words_of = f"cannot write to standard output: {error.strerror}"
     return complain(words_of, "the exit code is that of the run, if it is 1", code or USAGE)

@@ -1,6 +1,6 @@
-"""Files that the suite reads and writes, whatever is in them and wherever they are.
+"""Files that the suite reads and writes.
 
-A file that is written has its name only when it is complete; a file that is read has a bound.
+A file gets its final name only when it is complete. Reading has a size limit.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PERMISSIONS = 0o666
 
 
 def read(path: Path, most: int, hint: str = "", what: str = "") -> bytes:
-    """The bytes of a file, `-` being standard input. `UsageError` if it cannot be read or has more than `most`."""
+    """Returns the bytes of a file; `-` is standard input. Raises `UsageError` if it is unreadable or exceeds `most`."""
     name = "standard input" if str(path) == "-" else f"{what} {one_line(str(path))}".lstrip()
     try:
         if str(path) == "-":
@@ -47,7 +47,7 @@ def read(path: Path, most: int, hint: str = "", what: str = "") -> bytes:
 
 
 def read_toml(path: Path, what: str, hint: str = "") -> dict[str, Any]:
-    """The table of a TOML file. `UsageError` says what is wrong with it, and where."""
+    """Returns the table of a TOML file. Raises `UsageError` with the place of a fault."""
     octets = read(path, MOST_TOML, hint, what)
     name = f"{what} {one_line(str(path))}"
     if octets.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
@@ -58,13 +58,13 @@ def read_toml(path: Path, what: str, hint: str = "") -> dict[str, Any]:
         raise UsageError(f"{name} is not UTF-8: {one_line(str(error))}", "save it as UTF-8") from error
     except RecursionError:
         raise UsageError(f"{name} is nested too deeply", hint) from None
-    except ValueError as error:  # what tomllib makes of a number or a date, too
+    except ValueError as error:  # tomllib raises it for a bad number or date, too
         raise UsageError(f"{name} is not TOML: {one_line(str(error))[:300]}", hint) from error
 
 
 def write(path: Path, text: str, *, is_new: bool = False) -> None:
-    """Writes a file that is there complete or not at all; with `is_new` none may be there. OSError comes through."""
-    # Not beside a predictable name: another user of a shared folder could have put a link there.
+    """Writes a file completely or not at all. With `is_new` it must not exist. Raises OSError."""
+    # A random name: in a shared folder another user could put a link at a predictable one.
     descriptor, name = tempfile.mkstemp(prefix=".kcom5-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
@@ -88,7 +88,7 @@ def _umask() -> int:
 
 
 def check_folder(folder: Path, *names: str) -> None:
-    """Makes the folder, and sees that files can be written there under these names. Raises UsageError."""
+    """Creates the folder and checks that files with these names can be written there. Raises UsageError."""
     shown = one_line(str(folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How this suite was started, so that the commands that it prints work as they are printed."""
+"""How the suite was started, so that every command that it prints can be pasted into a shell."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STARTED_BY = "KCOM5_CONFORM"
 
 @cache
 def command() -> str:
-    """What a shell has to be given in place of `kcom5-conformance`."""
+    """The words that start the suite in a shell, in place of `kcom5-conformance`."""
     if script := os.environ.get(STARTED_BY):
         return shlex.quote("./conform" if Path(script).parent == Path.cwd() else script)
     started = Path(sys.argv[0])
@@ -30,6 +30,6 @@ def command() -> str:
 
 
 def command_after_cd() -> str:
-    """The same for a shell that has gone to another folder."""
+    """The same for a shell in another folder."""
     script = os.environ.get(STARTED_BY)
     return shlex.quote(script) if script else command()

@@ -1,4 +1,4 @@
-"""The standard streams of the command, which somebody else opened, or did not."""
+"""The standard streams of the command. The parent process opened them, or left them closed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import suppress
 from typing import Any
 
 FAULTS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""What a write to a stream may fail with."""
+"""The errors of a write to a closed pipe, a full disk or a broken device."""
 
 
 class _Forgiving:
-    """Standard error, of which a line that cannot be written is lost and changes nothing."""
+    """Standard error: a line that cannot be written is dropped without an error."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -39,7 +39,7 @@ def prepare() -> bool:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the least number that is free
+            os.open(os.devnull, os.O_RDWR)  # open() takes the lowest free number
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
     sys.stderr = _Forgiving(sys.stderr)
@@ -47,6 +47,6 @@ def prepare() -> bool:
 
 
 def drop_output() -> None:
-    """Nothing more is written to standard output, also not at the end of the process."""
+    """Discards everything that is still to be written to standard output, also at the end of the process."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""`explore` as the command line has it: implementations and roles, what is saved, what goes into the report."""
+"""The command `explore`: implementations and roles, saved failures, results for the report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .settings import ROLES, Settings
 from .tables import FINAL, table
 
 NO_ACT = ("failure", "cancel")
-"""Events that no peer causes."""
+"""Events that a peer cannot cause."""
 
 
 async def explore(
@@ -35,7 +35,7 @@ async def explore(
     report: Callable[[Result], None],
     console: Console,
 ) -> list[Explored]:
-    """Explores an implementation in each role that it has; results are given to `report` as they come."""
+    """Explores an implementation in each of its roles and passes every result to `report`."""
     found = []
     for role in roles:
         if ROLES[role] not in smoke.about["supports"]:
@@ -78,7 +78,7 @@ async def explore(
 
 
 def result_of(failure: Failure, peer: str) -> Result:
-    """A failure as every report has it: with the ladder, a program that does the same, and a vector."""
+    """Returns the result of a failure, with the ladder, a program that reproduces it, and a vector."""
     played = failure.played
     script, problem = played.script, played.problem
     assert problem is not None
@@ -106,7 +106,7 @@ def result_of(failure: Failure, peer: str) -> Result:
 
 
 def vector_of(script: Script, problem: Problem) -> Json:
-    """The script as a vector, with what is right as its outcome."""
+    """Returns the script as a vector with the right outcome."""
     expected = expect(script)
     outcome: Json = {"ok": True} if expected.likely == "ok" else {"error": expected.likely}
     if expected.likely == "ok" and script.role == "client":
@@ -120,7 +120,7 @@ def vector_of(script: Script, problem: Problem) -> Json:
 
 
 def _passed(visited: Visited, peer: str, role: Role, failed: set[str]) -> Iterator[Result]:
-    """A result for each rule of which all conversations came out right."""
+    """Returns a passed result for each rule whose conversations were all right."""
     for rule in sorted({rule for rule, _ in visited.outcomes} - failed):
         outcomes = {name: count for (one, name), count in visited.outcomes.items() if one == rule}
         note = ", ".join(f"{name} {count:,}" for name, count in sorted(outcomes.items()))
@@ -129,7 +129,7 @@ def _passed(visited: Visited, peer: str, role: Role, failed: set[str]) -> Iterat
 
 
 def _summary(visited: Visited, peer: str, role: Role) -> Explored:
-    """Which pairs were visited, beside those that can never be."""
+    """Returns how often each pair of state and event was visited, without the impossible ones."""
     states = table(role)
     pairs: list[Json] = []
     for state in states.states:
@@ -146,7 +146,7 @@ def _summary(visited: Visited, peer: str, role: Role) -> Explored:
 
 @contextlib.contextmanager
 def _progress(console: Console, peer: str, role: str) -> Iterator[Callable[[Visited], None]]:
-    """On a terminal: how far it is."""
+    """Shows the progress on a terminal."""
     start = time.monotonic()
     head = f"{safe(peer)}: exploring as {role}"
     if not console.is_terminal:

@@ -1,4 +1,4 @@
-"""Explores one implementation: portions of scripts, several adapters, shrinking, residue, and what was visited."""
+"""Explores one implementation: batches of scripts on several adapters, shrinking, residue, coverage."""
 
 from __future__ import annotations
 
@@ -31,56 +31,56 @@ from .script import Script
 from .strategies import Circumstance, circumstance, under
 
 PORTION = 48
-"""Scripts that are generated at a time: meanwhile nothing else runs."""
+"""Scripts generated at a time. Nothing else runs meanwhile."""
 TIMED_PORTION = 12
 VARIANTS = 3
-"""In how many circumstances each script is played."""
+"""Circumstances in which each script is played."""
 TIMED_LANES = 12
 HASTE = 0.3
-"""Of the patience: what comes too late for it is tried again with all of it."""
+"""Fraction of the patience for the first try. A late answer is tried again with all of it."""
 SHRINK_SECONDS = 12.0
 BISECT_SECONDS = 10.0
-"""Beyond the time to explore."""
+"""Seconds beyond the time to explore."""
 MOST_WAITED = 0.5
-"""Seconds without a processor, after which a failure that is tried again says nothing."""
+"""Seconds without a processor after which a repeated failure proves nothing."""
 LOOK_AFTER = 24
-"""Conversations of an adapter after which what it left behind is looked for."""
+"""Conversations of one adapter between two checks for residue."""
 
 
 @dataclass(frozen=True)
 class Played:
-    """How a script came out."""
+    """The outcome of one script."""
 
     script: Script
     problem: Problem | None
-    """What was wrong; of a SHOULD rule, if nothing else was."""
+    """What was wrong. A broken SHOULD rule stands here only if no MUST rule was broken."""
     outcome: str
     harness: Harness | None
     is_crash: bool = False
 
     @property
     def sign(self) -> str:
-        """Failures of one sign are one failure."""
+        """Two failures with the same key count as one."""
         return "" if self.problem is None else f"{self.script.role} {self.problem.rule} {self.problem.axis}"
 
 
 @dataclass
 class Failure:
-    """A failure, shrunk, that came again; a crash need not."""
+    """A shrunk failure that was repeated. A crash need not be repeated."""
 
     played: Played
     after: float
     """Seconds from the start of its role."""
     number: int
-    """Of the conversation that showed it first."""
+    """Number of the conversation that showed it first."""
     failed: int = 1
     tried: int = 1
-    """It came so often when it was tried again."""
+    """How often it was repeated."""
 
 
 @dataclass
 class Visited:
-    """What one role's conversations were about."""
+    """Coverage of one role."""
 
     conversations: int = 0
     seconds: float = 0.0
@@ -89,7 +89,7 @@ class Visited:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Rule and outcome."""
     unrepeated: int = 0
-    """Failures that did not come again."""
+    """Failures that were not repeated."""
 
 
 @dataclass
@@ -102,17 +102,17 @@ class Explorer:
     seed: int
     seconds: float
     examples: int
-    """At most so many conversations; 0: no limit."""
+    """The maximum of conversations; 0 for no limit."""
     scale: float
     jobs: int
     folder: Path
-    """Of its own, empty: there the adapters have their files."""
+    """An empty folder for the adapters' files."""
     found: Callable[[Failure], None]
     tell: Callable[[Visited], None] = lambda visited: None
     is_first_enough: bool = False
     visited: Visited = field(default_factory=Visited)
     known: set[str] = field(default_factory=set)
-    """Signs of failures that were dealt with."""
+    """Keys of the failures that are done with."""
     seen: set[str] = field(default_factory=set)
     """SHOULD rules that are broken."""
     nonces: deque[bytes] = field(default_factory=lambda: deque(maxlen=64))
@@ -136,7 +136,7 @@ class Explorer:
         )
 
     async def run(self, saved: list[Script]) -> None:
-        """Plays what was saved, and then explores until it is over."""
+        """Plays the saved scripts, then explores until the time is over."""
         self._start = trio.current_time()
         async with trio.open_nursery() as nursery:
             if saved:
@@ -194,7 +194,7 @@ class Explorer:
         visited.pairs.update(expected.path)
 
     async def _suspect(self, lane: Lane, first: Played, shrink: Callable[[Script], object]) -> None:
-        """Is it a failure? It has to come again, with all patience. Then it is made small."""
+        """Repeats a failure with full patience to confirm it, then shrinks it."""
         async with self._shrinking:
             if first.sign in self.known or self._is_enough:
                 return
@@ -219,7 +219,7 @@ class Explorer:
         self._is_enough = self._is_enough or self.is_first_enough
 
     async def _least(self, lane: Lane, failed: Played, shrink: Callable[[Script], object]) -> Played:
-        """The same failure in the plainest circumstances, and by the least script that Hypothesis finds."""
+        """Finds the plainest circumstances and the smallest script with the same failure."""
         best = failed
         plain = under(failed.script, Circumstance(close=failed.script.close))
         for script in (plain, replace(plain, close=30) if not plain.is_timed else plain):
@@ -292,7 +292,7 @@ class Explorer:
 
 
 def _core(script: Script) -> Script:
-    """A script without its circumstances."""
+    """Returns a script without its circumstances."""
     close = script.close if script.is_timed else 30
     return replace(script, via="tcp6", before=None, in_file=False, close=close)
 
@@ -303,7 +303,7 @@ def _waited(adapter: Adapter) -> float:
 
 
 def _may_be_load(outcome: Outcome, should: list[Problem]) -> bool:
-    """Whether a busy machine can be the cause."""
+    """Returns whether a busy machine can be the cause."""
     if isinstance(outcome.error, AdapterError):
         return not isinstance(outcome.error, Crashed)
     problems = [outcome.error.problem] if isinstance(outcome.error, Mismatch) else should
@@ -336,7 +336,7 @@ class _Quick(Adapter):
 
 
 class Lane:
-    """One adapter, from script to script."""
+    """One adapter that plays one script after another."""
 
     def __init__(self, explorer: Explorer) -> None:
         self._of = explorer
@@ -386,7 +386,7 @@ class Lane:
         plays: list[Play] = []
 
         async def run(harness: Harness) -> None:
-            harness.folder = self._folder  # kept: to make one takes as long as the conversation
+            harness.folder = self._folder  # reused: creating one takes as long as a conversation
             plays.append(Play(script, expected, harness, self._of.seen, self._of.nonces))
             await plays[0].run()
 
@@ -424,7 +424,7 @@ class Lane:
 
     @property
     def count(self) -> int:
-        """How many conversations there were since `look`."""
+        """Conversations since the last `look`."""
         return len(self._scripts)
 
     def look(self) -> tuple[list[Script], bool]:

@@ -1,4 +1,4 @@
-"""Hypothesis at work: a portion of scripts from a seed, and the shrinking of one that failed.
+"""Uses Hypothesis to generate a batch of scripts from a seed and to shrink one that failed.
 
 Scripts are generated first and played afterwards, several at a time, which Hypothesis itself cannot do. To shrink, the
 same seed generates the same scripts again: all but the one that failed are known to pass, so Hypothesis finds it at
@@ -16,7 +16,7 @@ from .strategies import STRATEGIES
 
 
 class _Failed(Exception):
-    """A script failed; Hypothesis sees nothing else of it."""
+    """A script failed. Hypothesis learns nothing else."""
 
 
 def _settings(size: int, *phases: Phase) -> settings:
@@ -33,7 +33,7 @@ def _settings(size: int, *phases: Phase) -> settings:
 
 
 def portion(role: str, is_timed: bool, number: int, size: int) -> list[Script]:
-    """So many scripts, about: the same for the same number."""
+    """Returns at most `size` scripts: the same ones for the same `number`."""
     found: list[Script] = []
 
     @seed(number)
@@ -49,7 +49,7 @@ def portion(role: str, is_timed: bool, number: int, size: int) -> list[Script]:
 def shrink(
     role: str, is_timed: bool, number: int, size: int, failed: Script, fails: Callable[[Script], bool]
 ) -> Script:
-    """The least script that still fails; `fails` plays one. The others of the portion are known to pass."""
+    """Returns the smallest script that still fails. `fails` plays one. The rest of the batch is known to pass."""
     known = dict.fromkeys(portion(role, is_timed, number, size), False)
     known[failed] = True
     least = failed

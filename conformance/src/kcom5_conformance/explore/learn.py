@@ -1,4 +1,4 @@
-"""Learns the state machine of an implementation by its answers alone, and compares it with the tables.
+"""Learns the state machine of an implementation from its answers alone and compares it with the tables.
 
 Every word up to a length is played first, side by side; then AALpy learns from what was seen, and asks for what else it
 needs. A word that is answered otherwise than by the tables is played again, slower, before it is believed.
@@ -23,11 +23,11 @@ from .machine import ALPHABETS, NOTHING, Difference, Machine, Word, differences,
 from .words import Run, acts
 
 DEPTH = 6
-"""Letters of the longest word that is played before learning."""
+"""Length of the longest word that is played before learning."""
 LANES = 12
 MOMENT = 0.06
 SLOWER = 6.0
-"""How much longer something is waited for the second time."""
+"""Factor of every wait at the second try."""
 MOST_WRONG = 40
 """Words that are played again: a wrong implementation is believed after so many."""
 
@@ -39,7 +39,7 @@ class Learned:
     machine: Machine
     differences: list[Difference]
     words: int
-    """How many conversations it took."""
+    """Conversations that were played."""
     seconds: float
 
 
@@ -172,7 +172,7 @@ def _has_ended(answers: Word) -> bool:
 
 
 class _Box(SUL):  # type: ignore[misc]
-    """The implementation as AALpy asks it: a word at a time."""
+    """The implementation as AALpy sees it: one word at a time."""
 
     def __init__(self, learner: Learner) -> None:
         super().__init__()

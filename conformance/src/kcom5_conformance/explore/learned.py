@@ -1,4 +1,4 @@
-"""`learn` as the command line has it: the machine of each role, what tells it from the tables', and its drawing."""
+"""The command `learn`: the machine of each role, its differences from the tables, and its drawing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _BY_STATE = {
 
 
 def rule_of(role: str, difference: Difference) -> str:
-    """The rule that a difference is about."""
+    """Returns the rule that a difference breaks."""
     state, letter = difference.state, difference.word[-1]
     if rule := _BY_STATE.get((state, letter)) or _BY_LETTER[role].get(letter):
         return rule
@@ -62,7 +62,7 @@ async def learn(
     report: Callable[[Result], None],
     console: Console,
 ) -> None:
-    """Learns each role that the implementation has. The drawings go to `folder`."""
+    """Learns each role of the implementation. Writes the drawings to `folder`."""
     if "tcp6" not in smoke.about["supports"] and "tcp4" not in smoke.about["supports"]:
         raise UsageError(f"{subject.name} supports no TCP", "learn needs a transport that can be reset")
     for role in roles:

@@ -1,4 +1,4 @@
-"""State machines over the abstract alphabet of the spec's events: that of the tables, and what tells two apart."""
+"""State machines over the events of the spec: the tables' machine, and how two machines differ."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Machine:
         return sorted({state for state, _ in self.steps})
 
     def outputs(self, word: Word) -> Word:
-        """What it answers to each input."""
+        """Returns its output for each input."""
         state, found = 0, []
         for letter in word:
             output, state = self.steps[state, letter]
@@ -45,7 +45,7 @@ class Machine:
 
 
 def of_tables(role: str) -> Machine:
-    """The machine of the spec's tables, as its peer sees it."""
+    """Returns the machine of the spec's tables as a peer sees it."""
     see = _server if role == "server" else _client
     first = table(role).states[0]
     numbers, machine = {first: 0}, Machine(role, names={0: first})
@@ -54,7 +54,7 @@ def of_tables(role: str) -> Machine:
         state = waiting.popleft()
         for letter in ALPHABETS[role]:
             output, after = see(state, letter)
-            # Nobody outside sees a difference between the two final states.
+            # A peer cannot distinguish the two final states.
             after = "ended" if after in FINAL else after
             if after not in numbers:
                 numbers[after] = len(numbers)
@@ -75,7 +75,7 @@ def _follow(role: str, state: str, *events: str) -> tuple[str, str]:
 
 
 def _server(state: str, letter: str) -> tuple[str, str]:
-    """What a client sees of a server that has more to send than any system takes unread."""
+    """What a client sees of a server with more data than any kernel buffers."""
     if state == "ended" or (letter == "connect" and state != "listening"):
         return NOTHING, state
     if state == "listening":
@@ -136,7 +136,7 @@ def differences(learned: Machine, right: Machine, most: int = 20) -> list[Differ
 
 
 def to_dot(machine: Machine, title: str, found: list[Difference]) -> str:
-    """The machine in Graphviz's language. What ends in nothing is left out; what differs is red."""
+    """Returns the machine in the DOT language. Inputs without effect are left out; differences are red."""
     wrong = {(difference.state, difference.word[-1]) for difference in found}
     name: Callable[[int], str] = lambda state: machine.names.get(state, f"state {state}")  # noqa: E731
     lines = [f'digraph "{title}" {{', "  rankdir=LR;", "  node [shape=box, style=rounded];"]
@@ -157,7 +157,7 @@ def _escaped(text: str) -> str:
 
 
 def draw(dot: str, folder: Path, name: str) -> list[Path]:
-    """Writes the DOT, and the SVG where Graphviz is there; the files."""
+    """Writes the DOT file, and an SVG if Graphviz is installed. Returns the paths."""
     file = folder / f"{name}.dot"
     file.write_text(dot, "utf-8")
     if (program := shutil.which("dot")) is None:

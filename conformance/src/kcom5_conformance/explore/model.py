@@ -1,7 +1,7 @@
-"""The oracle: what the spec allows for a script. No I/O, no clock, and nothing of any implementation.
+"""The oracle: what the spec allows for a script. It has no I/O, no clock, and no code of an implementation.
 
 The states and what an event makes of them are the tables of the spec's text (`tables`); here are the fields, which make
-events of octets, and what a race between the two ends leaves open. In doubt the oracle allows.
+events of bytes, and what a race between the two ends leaves open. In doubt the oracle allows.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from .script import DEFAULT_LIMIT, MAGIC, Octets, Script, Step
 from .tables import FINAL, table
 
 SURELY_TAKEN = 64 << 10
-"""Octets that any system takes though nobody reads them."""
+"""Bytes that every kernel buffers unread."""
 SURELY_NOT_TAKEN = 12 << 20
-"""Octets that none does."""
+"""Bytes that no kernel buffers unread."""
 MARGIN = 0.15
-"""Of T: so near to its end a bound may have passed or not."""
+"""Fraction of T: this close to its end, a timeout may have passed or not."""
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Expected:
 
 
 def expect(script: Script) -> Expected:
-    """What the spec allows."""
+    """The outcomes that the spec allows."""
     return _Client(script).walk() if script.role == "client" else _Server(script).walk()
 
 
@@ -67,7 +67,7 @@ class _Walk:
         self.bound_from = -2
 
     def take(self, event: str) -> str:
-        """An event; the error it leads to, if it does."""
+        """Applies an event and returns the error that it leads to, if any."""
         cell = self.table.cell(self.state, event)
         if self.state not in FINAL:
             self.found.path.append((self.state, event))
@@ -79,7 +79,7 @@ class _Walk:
 
     @property
     def is_past(self) -> bool:
-        """The bound has passed."""
+        """The timeout has passed."""
         return self.script.close > 0 and self.now - self.since > 1 + MARGIN
 
     def decide(self, rule: str, *outcomes: str, **should: str) -> Expected:
@@ -91,7 +91,7 @@ class _Walk:
         return found
 
     def late(self, rule: str, **should: str) -> Expected:
-        """The bound of this state ends it."""
+        """The timeout of this state ends the exchange."""
         self.found.bound_from = self.bound_from
         return self.decide(rule, self.take("timeout"), **should)
 
@@ -155,12 +155,12 @@ class _Client(_Walk):
         found.message, found.data = self.fields.message.decode(), self.fields.data
         found.outcomes["ok"] = ""
         if any(step[0] == "reset" for step in rest):
-            # A reset may destroy what had arrived: the outcome is that of some prefix.
+            # A reset may destroy data that had arrived: the outcome is that of some prefix.
             found.outcomes |= {"truncated": "", "invalid-connection": ""}
         return self.decide(self._rule_of_success(rest), "ok")
 
     def _rule_of_success(self, rest: tuple[Step, ...]) -> str:
-        """What the script is about, if it is right."""
+        """Returns the rule that a right script demonstrates."""
         script, fields = self.script, self.fields
         if fields.surplus or any(step[0] in ("send", "fill") for step in rest):
             return "data.end"
@@ -194,7 +194,7 @@ class _Client(_Walk):
 
 
 class _Fields:
-    """Makes events of the octets of a server."""
+    """Turns the bytes of a server into events."""
 
     def __init__(self, script: Script) -> None:
         message, data = script.limits
@@ -213,7 +213,7 @@ class _Fields:
         return _is_prefix_of_utf8(bytes(self._field))
 
     def feed(self, octets: bytes | Octets) -> Iterator[str]:
-        """Events; a field of zero octets is whole at once."""
+        """Yields the events. A field of 0 bytes is whole at once."""
         if isinstance(octets, Octets):
             if self._kind == "data" and self._left == octets.size and not self._field:
                 self.data, self._left, self._kind = octets, 0, "over"
@@ -335,7 +335,7 @@ class _Server(_Walk):
         served = _Served(self, rest).walk() if len(hello) == 8 else None
         if served is not None and not (rest and rest[0][0] == "send"):
             return served
-        # Octets after the hello may have arrived with it, or not.
+        # Bytes after the hello may have arrived with it, or not.
         is_sure = len(hello) > 8 and (had == 0 or (len(octets) == len(hello) - had and had < 8 and len(hello) > 8))
         outcome = self.table.cell("hello", "wrong").error
         if served is None:
@@ -393,7 +393,7 @@ class _Served:
 
     def _read(self, count: int) -> None:
         if self.whole - self.read > SURELY_NOT_TAKEN:
-            self.of.begin_bound(self.of.at - 1)  # octets move, some perhaps before; of a small frame all had moved
+            self.of.begin_bound(self.of.at - 1)  # bytes move, some perhaps before; of a small frame all had moved
         self.read = self.whole if count < 0 else min(self.whole, self.read + count)
         if self.read >= 8:
             self.is_synced = True
@@ -429,7 +429,7 @@ class _Served:
         return found
 
     def _rule(self) -> str:
-        """What the script is about, if it is right."""
+        """Returns the rule that a right script demonstrates."""
         steps = self.script.steps
         if ("late",) in steps:
             return "listen.one-client"

@@ -1,4 +1,4 @@
-"""A script played against an implementation, over the suite's own connections, and judged by what the model expects."""
+"""Plays a script against an implementation and compares the result with the model."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from .model import Expected
 from .script import Octets, Script, Step
 
 EARLY = 0.02
-"""Seconds by which a bound may seem to end too early: the clocks of two processes are read at different moments."""
+"""Seconds by which a timeout may seem early: two processes read the clock at different times."""
 LATE = 1.0
-"""Seconds after T within which a wait is to end (`time.prompt`)."""
+"""Seconds after T within which a wait must end (`time.prompt`)."""
 SAME_NONCES = 3
 """So often chance does not draw one of 2^24 among the few that are kept."""
 SOON = 1.0
-"""Seconds for what an implementation does after its answer, or as the next thing."""
+"""Seconds for the next thing that an implementation does."""
 
 
 @cache
@@ -41,7 +41,7 @@ def level_of(rule: str) -> Level:
 
 @dataclass
 class Play:
-    """One time through a script."""
+    """One run of a script."""
 
     script: Script
     expected: Expected
@@ -57,10 +57,10 @@ class Play:
     """When each step began; -1: the connection, -2: the call."""
     sent: int = 0
     was_reset: bool = False
-    """A send found the connection gone."""
+    """A send failed because the connection was gone."""
 
     async def run(self) -> None:
-        """Raises Mismatch for a broken rule; `should` has what else was seen."""
+        """Plays the script. Raises Mismatch for a broken rule; `should` collects broken SHOULD rules."""
         self.times[-2] = trio.current_time()
         await (self._server() if self.script.role == "server" else self._client())
 
@@ -77,7 +77,7 @@ class Play:
         return Problem(rule, level_of(rule), axis, got, expected, stream, wanted, at)
 
     def note(self, rule: str, axis: Axis, got: str, expected: str) -> None:
-        """A SHOULD rule is broken: the conversation goes on."""
+        """Records a broken SHOULD rule. The conversation goes on."""
         self.seen.add(rule)
         self.should.append(self.problem(rule, axis, got, expected))
 
@@ -170,7 +170,7 @@ class Play:
         except Mismatch:
             if not may_fail:
                 raise
-            self.was_reset = True  # the send took the error: what is read afterwards looks like an end
+            self.was_reset = True  # the send consumed the error, so a later recv() sees an end
 
     async def _pause(self, how: str, call: Call, may_end: bool) -> None:
         seconds = self.harness.tick if how == "tick" else 0.6 * self.script.bound
@@ -205,7 +205,7 @@ class Play:
         self.fail(self._rule_at(wrong), "wire", f"{got:02x} at octet {wrong}", f"{expected:02x}", wrong)
 
     def _rule_at(self, offset: int) -> str:
-        """The rule of an octet that the server sends."""
+        """Returns the rule of a byte that the server sends."""
         message = len(self.script.message)
         for end, rule in ((8, "echo.exact"), (12, "message.length"), (12 + message, "message.utf8"),
                           (20 + message, "data.length"), (len(self.whole), "data.opaque")):  # fmt: skip
@@ -214,7 +214,7 @@ class Play:
         return "frame.order"
 
     async def _too_short(self, connection: Connection, end: int, call: Call) -> NoReturn:
-        """Octets are missing. What the implementation says of it tells more, if it is wrong."""
+        """Bytes are missing. The implementation's answer, if it is wrong, says more."""
         how = {"end": "the end", "reset": "a reset", "": "nothing more"}[connection.ended]
         with trio.move_on_after(SOON):
             await call.ended.wait()
@@ -236,7 +236,7 @@ class Play:
             self.note("close.confirm", "ended", got, "that the server half-closes when all is sent")
 
     async def _late(self) -> None:
-        """One more client: not one octet, and refused at once."""
+        """A second client must be refused at once and get no byte."""
         try:
             other = await self.harness.connect(self.place)
         except OSError:
@@ -253,7 +253,7 @@ class Play:
             self.note("listen.refuse-others", "ended", got, "that it is refused or reset")
 
     async def _rest_of_server(self, connection: Connection) -> None:
-        """What comes after the answer: nothing more than there may be, and an end."""
+        """Checks what follows the answer: only what is allowed, and an end."""
         limit = len(self.whole) if self.expected.may_send and self.outcome != "invalid-connection" else 0
         with trio.move_on_after(SOON):
             while not connection.ended:
@@ -379,7 +379,7 @@ class Play:
         return any(step[0] in ("close", "reset") for step in script.steps)
 
     async def _judge(self, call: Call) -> None:
-        """The answer: whether it may be, and when it came."""
+        """Checks the answer and when it came."""
         bound = self.script.bound if self.expected.bound_from is not None and self.script.close > 0 else 0
         with trio.move_on_after(bound + self.harness.patience) as scope:
             await call.ended.wait()
@@ -423,7 +423,7 @@ class Play:
         return self.expected.rule
 
     def _check_end(self, connection: Connection) -> None:
-        """How the connection ends, if the suite's side did not end it."""
+        """Checks how the connection ends, unless the suite ended it."""
         if not connection.ended:
             self.fail("close.residue", "residue", "a connection that is open after the answer", "that it is closed")
         if self.script.via == "unix" or self.outcome in ("unconfirmed", "timeout"):
@@ -440,13 +440,13 @@ def _has_half_closed(script: Script) -> bool:
 
 
 def _at_once(connection: Connection) -> None:
-    """A piece is not held back until the one before it is acknowledged."""
+    """Turns off Nagle's algorithm, which would delay a piece until the one before it is acknowledged."""
     with suppress(OSError):
         connection.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _relative(octets: bytes, hello: bytes, at: int) -> bytes:
-    """The octets of an echo, exclusive-or with the hello."""
+    """The bytes of an echo, exclusive-or with the hello."""
     own = hello[at : at + len(octets)]
     return bytes(a ^ b for a, b in zip(octets, own, strict=False)) + octets[len(own) :]
 

@@ -12,16 +12,16 @@ from ..harness.case import NotRun
 from .script import Script
 
 LEAST_MEMORY = 64 << 10
-"""Octets for each conversation that was played, and"""
+"""Bytes for each conversation that was played, and"""
 LEAST_GROWTH = 4 << 20
-"""octets in all: less is not told from what an allocator or a collector does."""
+"""bytes in all: less is not told from what an allocator or a collector does."""
 ROUNDS = 24
-"""How often a single conversation is repeated, to be sure."""
+"""Repetitions of a single conversation to confirm the growth."""
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """What an adapter has, with all that it started."""
+    """The resources of an adapter and its descendants."""
 
     descriptors: int = 0
     threads: int = 0
@@ -67,7 +67,7 @@ async def culprit(
 
 
 async def _growth(scripts: list[Script], play: Callable[[list[Script]], Awaitable[Footprint | None]]) -> str:
-    """What each round of these adds to what there is. The first round warms up."""
+    """Returns the growth in each round. The first round warms up."""
     rounds = -(-ROUNDS // len(scripts))
     await play(scripts * rounds)
     before = await play(scripts)

@@ -1,4 +1,4 @@
-"""A conversation as data: what the peer of the implementation does, and what the implementation is asked to do.
+"""A conversation as data: the acts of the peer, and the request to the implementation.
 
 A script can be written as a vector (vectors/README.md) and as a line of JSON that `--save` keeps.
 """
@@ -20,9 +20,9 @@ DEFAULT_LIMIT = 1 << 24
 Step = tuple[Any, ...]
 """The peer's act:
 
-    ("send", octets)      of a peer that is a server the first eight are exclusive-or with the client's hello
-    ("fill", size, fill)  sends so many octets by rule
-    ("read", count)       reads so many octets of what must come; -1: all that is left
+    ("send", bytes)      of a peer that is a server the first eight are exclusive-or with the client's hello
+    ("fill", size, fill)  sends so many bytes by rule
+    ("read", count)       reads so many bytes of what must come; -1: all that is left
     ("nothing",)          finds that nothing has come within a tick
     ("end",)              waits for the implementation's end of the stream
     ("half-close",) ("close",) ("reset",)
@@ -36,7 +36,7 @@ Step = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Octets:
-    """Octets by rule, as in a vector: `size` octets of `fill`, which is `counter251` or hexadecimal."""
+    """Bytes by rule, as in a vector: `size` bytes of `fill`, which is `counter251` or hexadecimal."""
 
     size: int = 0
     fill: str = "counter251"
@@ -50,7 +50,7 @@ class Octets:
         return _digest(self.size, self.fill)
 
     def to_json(self) -> Json:
-        """As a request and a vector have them. A fill of several octets is written out."""
+        """As a request and a vector have them. A fill of several bytes is written out."""
         if self.fill != "counter251" and len(self.fill) > 2:
             return {"hex": self.make().hex()}
         return {"size": self.size, "fill": self.fill}
@@ -77,40 +77,40 @@ class Script:
     """One conversation."""
 
     role: Literal["server", "client"]
-    """Of the implementation."""
+    """The implementation's role."""
     via: str = "tcp6"
     steps: tuple[Step, ...] = ()
     close: int = 30
     """T."""
     message: bytes = b""
-    """What a server is to send."""
+    """What a server has to send."""
     data: Octets = Octets()
     limits: tuple[int | None, int | None] = (None, None)
     """A client's: of the message, of the data."""
     before: str | None = None
-    """What the client's message field holds before."""
+    """The value of the client's message field before the call."""
     in_file: bool = False
-    """The data is sent from a file, or stored in one."""
+    """Whether the data is sent from a file, or stored in one."""
     port: int | None = None
     """One that is asked for, over TCP."""
 
     @property
     def bound(self) -> float:
-        """T in seconds, for a pause; 1 if there is no limit."""
+        """T in seconds for pauses; 1 if there is no timeout."""
         return float(self.close) if self.close > 0 else 1.0
 
     @property
     def is_timed(self) -> bool:
-        """It waits for a part of T or more."""
+        """Whether it waits for a part of T or more."""
         return any(step[0] in ("stall", "full") or step == ("pause", "most") for step in self.steps)
 
     def frame(self) -> bytes:
-        """All that a server is to send after the echo."""
+        """Everything that a server has to send after the echo."""
         head = len(self.message).to_bytes(4, "little") + self.message + self.data.size.to_bytes(8, "little")
         return head + self.data.make()
 
     def to_json(self) -> Json:
-        """All of it, for `--save`."""
+        """Returns everything as JSON, for `--save`."""
         return {
             "role": self.role,
             "via": self.via,
@@ -181,7 +181,7 @@ def _given(script: Script) -> Json:
 
 
 def _vector_steps(script: Script) -> list[list[Any]]:
-    """The steps in the words of a vector."""
+    """Returns the steps as a vector writes them."""
     if not script.steps or script.steps[0][0] in ("nobody", "full"):
         return [["stall"]] if script.steps == (("full",),) else []
     steps: list[list[Any]] = [["expect", "4b 43 4f 4d 35 n0 n1 n2"]] if script.role == "client" else []

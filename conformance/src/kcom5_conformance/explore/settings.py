@@ -1,4 +1,4 @@
-"""How to explore, as the command line says it. Hypothesis is not imported here: most commands do not need it."""
+"""The settings of `explore`. This module does not import Hypothesis, which most commands do not need."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROLES: dict[Role, str] = {"server": "send", "client": "receive"}
 
 
 class Settings:
-    """How to explore, and where failures are kept."""
+    """How to explore, and where to keep failures."""
 
     def __init__(self, seed: int, seconds: float, scale: float, jobs: int, *, examples: int = 0,
                  folder: Path | None = None, is_first_enough: bool = False) -> None:  # fmt: skip
@@ -26,7 +26,7 @@ class Settings:
             files.check_folder(folder)
 
     def saved(self) -> list[Script]:
-        """What an earlier run saved. Raises UsageError for a file that is no script."""
+        """Returns the scripts of an earlier run. Raises UsageError for a file that is not a script."""
         scripts = []
         for file in sorted(self._folder.glob("*.json")) if self._folder else []:
             try:

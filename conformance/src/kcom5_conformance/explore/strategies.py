@@ -75,7 +75,7 @@ SIZES = (0, 1, 2, 3, 8, 127, 128, 251, 252, 255, 256, 257, 1023, 1024, 4095, 409
          16385, 32767, 32768, 36864, 61440, 65535, 65536, 65537, 131072, 131073, 196608, 262144, 262145)  # fmt: skip
 LARGE = (524288, 1 << 20, (1 << 20) + 1, (2 << 20) - 1, (8 << 20) + 4096)
 HUGE = 16 << 20
-"""Octets that no system takes for a client that reads nothing."""
+"""Bytes that no kernel buffers for a client that does not read."""
 FILLS = ("counter251", "00", "0a", "ff", "0d0a", "6100", "1a", "00ff")
 DECLARED = (
     *(1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 65537, (1 << 24) - 1, 1 << 24, (1 << 31) - 1, 1 << 31),
@@ -107,7 +107,7 @@ CUTS: tuple[tuple[int, ...], ...] = (
 
 SERVER_PORTS = (65536, -1, 65537, 79136, 131072, 1 << 31, 1 << 32, -(1 << 31))
 CLIENT_PORTS = (0, *SERVER_PORTS)
-"""None of them is a port, and in 16 bits some look like one."""
+"""Invalid ports, some of which look valid when truncated to 16 bits."""
 CLIENT_KINDS = ("valid",) * 8 + ("end", "over", "ill-formed", "surplus", "echo", "declared", "reset", "absent")
 CLIENT_TIMED = ("stall", "drip-echo", "drip-frame", "never", "late", "full")
 SERVER_KINDS = ("valid",) * 8 + ("half-close", "extra", "reset", "reject", "eof", "alone", "leave", "usage")
@@ -116,7 +116,7 @@ SERVER_TIMED = ("silent", "drip", "confirm", "talk", "unread", "slow", "never", 
 
 @dataclass(frozen=True)
 class Circumstance:
-    """What a conversation is tried with, and does not depend on."""
+    """Parameters that do not change the outcome of a conversation."""
 
     via: str = "tcp6"
     close: int = 30
@@ -128,7 +128,7 @@ _BOUNDS = (150, 0, -1, -(1 << 31), (1 << 31) - 1, 86400, 2147483, 2147484, 42949
 
 
 def circumstance(chooser: random.Random, supports: frozenset[str]) -> Circumstance:
-    """One that the implementation supports."""
+    """Chooses circumstances that the implementation supports."""
     via = chooser.choice([via for via in ("tcp6", "tcp4", "unix") if via in supports])
     close = chooser.choice(_BOUNDS) if chooser.random() < 0.3 else 30
     before = chooser.choice((None, "", "old")) if "message" in supports else None
@@ -136,7 +136,7 @@ def circumstance(chooser: random.Random, supports: frozenset[str]) -> Circumstan
 
 
 def under(script: Script, case: Circumstance) -> Script:
-    """The script in these circumstances, as far as they can be his."""
+    """Returns the script in these circumstances, as far as they apply."""
     # What the script is about stays: a bound of its own, and data that no file is to hold.
     close = case.close if script.close == 30 and not script.is_timed else script.close
     in_file = case.in_file and script.data.size <= 1 << 20
@@ -146,7 +146,7 @@ def under(script: Script, case: Circumstance) -> Script:
 
 
 class _Detail:
-    """A number that decides one thing after the other."""
+    """A number whose digits make one decision after another."""
 
     def __init__(self, number: int) -> None:
         self._left = number
@@ -235,7 +235,7 @@ def _borders(message: bytes, most: int) -> list[int]:
 
 
 def _cut(octets: bytes, cut: tuple[int, ...], between: tuple[Step, ...] = (("pause", "tick"),)) -> tuple[Step, ...]:
-    """In pieces, with a moment between them."""
+    """Sends in pieces with a tick between them."""
     size = len(octets)
     cuts = sorted({at if at >= 0 else size + at for at in cut if 0 < (at if at >= 0 else size + at) < size} | {0})
     steps: list[Step] = []
@@ -245,7 +245,7 @@ def _cut(octets: bytes, cut: tuple[int, ...], between: tuple[Step, ...] = (("pau
 
 
 def _wrong_echo(head: bytes, detail: _Detail) -> tuple[Step, ...]:
-    """One octet of the echo differs."""
+    """Changes one byte of the echo."""
     at = detail.pick(range(8))
     wrong = bytes(at) + bytes([detail.pick((1, 0x20, 0x80, 0xFF))]) + head[at + 1 :]
     sent = wrong[: detail.pick((len(wrong), max(8, at + 1), at + 1))]
@@ -253,7 +253,7 @@ def _wrong_echo(head: bytes, detail: _Detail) -> tuple[Step, ...]:
 
 
 def _declared(message: bytes, detail: _Detail) -> tuple[Step, ...]:
-    """A length is declared, and the octets do not come."""
+    """Declares a length and does not send the bytes."""
     size = detail.pick(DECLARED)
     if detail.pick((False, True)):
         head = bytes(8) + len(message).to_bytes(4, "little") + message + size.to_bytes(8, "little")
@@ -265,7 +265,7 @@ def _declared(message: bytes, detail: _Detail) -> tuple[Step, ...]:
 
 
 def _timed_client(kind: str, head: bytes, data: Octets, detail: _Detail) -> tuple[Step, ...]:
-    """With pauses of 0.6 T: one is no timeout, two are, unless an octet of the frame has come between them."""
+    """With pauses of 0.6 T: one is no timeout, two are, unless an byte of the frame has come between them."""
     pause: Step = ("pause", "most")
     whole = head + data.make() if data.size <= 1000 else head
     tail: tuple[Step, ...] = () if data.size <= 1000 else (("fill", data.size, data.fill),)
@@ -387,4 +387,4 @@ STRATEGIES: dict[tuple[str, bool], st.SearchStrategy[Script]] = {
     ("server", False): _scripts("server", SERVER_KINDS),
     ("server", True): _scripts("server", SERVER_TIMED),
 }
-"""By role, and whether parts of T are waited for."""
+"""By role, and by whether parts of T are waited for."""

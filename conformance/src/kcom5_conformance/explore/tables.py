@@ -1,4 +1,4 @@
-"""The state tables of the specification, read from its text."""
+"""The state tables, read from the text of the specification."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _MARKS = re.compile(r"[^a-z0-9 ;-]")
 
 @dataclass(frozen=True)
 class Cell:
-    """What a state does at an event."""
+    """The reaction of a state to an event."""
 
     does: tuple[str, ...] = ()
     next: str = ""
-    """The next state; empty if it stays."""
+    """The next state; empty if the state does not change."""
     error: str = ""
     """The error with which it ends in `failed`."""
 
@@ -38,7 +38,7 @@ class Table:
     cells: dict[tuple[str, str], Cell]
 
     def cell(self, state: str, event: str) -> Cell:
-        """The cell; a dash for a final state and for an event that the table does not have."""
+        """Returns the cell; a dash for a final state or an event that the table lacks."""
         return self.cells.get((state, event), Cell())
 
 

@@ -1,4 +1,4 @@
-"""A word of abstract inputs, played live: each letter is an act of the peer, and what is seen then is its output."""
+"""Plays a word of abstract inputs: each letter is an act of the peer, and its output is what the peer then sees."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .machine import NOTHING, Word
 from .script import HELLO
 
 SIZE = 16 << 20
-"""Octets of data of a server: more than any system takes unread."""
+"""Bytes of data of a server: more than any kernel buffers unread."""
 MESSAGE = b"hi!!"
 DATA = b"data"
 LIMIT = 16
 LATE = 1.5
-"""Seconds after T that a timeout is waited for."""
+"""Seconds after T to wait for a timeout."""
 _FIELDS = (bytes(8), len(MESSAGE).to_bytes(4, "little"), MESSAGE, len(DATA).to_bytes(8, "little"), DATA)
 """What a server sends; the echo relative to the hello."""
 
@@ -92,12 +92,12 @@ class Run:
     field: int = 0
     """Of the fields that a server sends, or 1 when the hello is sent."""
     at: int = 0
-    """Octets of this field that are sent."""
+    """Bytes of this field that are sent."""
     is_answered: bool = False
     has_ended: bool = False
 
     async def run(self) -> None:
-        """Plays all; `outputs` has one for each letter."""
+        """Plays all letters; `outputs` gets one entry for each."""
         async with AsyncExitStack() as stack:
             if self.role == "server":
                 self.call = await self.harness.send(
@@ -127,7 +127,7 @@ class Run:
         return await act(letter, self.connection)
 
     async def _first(self, letter: str, stack: AsyncExitStack) -> str:
-        """There is no connection yet."""
+        """Plays a letter before there is a connection."""
         harness = self.harness
         if self.role == "server":
             if letter == "connect" and self.call is not None:
@@ -154,7 +154,7 @@ class Run:
         return await self.harness.call("receive", place, close=bound, limits=limits if has_limits else None)
 
     async def _full(self, stack: AsyncExitStack) -> None:
-        """A client that cannot connect: the queue of the listener is full."""
+        """A client that cannot connect because the listener's queue is full."""
         if self.role == "server":
             return
         listener = await stack.enter_async_context(self.harness.listen(0, 0))
@@ -185,7 +185,7 @@ class Run:
         return answer if self.field else await self._with_octets(connection, answer)
 
     async def _with_octets(self, connection: Connection, answer: str) -> str:
-        """Before the hello is whole a server has nothing to say."""
+        """A server sends nothing before the hello is whole."""
         octets = b""
         with trio.move_on_after(self.moment if self.is_answered else 0):
             octets = await connection.some()
@@ -238,7 +238,7 @@ class Run:
             await connection.send(octets, may_fail=True)
 
     async def _read(self, connection: Connection, size: int) -> bytes:
-        """So many octets, or what comes until nothing comes any more."""
+        """Reads `size` bytes, or fewer if no more come."""
         found = bytearray()
         while len(found) < size and not connection.ended:
             piece = b""
@@ -250,7 +250,7 @@ class Run:
         return bytes(found)
 
     async def _answer(self, within: float, octets: bytes = b"") -> str:
-        """The call's answer, if it comes."""
+        """Returns the answer of the call, if it comes."""
         if self.call is None:
             return NOTHING
         with trio.move_on_after(within):

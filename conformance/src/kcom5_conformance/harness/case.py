@@ -15,7 +15,7 @@ ALONE_PORT = 40000
 
 
 class Mismatch(Exception):
-    """The implementation did what the spec does not allow."""
+    """The implementation broke the spec."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(f"{problem.rule}: got {problem.got}, expected {problem.expected}")
@@ -23,38 +23,38 @@ class Mismatch(Exception):
 
 
 class NotRun(Exception):
-    """This cannot be tried here; the text says why."""
+    """This machine cannot run the case; the text says why."""
 
 
 class Unsupported(Exception):
-    """The implementation turned out not to have what this asks about; the text says what."""
+    """The implementation lacks the feature under test; the text says which."""
 
 
 class TooBusy(Exception):
-    """The machine did not let the suite keep its own times: nothing is said about the implementation."""
+    """The machine was too busy for the suite's own timing: no verdict on the implementation."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to try, over one transport."""
+    """One test over one transport."""
 
     id: str
     rule: str
     level: Level
     role: Role
-    """server or client: that of the implementation; address for pack and unpack; both."""
+    """The implementation's role: server, client, both, or address for pack and unpack."""
     via: str
     note: str
     run: Callable[[Harness], Awaitable[None]]
     needs: frozenset[str] = frozenset()
-    """What the adapter has to support."""
+    """The entries of `supports` that the adapter must have."""
     takes: float = 0
-    """About how many seconds it takes, if it is one or more, in which the processor has little to do."""
+    """Seconds that the case waits, if one or more. Such cases run beside the others."""
     is_hostile: bool = True
-    """The implementation is to serve again afterwards, and that is tried."""
+    """A right exchange is tried afterwards: the implementation must still serve."""
     lock: str = ""
-    """Something of the machine that one case at a time may use."""
+    """A resource of the machine that one case at a time may use."""
     is_heavy: bool = False
-    """It takes much of the machine: it is run after the others, alone, and once."""
+    """Needs much memory: runs after all others, alone and once."""
     is_alone: bool = False
-    """The adapter has to be in a network of its own, where the only free port is `ALONE_PORT`."""
+    """The adapter runs in its own network namespace, where the only free port is `ALONE_PORT`."""

@@ -1,4 +1,4 @@
-"""What an adapter started, and what that started: none of it outlives its adapter.
+"""The processes that an adapter started, directly or not. None of them outlives the adapter.
 
 On Linux the suite adopts what its adapters leave behind (a "child subreaper"), also what left their session; elsewhere
 only the process group of an adapter ends with it.
@@ -16,21 +16,21 @@ from contextlib import suppress
 from pathlib import Path
 
 MARK = "KCOM5_CONFORMANCE_ADAPTER"
-"""The variable that tells whose a process is: what an adapter starts inherits it."""
+"""The environment variable that marks the processes of one adapter: every child inherits it."""
 _PR_SET_CHILD_SUBREAPER = 36
 _ROUNDS = 100
 _numbers = itertools.count(1)
 
 
 def adopt() -> None:
-    """From now on orphans of the suite's processes become its own children. Linux only."""
+    """Makes the suite the parent of orphaned descendants (a child subreaper). Linux only."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def new_mark() -> str:
-    """A value of `MARK` that no other process has."""
+    """Returns a value of `MARK` that is in use by no other process."""
     return f"{os.getpid()}-{next(_numbers)}"
 
 
@@ -43,7 +43,7 @@ def _children(pid: int) -> list[int]:
 
 
 def of(pid: int) -> list[int]:
-    """The process and all that it started and did not orphan, where the system tells (Linux)."""
+    """Returns the process and its descendants that were not orphaned (Linux; elsewhere the process alone)."""
     found, waiting = [], [pid]
     while waiting:
         found.append(waiting.pop())
@@ -52,15 +52,15 @@ def of(pid: int) -> list[int]:
 
 
 def end(pids: list[int]) -> None:
-    """Kills these processes, whatever session they are in."""
+    """Kills these processes in any session."""
     for pid in pids:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
 
 
 def end_orphans(mark: str = "") -> None:
-    """Ends the suite's own children that have this mark, and their children; without a mark all."""
-    for _ in range(_ROUNDS):  # the children of what is killed come next
+    """Kills the suite's children with this mark and their children; without a mark, all of them."""
+    for _ in range(_ROUNDS):  # killing a process makes its children the suite's own
         orphans = [pid for pid in _children(os.getpid()) if not mark or _has_mark(pid, mark)]
         if not orphans:
             return

@@ -1,4 +1,4 @@
-"""The octets of a right exchange, by spec/kcom5.md, "Wire format". No implementation's code is used."""
+"""The bytes of a right exchange, by spec/kcom5.md, "Wire format". No implementation's code is used."""
 
 from __future__ import annotations
 

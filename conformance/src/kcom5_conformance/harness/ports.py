@@ -1,4 +1,4 @@
-"""The transports, their addresses, and ports that one case alone may use."""
+"""The transports and their addresses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOSTS = {"tcp6": (socket.AF_INET6, "::1"), "tcp4": (socket.AF_INET, "127.0.0.1")
 
 @cache
 def why_not(via: str) -> str:
-    """Why this machine has no such transport; empty if it has. Addresses need none."""
+    """Returns why this machine lacks the transport, or an empty string. Cases of addresses have no transport."""
     if via == "unix":
         return "" if hasattr(socket, "AF_UNIX") else "this system has no Unix-domain sockets"
     if not via:

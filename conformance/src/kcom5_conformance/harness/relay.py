@@ -1,6 +1,6 @@
-"""A relay between a client and a server: it forwards every octet, and how each side ends, and cuts the stream anew.
+"""A relay between a client and a server. It forwards every byte and how each side ends, and cuts the stream anew.
 
-Nothing that passes is changed. What passed can be written as a capture, for any tool that reads pcap.
+It changes nothing. The traffic can be written as a pcap file.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from .harness import Harness
 from .ports import HOSTS
 
 Manner = Literal["plain", "octets", "random", "delayed"]
-"""As it comes; cut to single octets; cut at random; cut in three, with a pause before each piece."""
+"""Unchanged; single bytes; random pieces; three pieces with a pause before each."""
 
 CUT_AT_MOST = 4096
-"""Octets of a direction that are cut; what follows passes as it comes."""
+"""The first bytes of a direction, which are cut; the rest passes unchanged."""
 
 
 @dataclass(frozen=True)
 class Passed:
-    """Something that passed."""
+    """One event of the traffic."""
 
     at: float
     is_from_client: bool
@@ -49,7 +49,7 @@ class Relay:
     """Both sides have ended."""
 
     async def run(self, server: int | str, task_status: trio.TaskStatus[int | str]) -> None:
-        """Listens, tells where, and forwards one client to the server at that place until both sides have ended."""
+        """Listens, reports its address, and forwards one client to the server until both sides have ended."""
         via = self.harness.via
         with trio.socket.socket(socket.AF_UNIX if via == "unix" else HOSTS[via][0]) as listener:
             here = str(self.harness.folder / "relay") if via == "unix" else (HOSTS[via][1], 0)
@@ -84,7 +84,7 @@ class Relay:
                 self._reset(is_client, target)
                 return
             if not octets:
-                # A send of the other direction may have taken the reset and left an end to be read: it says so by then.
+                # The other direction's send may have consumed the reset, so recv() sees an end: let it say so first.
                 for _ in range(2):
                     await trio.lowlevel.checkpoint()
                 if self._is_reset:
@@ -114,7 +114,7 @@ class Relay:
         return any(event.what == "reset" for event in self.passed)
 
     def _reset(self, is_from_client: bool, target: trio.socket.SocketType) -> None:
-        """A side has reset its connection: so is the other one's, and what was under way there ends."""
+        """One side reset its connection: resets the other one and ends its transfers."""
         if self._is_reset:
             return
         self._note(is_from_client, "reset")
@@ -138,7 +138,7 @@ class Relay:
 
 
 def write_pcap(passed: list[Passed], path: Path) -> None:
-    """Writes what passed as TCP between two ports of ::1, whatever the transport was."""
+    """Writes the traffic as TCP between two ports of ::1, for every transport."""
     ports = {True: 50000, False: 13600}
     sequence = {True: 0, False: 0}
     with path.open("wb") as file:

@@ -14,7 +14,7 @@ from ..errors import UsageError
 
 _FOLDER = Path(__file__).parent
 PEER = "mine"
-"""The name of the peer in the file that `create` writes."""
+"""The name of the implementation in the peers.toml that `create` writes."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def create(language: str, folder: Path) -> list[Path]:
 
 
 def next_steps(language: str, folder: Path) -> str:
-    """What to do after `create`, one command or sentence per line."""
+    """Returns the next steps after `create`, one command or sentence per line."""
     template = TEMPLATES[language]
     steps = [] if folder.resolve() == Path.cwd() else [f"cd {shlex.quote(str(folder))}"]
     run = f"{program.command_after_cd() if steps else program.command()} run --peers peers.toml"

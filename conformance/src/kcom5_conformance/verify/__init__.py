@@ -1,4 +1,4 @@
-"""A verdict on a recorded exchange: a capture (pcap, pcapng), or the octets of both directions.
+"""A verdict on a recorded exchange: a capture (pcap, pcapng), or the bytes of both directions.
 
 It reads the record and nothing else: the wire rules of the spec's "Wire format", and of "Closing" what an ending shows.
 It shares no code with the implementations. Times and memory are not judged.

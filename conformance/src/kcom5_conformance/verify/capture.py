@@ -24,28 +24,28 @@ _PCAP = {
 }
 _PCAPNG = b"\x0a\x0d\x0d\x0a"
 _LINK_HEADERS = {0: 4, 108: 4, 1: 14, 12: 0, 14: 0, 101: 0, 228: 0, 229: 0, 113: 16, 276: 20}
-"""Octets before the IP header: null, loop, Ethernet, raw, Linux SLL and SLL2."""
+"""Bytes before the IP header: null, loop, Ethernet, raw, Linux SLL and SLL2."""
 _DEFAULT_PORT = 13600
 
 
 @dataclass
 class _Direction:
-    """One direction of a connection, put together again from its segments."""
+    """One direction of a connection, reassembled from its segments."""
 
     first: int
-    """The sequence number of the first octet."""
+    """The sequence number of the first byte."""
     stream: bytearray = field(default_factory=bytearray)
     waiting: list[tuple[int, bytes]] = field(default_factory=list)
-    """Segments that came before others, a heap by offset."""
+    """Segments that arrived out of order: a heap by offset."""
     end: int | None = None
     """The offset of the FIN."""
     repeated: int = 0
     reordered: int = 0
     changed: int | None = None
-    """The first offset where a retransmission has other octets."""
+    """The first offset where a retransmission has different bytes."""
 
     def offset(self, sequence: int) -> int:
-        """Sequence numbers wrap around: the offset is the one that is nearest to what has arrived."""
+        """Returns the offset of a sequence number. Sequence numbers wrap around, so the nearest offset is taken."""
         near = len(self.stream)
         return near + (sequence - self.first - near + (1 << 31)) % (1 << 32) - (1 << 31)
 
@@ -57,7 +57,7 @@ class _Direction:
         known = bytes(self.stream[max(offset, 0) : offset + len(octets)])
         if known:
             self.repeated += 1
-            # A keep-alive repeats the octet before, and may put anything there.
+            # A keep-alive repeats the byte before, with any value.
             if known != octets[max(-offset, 0) :][: len(known)] and len(octets) > 1 and self.changed is None:
                 self.changed = offset
         self.stream += octets[len(self.stream) - offset :]
@@ -67,7 +67,7 @@ class _Direction:
 
     @property
     def lacks(self) -> str:
-        """Which octets the capture does not have."""
+        """Returns which bytes the capture lacks."""
         here = len(self.stream)
         if self.waiting:
             return f"octets {here} to {self.waiting[0][0] - 1}"
@@ -75,7 +75,7 @@ class _Direction:
 
 
 class _Flow:
-    """The packets of one connection as they come."""
+    """Collects the packets of one connection."""
 
     def __init__(self, start: float, client: str, server: str, port: int) -> None:
         self.start, self.name, self.port = start, f"{client} → {server}", port
@@ -85,7 +85,7 @@ class _Flow:
         self.rungs: list[Rung] = []
 
     def packet(self, at: float, who: Who, tcp: Any, lost: int) -> None:
-        """`lost` is how many octets of the payload the capture has cut off."""
+        """`lost` counts the bytes of the payload that the capture cut off."""
         flags, octets = int(tcp.flags), bytes(tcp.data)
         syn = bool(flags & dpkt.tcp.TH_SYN)
         if syn and who == "client":
@@ -111,7 +111,7 @@ class _Flow:
         self.rungs.append(Rung(max(at - self.start, 0.0), who, what, octets, offset))
 
     def is_kcom5(self) -> bool:
-        """By its port, or by a first octets that are the magic or nearly so."""
+        """Whether it looks like KCOM5: by its port, or by first bytes that are close to the magic."""
         firsts = [bytes(direction.stream[:5]) for direction in self.directions.values()]
         near = any(sum(a == b for a, b in zip(first.upper(), MAGIC, strict=False)) >= 3 for first in firsts)
         return any(firsts) and (near or self.port == _DEFAULT_PORT)
@@ -160,7 +160,7 @@ def from_capture(path: Path, octets: bytes) -> Verdicts:
                 flow is not None and "client" in flow.directions and flow.directions["client"].first == _after(tcp)
             )
             if flow is None or (is_syn and not is_again):
-                # Of a connection whose beginning is missing, the lower port is taken for the server's.
+                # Without the handshake, the lower port is taken for the server's.
                 is_answer = tcp.flags & dpkt.tcp.TH_SYN if not is_syn else 0
                 from_client = is_syn or (not is_answer and tcp.dport <= tcp.sport)
                 client, server = ends if from_client else ends[::-1]
@@ -189,7 +189,7 @@ def from_capture(path: Path, octets: bytes) -> Verdicts:
 
 
 _UNREADABLE = (dpkt.Error, ValueError, struct.error, EOFError, IndexError, KeyError, OverflowError, TypeError)
-"""What dpkt raises at a capture that is damaged."""
+"""The exceptions that dpkt raises for a damaged capture."""
 
 
 def _after(tcp: Any) -> int:
@@ -197,7 +197,7 @@ def _after(tcp: Any) -> int:
 
 
 def _packets(octets: bytes) -> Iterator[tuple[float, str, str, Any, int]]:
-    """Time, source, target, TCP segment, and how many octets of its payload were not kept."""
+    """Yields time, source, target, TCP segment, and how many bytes of its payload were not kept."""
     reader = dpkt.pcap.UniversalReader(io.BytesIO(octets))
     link = reader.datalink()
     if link not in _LINK_HEADERS:
@@ -226,7 +226,7 @@ def _name(address: bytes) -> str:
 
 
 def _is_cut(octets: bytes) -> bool:
-    """Whether a capture's last record is not complete."""
+    """Returns whether the last record of a capture is incomplete."""
     if octets[:4] == _PCAPNG:
         order, at = "<" if octets[8:12] == b"\x4d\x3c\x2b\x1a" else ">", 0
         while len(octets) - at >= 12:

@@ -23,7 +23,7 @@ class _Judge:
         self, rule: str, who: Who, got: str, expected: str, at: int | None = None, level: Level = "MUST",
         axis: Axis = "wire", stream: bytes = b"", is_short: bool = False,
     ) -> None:  # fmt: skip
-        """`is_short`: more octets, after what is recorded, would mend it."""
+        """`is_short`: more bytes after the recorded ones would make it right."""
         if is_short and self.connection.is_open:
             self.connection.is_whole = False
             return
@@ -55,7 +55,7 @@ def judge_connection(connection: Connection) -> None:
     if len(judge.client) > 8:
         got = f"{len(judge.client)} octets from the client"
         judge.problem("hello.form", "client", got, "eight octets and nothing else", 8, stream=hello)
-        if not server:  # as it should be, if they came together
+        if not server:  # right, if they came together
             _judge_abort(judge, "server", "after a bad hello")
             return
         if together:
@@ -75,7 +75,7 @@ def judge_connection(connection: Connection) -> None:
 
 
 def _judge_frame(judge: _Judge) -> bool:
-    """Whether the frame is right."""
+    """Returns whether the frame is right."""
     server = judge.server
     size = int.from_bytes(server[8:12], "little")
     fields = [("message length", 8, 4), ("message", 12, size), ("data length", 12 + size, 8)]
@@ -117,7 +117,7 @@ def _judge_frame(judge: _Judge) -> bool:
 
 
 def _judge_lengths(judge: _Judge, fields: list[tuple[str, int, int]]) -> bool:
-    """Recognises the usual wrong lengths in a frame whose lengths and octets do not agree."""
+    """Recognises common wrong lengths in a frame whose lengths do not match its bytes."""
     server = judge.server
     size = int.from_bytes(server[8:12], "big")
     if fields[1][2] != size and len(server) >= 20 + size:
@@ -142,7 +142,7 @@ def _judge_lengths(judge: _Judge, fields: list[tuple[str, int, int]]) -> bool:
 
 
 def _size_of_characters(server: bytes, count: int) -> int:
-    """How many octets the message has if `count` is how many characters it has; 0 if that fits nothing."""
+    """Returns the size in bytes of a message of `count` characters, or 0 if none fits."""
     characters = 0
     for size in range(1, min(len(server) - 20, 4 * count) + 1):
         characters += server[11 + size] & 0xC0 != 0x80
@@ -159,7 +159,7 @@ def _size_of_characters(server: bytes, count: int) -> int:
 
 
 def _judge_ends(judge: _Judge) -> None:
-    """How a connection ended whose frame is right and complete."""
+    """Judges how a connection with a right and complete frame ended."""
     closings = [item for item in judge.whats if item[1] in ("end", "reset")]
     if ("server", "reset") in closings:
         is_first = closings[0] == ("server", "reset")
@@ -174,7 +174,7 @@ def _judge_ends(judge: _Judge) -> None:
 
 
 def _judge_abort(judge: _Judge, who: Who, when: str) -> None:
-    """An end that fails should reset; that its peer reset first settles it too."""
+    """An end that fails should reset, unless its peer has reset first."""
     resets = judge.has("client", "reset") or judge.has("server", "reset")
     if judge.connection.has_ends and judge.has(who, "end") and not resets:
         judge.ended("close.abort", f"an orderly end by the {who} {when}", f"a reset by the {who}")

@@ -1,4 +1,4 @@
-"""A recorded exchange, and one that is given as text or as two files of octets."""
+"""A recorded exchange, and how to read one from text or from two files of bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ What = Literal["connect", "octets", "end", "reset"]
 
 @dataclass(frozen=True)
 class Rung:
-    """One thing that an end did."""
+    """One act of an end."""
 
     at: float | None
     """Seconds from the connection's first packet; None if the record has no times."""
@@ -26,32 +26,32 @@ class Rung:
     what: What
     octets: bytes = b""
     offset: int = 0
-    """Where in the stream of this end the octets begin."""
+    """The offset of the bytes in the stream of this end."""
 
 
 @dataclass
 class Connection:
-    """One connection of a record, reassembled, and the verdict on it."""
+    """One connection of a record, reassembled, and its verdict."""
 
     name: str
     client: bytes
-    """All that the client sent."""
+    """Everything that the client sent."""
     server: bytes
     rungs: list[Rung]
     notes: list[str] = field(default_factory=list)
-    """What is no fault of either end: retransmissions, octets that the capture lacks."""
+    """Remarks that are not faults: retransmissions, bytes that the capture lacks."""
     is_whole: bool = True
-    """Whether the record has all of it; otherwise nothing was judged."""
+    """Whether the record is complete; otherwise nothing was judged."""
     has_ends: bool = True
     """Whether the record tells how the connection ended."""
     is_open: bool = False
-    """The record stops before either end did: more may have come."""
+    """Whether the record stops before either end did: more may have come."""
     problems: list[Problem] = field(default_factory=list)
 
 
 @dataclass
 class Verdicts:
-    """What `verify` found."""
+    """The result of `verify`."""
 
     source: str
     connections: list[Connection]
@@ -72,7 +72,7 @@ class Verdicts:
 
 
 MOST_READ = 256 << 20
-"""Bytes of a record."""
+"""The largest record, in bytes."""
 
 
 def read(path: Path) -> bytes:

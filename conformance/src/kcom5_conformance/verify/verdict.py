@@ -1,4 +1,4 @@
-"""From a record to a verdict, and the verdict as text."""
+"""Judges a record, and writes the verdict as text."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CODES = {"conforms": 0, "does not conform": 1, "not judged": 5}
 
 
 def show(path: Path, console: Console, server: Path | None = None, *, strict: bool = False) -> int:
-    """Writes the verdict, and returns its exit code."""
+    """Prints the verdict and returns its exit code."""
     verdicts = verify(path, server)
     text = to_text(verdicts, strict=strict)
     console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
@@ -47,7 +47,7 @@ def show(path: Path, console: Console, server: Path | None = None, *, strict: bo
 
 
 def to_text(verdicts: Verdicts, *, strict: bool = False) -> str:
-    """The verdict, and the ladder of each connection with the capture's times."""
+    """Returns the verdict and the ladder of each connection with the capture's times."""
     lines = [f"{verdicts.source}: {verdicts.word(strict=strict)}"]
     lines += [f"note: {note}" for note in verdicts.notes]
     for connection in verdicts.connections:
@@ -67,7 +67,7 @@ def to_text(verdicts: Verdicts, *, strict: bool = False) -> str:
 
 
 _SHOWN = 8
-"""Of a row of pieces by the same end no more are shown."""
+"""The most pieces of a run by one end that are shown."""
 
 
 def _ladder(rungs: list[Rung]) -> list[str]:
