@@ -10,7 +10,9 @@ build() { # TARGET CORPUS MUTATOR
   $CXX $CXXFLAGS -std=c++20 -I fuzz/include -I impl/cpp/include \
     impl/cpp/src/{errors,wire,address,exchange}.cpp fuzz/users/cpp.cpp "fuzz/targets/$1.cpp" fuzz/targets/support.cpp $mutator \
     $LIB_FUZZING_ENGINE -o "$OUT/$1"
-  cp "fuzz/$1.options" "$OUT/"
+  local options=fuzz/$1.options
+  [ -e "$options" ] || options=fuzz/stream.options
+  cp "$options" "$OUT/$1.options"
   (cd "$OUT/seeds/$2" && zip -q -r "$OUT/$1_seed_corpus.zip" .)
   find fuzz/regressions -type f ! -name README.md -exec zip -q -j "$OUT/$1_seed_corpus.zip" {} +
 }
