@@ -220,13 +220,18 @@ def read(path: Path) -> bytes | None:
 
 def is_relevant(line: str) -> bool:
     """Whether a line of a trace is about the hand-over, and not one of a runtime's looks at its standard streams."""
-    if re.search(r"F_GETFD|^\d+ +(fstat|newfstatat|fcntl|ioctl)\([012]<", line):
+    if is_of_runtime(line) or re.search(r"F_GETFD|^\d+ +(fstat|newfstatat|fcntl|ioctl)\([012]<", line):
         return False
     return bool(
         re.search(
             r"kcom5-fault-|<(socket|pipe|TCP|UNIX)[^>]*[:>]|<\(?(TCP|UNIX)|AF_(INET6?|UNIX)|st_mode=S_IFSOCK", line
         )
     )
+
+
+def is_of_runtime(line: str) -> bool:
+    """Whether Go's poller wakes itself by a pipe, as it did before it had eventfd. It ends the program if that fails."""
+    return bool(re.search(r'epoll_ctl\(.*<pipe:.*\{events=EPOLLIN, |write\(\d+<pipe:[^>]*>, "\\0", 1\)', line))
 
 
 def is_possible(error: str, line: str) -> bool:

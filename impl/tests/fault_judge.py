@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import re
 
-from fault import DATA, GRACE, KILL, MESSAGE, Fault, Run, Scene, T, baseline, is_possible, is_relevant, play
+from fault import (
+    DATA,
+    GRACE,
+    KILL,
+    MESSAGE,
+    Fault,
+    Run,
+    Scene,
+    T,
+    baseline,
+    is_of_runtime,
+    is_possible,
+    is_relevant,
+    play,
+)
 from peers import Result
 from programs import CODES
 
@@ -49,13 +63,13 @@ def allowed(scene: Scene, fault: Fault, line: str) -> set[str]:
 def judge(scene: Scene, fault: Fault, run: Run) -> list[str]:
     """What is wrong with a run; nothing if the fault never came."""
     injected = [line for line in run.trace.splitlines() if "(INJECTED)" in line or "+++ killed by SIGKILL" in line]
-    if not injected:
+    if not injected or any(is_of_runtime(line) for line in injected):
         return []
     line = injected[0]
     if fault.error != KILL and not (is_relevant(line) and is_possible(fault.error, line)):
         return []
     own, other = (run.sent, run.received) if scene.role == "send" else (run.received, run.sent)
-    found = [*check_success(run), *check_leftovers(scene, fault, run)]
+    found = [*check_success(run), *check_leftovers(scene, fault, run, line)]
     limit = baseline(scene)[0].seconds + T + GRACE
     if run.seconds > limit:
         found.append(f"took {run.seconds:.1f} s, more than {limit:.1f} s")
@@ -84,12 +98,12 @@ def check_success(run: Run) -> list[str]:
     return found
 
 
-def check_leftovers(scene: Scene, fault: Fault, run: Run) -> list[str]:
+def check_leftovers(scene: Scene, fault: Fault, run: Run, line: str) -> list[str]:
     left = set(run.left) - {"in", "msg"}
     was_killed = fault.error == KILL
     if run.received.code == 0 or (was_killed and scene.role == "receive"):
         left -= {"got/out", "got/m"}
-    if (was_killed and scene.role == "send") or fault.call in UNLINKS | LOOKING:
+    if (was_killed and scene.role == "send") or fault.call in UNLINKS | LOOKING or "O_PATH" in line:
         left -= {"place/s"}  # what cannot be looked at is not removed
     if fault.call in UNLINKS:
         left = {name for name in left if not name.startswith("got/")}
