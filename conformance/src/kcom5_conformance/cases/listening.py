@@ -82,6 +82,22 @@ async def two_in_the_queue(harness: Harness) -> None:
     await call.expect_ok()
 
 
+@case("listen.one-client/the-first-is-wrong", "server", "the second in the queue is served in place of a wrong first")
+async def the_first_is_wrong(harness: Harness) -> None:
+    call = await harness.send()
+
+    async def both() -> None:
+        for octets in (b"GET / HT", HELLO):
+            connection = await harness.connect(call.place)
+            await connection.send(octets)
+
+    await frozen(harness, both)
+    first, second = harness.connections
+    await first.expect_end(or_reset=True)
+    await second.expect_end(or_reset=True)
+    await call.expect_error("invalid-connection")
+
+
 @case("listen.port/then-the-message", "server", "the message is looked at first, and a wrong port is not named", TCP)
 async def then_the_message(harness: Harness) -> None:
     call = await harness.call("send", 65536, message={"hex": "ff"}, data={"hex": ""})
