@@ -51,6 +51,7 @@ def six_receivers(name: str, rounds: int) -> list[str]:
             place: Json = {"via": via, "path": str(directory / "s")} if via == "unix" else {"via": via, "port": 0}
             sender.request({"op": "send", **place, "close": CLOSE, "data": DATA})
             listening = sender.answer()
+            assert "listening" in listening, listening
             if via == "tcp6":
                 place["port"] = listening["listening"]
             for receiver in receivers:

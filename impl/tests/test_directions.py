@@ -67,7 +67,9 @@ def exchange(
     """One exchange; the client's answer."""
     place: Json = {"path": str(path)} if via == "unix" else {"port": 0}
     server.request({"op": "send", "via": via, **place, "close": CLOSE, **send})
-    listening = server.answer()["listening"]
+    started = server.answer()
+    assert "listening" in started, started
+    listening = started["listening"]
     place = {"path": listening} if via == "unix" else {"port": listening}
     answer = client.call({"op": "receive", "via": via, **place, "close": CLOSE, **receive}, timeout=timeout)
     assert server.answer(timeout) == {"ok": True, "confirmed": True}

@@ -67,6 +67,8 @@ def essence(answer: Json) -> Json:
     """An answer without what may differ: the words of an error, a hash next to the octets, and `confirmed`, which
     depends on the instant at which a client half-closes (`rows_words.py` looks at it)."""
     essence = {key: value for key, value in answer.items() if key not in ("detail", "confirmed")}
+    if "cannot assign requested address" in answer.get("detail", "").lower():
+        essence["detail"] = answer["detail"]  # there is no ::1 here, and the row does not run
     if "data" in essence:
         essence["data"] = essence["data"].get("hex", essence["data"]["size"])
     return essence
