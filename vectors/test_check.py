@@ -30,7 +30,7 @@ def root(tmp_path: Path) -> Path:
 
 def check(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(HERE / "check.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
 
 
 def faults(root: Path) -> list[str]:
@@ -43,7 +43,7 @@ def faults(root: Path) -> list[str]:
 
 def expand(root: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(HERE / "expand.py"), str(root / "vectors")]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
 
 
 def change(root: Path, name: str, vid: str, act: Callable[[list[Entry], Entry], object]) -> None:
