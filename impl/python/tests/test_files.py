@@ -58,8 +58,11 @@ def test_a_pipe_is_sent_to_its_end(pool: ThreadPoolExecutor) -> None:
         with os.fdopen(write, "wb") as sink:
             sink.write(DATA)
 
-    pool.submit(fill)
-    assert exchange(pool, lambda server: server.send_file(read)) == DATA
+    def send(server: Server) -> None:
+        pool.submit(fill)  # not before it listens: it would wait for ever for a reader
+        server.send_file(read)
+
+    assert exchange(pool, send) == DATA
     os.close(read)
 
 

@@ -23,7 +23,7 @@ def test_the_example_for_asyncio_runs() -> None:
         text=True,
         timeout=60,
     )
-    assert (result.stdout, result.stderr) == ("report b'any bytes' True\n", "")
+    assert (result.stdout, result.stderr) == ("report b'any bytes' True\n", ""), result.stderr
 
 
 def test_the_licence_is_an_spdx_expression_and_its_text_is_in_the_package() -> None:

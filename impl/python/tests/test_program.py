@@ -254,7 +254,7 @@ def test_a_killed_receiver_leaves_no_file(pool: ThreadPoolExecutor, directory: P
 def test_an_interruption_while_it_starts_ends_it_without_a_traceback_of_ours() -> None:
     for tenths in range(12):
         process = subprocess.Popen(
-            [sys.executable, "-X", "importtime", "-m", "kcom5", "receive", "--wait", "30"],
+            [sys.executable, "-X", "importtime", "-m", "kcom5", "receive", "--ipv4", "--wait", "30"],
             env=ENVIRONMENT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
