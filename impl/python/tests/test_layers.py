@@ -93,7 +93,7 @@ def test_the_core_has_no_sockets_and_no_clock(module: str) -> None:
 
 
 def test_the_core_is_small() -> None:
-    assert sum(len((PACKAGE / f"{module}.py").read_text("utf-8").splitlines()) for module in CORE) < 560
+    assert sum(len((PACKAGE / f"{module}.py").read_text("utf-8").splitlines()) for module in CORE) < 600
 
 
 def test_the_package_does_not_load_what_only_some_need() -> None:
