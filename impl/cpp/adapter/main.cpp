@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -187,9 +188,7 @@ void serve(const json& request, kcom5::Client& client) {
   }
 }
 
-}  // namespace
-
-int main() {
+void serve_lines() {
   for (std::string line; std::getline(std::cin, line);) {
     const json request = json::parse(line);
     kcom5::Client client;
@@ -202,5 +201,17 @@ int main() {
       if (request["op"] == "receive" && request.contains("message")) error["message"] = client.msg;
       answer(error);
     }
+  }
+}
+
+}  // namespace
+
+int main() {
+  try {
+    serve_lines();
+    return 0;
+  } catch (const std::exception& problem) {
+    (void)std::fprintf(stderr, "kcom5-adapter: %s\n", problem.what());
+    return 1;
   }
 }

@@ -87,7 +87,7 @@ void catch_signals(void (*handler)(int)) noexcept {
     action.sa_flags = static_cast<int>(SA_RESETHAND);  // and no SA_RESTART: reads and writes come back
     ::sigaction(number, &action, nullptr);
   }
-  for (const int number : {SIGPIPE, SIGXFSZ}) std::signal(number, SIG_IGN);
+  for (const int number : {SIGPIPE, SIGXFSZ}) (void)std::signal(number, SIG_IGN);
 }
 
 void end_soon(int exit_code) noexcept {
