@@ -130,7 +130,19 @@ class Sink:
 class ReferencePeer:
     """One adapter. Each exchange sets the attributes anew."""
 
-    supports = ("pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message", "message-file")
+    supports: ClassVar[tuple[str, ...]] = (
+        "pack",
+        "send",
+        "receive",
+        "tcp4",
+        "tcp6",
+        "unix",
+        "port-zero",
+        "limits",
+        "file",
+        "message",
+        "message-file",
+    )
     hosts: ClassVar = {"tcp6": (socket.AF_INET6, "::1"), "tcp4": (socket.AF_INET, "127.0.0.1")}
     default_close = 150
     default_port = 13600

@@ -12,7 +12,7 @@ import kcom5
 from kcom5.compat import timeout_of
 
 Json = dict[str, Any]
-SUPPORTS = ["pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message", "message-file"]
+SUPPORTS = ["pack", "send", "receive", "tcp4", "tcp6", "unix", "port-zero", "limits", "file", "message", "message-file"]
 
 
 def octets_of(rule: Json) -> bytes:

@@ -173,7 +173,8 @@ void serve(const json& request, kcom5::Client& client) {
             {"version", KCOM5_VERSION},
             {"language", "c++"},
             {"supports",
-             {"pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message", "message-file"}}});
+             {"pack", "send", "receive", "tcp4", "tcp6", "unix", "port-zero", "limits", "file", "message",
+              "message-file"}}});
   } else if (op == "pack") {
     answer({{"address", kcom5::pack(number(request.at("port")), from_hex(request.at("key")))}});
   } else if (op == "unpack") {

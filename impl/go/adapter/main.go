@@ -68,7 +68,7 @@ func serve(line []byte) (answer object) {
 	switch {
 	case r.Op == "about":
 		answer = object{"name": "kcom5-go", "version": kcom5.Version, "language": "go",
-			"supports": []string{"pack", "send", "receive", "tcp4", "tcp6", "unix", "limits", "file", "message", "message-file"}}
+			"supports": []string{"pack", "send", "receive", "tcp4", "tcp6", "unix", "port-zero", "limits", "file", "message", "message-file"}}
 	case r.Op == "pack":
 		address := ""
 		address, err = kcom5.Pack(*r.Port, octets(r.Key))

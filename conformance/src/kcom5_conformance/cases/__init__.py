@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from .. import data
 from ..harness.case import Case
 from . import (  # each registers its cases
+    bounds,  # noqa: F401
     closing,  # noqa: F401
     files,  # noqa: F401
     framing,  # noqa: F401
+    leftovers,  # noqa: F401
     listening,  # noqa: F401
     memory,  # noqa: F401
     openings,  # noqa: F401
@@ -18,6 +20,7 @@ from . import (  # each registers its cases
     registry,
     replay,
     residue,  # noqa: F401
+    sizes,  # noqa: F401
     timing,  # noqa: F401
     unix,  # noqa: F401
     vectors,

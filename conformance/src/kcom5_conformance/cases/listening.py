@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import errno
+import select
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import trio
 
 from ..harness import procfs
-from ..harness.case import TooBusy
+from ..harness.case import NotRun, TooBusy
+from ..harness.connection import Connection
 from ..harness.frame import HELLO, frame
 from ..harness.harness import Harness
 from ..harness.ports import HOSTS
 from .registry import TCP, case
-from .steps import frozen, refused, served
+from .steps import BIG, COUNTER, counter, frozen, refused, served
 
 
 @case("listen.exclusive/no-option-shares-the-port", "server", "a second listener takes the clients away", TCP)
@@ -98,6 +100,39 @@ async def the_first_is_wrong(harness: Harness) -> None:
     await call.expect_error("invalid-connection")
 
 
+@case("listen.one-client/second-gets-nothing", "server", "a stranger who comes second gets the data, too")
+async def second_gets_nothing(harness: Harness) -> None:
+    call = await harness.send("", COUNTER)
+    first = await harness.connect(call.place)
+    await first.send(HELLO)
+    await first.expect(HELLO)
+    second: Connection | None = None
+    with suppress(OSError):  # refused at once
+        second = await harness.connect(call.place)
+    if second is not None:
+        await second.send(HELLO, may_fail=True)
+        await second.expect_nothing()
+    await first.expect(frame(b"", counter(BIG)))
+    await first.expect_end()
+    first.close()
+    if second is not None:
+        await second.expect_end(or_reset=True)
+    await call.expect_ok()
+
+
+@case("listen.rebind/the-server-gave-up-first", "server", "a port in TIME_WAIT is lost for a minute", TCP, takes=2)
+async def the_server_gave_up_first(harness: Harness) -> None:
+    place = await harness.own_place()
+    for _ in range(2):
+        call = await harness.send(place=place, close=1)
+        connection = await harness.connect(place)
+        await connection.send(HELLO)
+        await connection.expect(HELLO + frame(b"hi", b"\x00\x01\x02"))
+        await connection.expect_end()
+        await call.result(1 + harness.patience)  # it is the first to close
+        connection.close()
+
+
 @case("listen.port/then-the-message", "server", "the message is looked at first, and a wrong port is not named", TCP)
 async def then_the_message(harness: Harness) -> None:
     call = await harness.call("send", 65536, message={"hex": "ff"}, data={"hex": ""})
@@ -110,7 +145,8 @@ async def the_message_before_a_socket(harness: Harness) -> None:
     await call.expect_error("message-not-utf8")
 
 
-@case("listen.port-zero/another-port-each-time", "server", "0 stands for the default port", TCP, level="MAY")
+@case("listen.port-zero/another-port-each-time", "server", "0 stands for the default port", TCP, level="MAY",
+      needs=("port-zero",))  # fmt: skip
 async def another_port_each_time(harness: Harness) -> None:
     call = await harness.send()
     await served(harness, call)
@@ -130,3 +166,26 @@ async def a_silent_stranger_first(harness: Harness) -> None:
     await trio.sleep(4 * harness.tick)
     await refused(harness, call.place)
     await call.expect_error("timeout", within=1 + harness.patience)
+
+
+@case("listen.port/the-message-before-a-taken-port", "server", "the port is opened before the message is looked at")
+async def the_message_before_a_taken_port(harness: Harness) -> None:
+    async with harness.listen() as listener:
+        call = await harness.call("send", listener.place, message={"hex": "ff"}, data={"hex": ""})
+        await call.expect_error("message-not-utf8")
+
+
+@case("connect.refused/by-one-family", "client", "a client that is refused tries the other family's address", TCP)
+async def refused_by_one_family(harness: Harness) -> None:
+    place = int(await harness.own_place())
+    family, host = HOSTS["tcp4" if harness.via == "tcp6" else "tcp6"]
+    with socket.socket(family) as other:
+        try:
+            other.bind((host, place))
+        except OSError as error:
+            raise NotRun(f"port {place} of {host} is not free ({error.strerror})") from None
+        other.listen()
+        call = await harness.call("receive", place)
+        await call.expect_error("refused")
+        if select.select([other], [], [], 0)[0]:
+            harness.fail("wire", f"a connection to {host}", "none")

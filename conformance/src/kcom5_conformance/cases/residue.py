@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from ..harness import procfs
+from ..harness.adapter import Adapter
 from ..harness.case import NotRun
 from ..harness.frame import HELLO, frame
 from ..harness.harness import Harness
@@ -45,15 +46,15 @@ async def nobody_comes_three_times(harness: Harness) -> None:
     before = procfs.usage(harness.adapter.processes())
     for _ in range(3):
         await alone()
-    after = await _settled(harness, before)
+    after = await settled(harness, before)
     if after.descriptors > before.descriptors:
         harness.fail("residue", f"{after.descriptors - before.descriptors} more descriptors after 3 servers", "none")
 
 
-async def _settled(harness: Harness, before: procfs.Usage) -> procfs.Usage:
+async def settled(harness: Harness, before: procfs.Usage, adapter: Adapter | None = None) -> procfs.Usage:
     """A thread or a descriptor that is on its way out has a moment to be gone."""
     for _ in range(50):
-        after = procfs.usage(harness.adapter.processes())
+        after = procfs.usage((adapter or harness.adapter).processes())
         if after.descriptors <= before.descriptors and after.threads <= before.threads:
             break
         await trio.sleep(harness.tick)
@@ -115,7 +116,7 @@ def _flat(outcome: Callable[[Harness, int], Awaitable[None]]) -> Run:
         pids = harness.adapter.processes()
         before = procfs.usage(pids)
         await rounds(80)
-        after = await _settled(harness, before)
+        after = await settled(harness, before)
         if after.descriptors > before.descriptors:
             harness.fail(
                 "residue", f"{after.descriptors - before.descriptors} more descriptors after 400 exchanges", "none"

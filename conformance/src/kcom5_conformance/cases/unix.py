@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from ..harness.call import Call
 from ..harness.frame import HELLO, frame
 from ..harness.harness import Harness
+from .other_user import other_user
 from .registry import add, case
-from .steps import OLD
+from .steps import BIG, COUNTER, OLD, counter
 
 
 @case("unix.stale/asks-without-connecting", "server",
@@ -95,4 +96,57 @@ async def two_at_one_instant(harness: Harness) -> None:
         connection.close()
         await listening[0].expect_ok()
         await next(call for call in pair if call is not listening[0]).expect_error("in-use")
+        harness.forget()
+
+
+@case("unix.stale/bound-and-not-listening", "server", "a socket that refuses is taken for one that nobody has",
+      ("unix",))  # fmt: skip
+async def bound_and_not_listening(harness: Harness) -> None:
+    with socket.socket(socket.AF_UNIX) as owner:
+        owner.bind(str(harness.path))
+        before = harness.path.lstat().st_ino
+        await (await harness.call("send", str(harness.path), message="", data={"hex": ""})).expect_error("in-use")
+        if not harness.path.exists() or harness.path.lstat().st_ino != before:
+            harness.fail("residue", "the socket's file is gone, or another one", "the file as it was")
+
+
+@case("unix.stale/client-follows-a-link", "client", "the path of a server may be a link", ("unix",))
+async def client_follows_a_link(harness: Harness) -> None:
+    link = harness.folder / "link"
+    async with harness.listen() as listener:
+        link.symlink_to(str(listener.place))
+        call = await harness.call("receive", str(link))
+        connection = await listener.accept()
+        await connection.send(await connection.hello() + frame(b"", b"1"))
+        await connection.expect_end()
+        connection.close()
+        await call.expect_ok("", b"1")
+
+
+@case("unix.owner/of-the-peer-and-not-of-the-file", "client", "the owner of the file is looked at", ("unix",))
+async def owner_of_the_peer(harness: Harness) -> None:
+    user = other_user()
+    async with harness.listen() as listener:
+        os.chown(str(listener.place), user, -1)
+        call = await harness.call("receive", listener.place)
+        connection = await listener.accept()
+        await connection.send(await connection.hello() + frame(b"", b"1"))
+        await connection.expect_end()
+        connection.close()
+        await call.expect_ok("", b"1")
+
+
+@case("unix.cleanup/after-each-end", "server", "the file stays after one of the ways to end", ("unix",))
+async def file_is_gone_after_each_end(harness: Harness) -> None:
+    for octets, end in ((b"GET / HT", "close"), (b"KC", "close"), (HELLO, "close"), (HELLO, "half-close")):
+        call = await harness.send("", COUNTER if octets == HELLO else b"1")
+        connection = await harness.connect(call.place)
+        await connection.send(octets, may_fail=True)
+        if end == "half-close":
+            connection.half_close()
+            await connection.expect(HELLO + frame(b"", counter(BIG)))
+        connection.close()
+        await call.result()
+        if left := sorted(entry.name for entry in harness.folder.iterdir()):
+            harness.fail("residue", f"{', '.join(left)} after {octets!r} and a {end}", "no file")
         harness.forget()

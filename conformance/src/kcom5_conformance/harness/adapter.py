@@ -40,6 +40,10 @@ class SuiteBroken(Exception):
     """The suite did what it must not: a defect of the suite, and nothing about the implementation."""
 
 
+class Misplaced(AdapterError):
+    """It says that it listens where it was not asked to: that is the case's failure."""
+
+
 class Crashed(AdapterError):
     """Its process ended."""
 
@@ -61,6 +65,8 @@ def fault(line: object, definition: str) -> str:
         if _validator(definition).is_valid(line):
             return ""
         error = best_match(_validator(definition).iter_errors(line))
+        if error and error.validator == "anyOf":
+            return f"got {error.instance}, expected {error.schema['description']}"[:MOST_SAID]
         return str(error.message)[:MOST_SAID] if error else "not as the schema says"
     except RecursionError:
         return "nested too deeply"
@@ -86,8 +92,14 @@ def understood(line: bytes, *definitions: str) -> tuple[Json | None, str]:
 class Adapter:
     """One process. One request at a time."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(
+        self, command: list[str], supports: frozenset[str] = frozenset(), environment: dict[str, str] | None = None
+    ) -> None:
         self.command = command
+        self.environment = environment or {}
+        """Added to the suite's own."""
+        self.supports = supports
+        """What it says that it can do; nothing before it has answered `about`."""
         self._process: trio.Process | None = None
 
     @property
@@ -116,7 +128,7 @@ class Adapter:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                env={**os.environ, children.MARK: self._mark},
+                env={**os.environ, **self.environment, children.MARK: self._mark},
             )
         except (OSError, ValueError) as error:
             words = f"{shlex.join(self.command)} cannot be started from {Path.cwd()}"
@@ -164,6 +176,8 @@ class Adapter:
         answer, what = understood(await self._line(), *definitions)
         if answer is None:
             raise await self._broken(what)
+        if "supports" in answer:
+            self.supports = frozenset(answer["supports"])
         return answer
 
     async def broken(self, what: str) -> AdapterError:

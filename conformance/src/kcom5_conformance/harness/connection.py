@@ -36,8 +36,9 @@ class Connection:
     ended: str = ""
     """How the implementation's side ended: `end` or `reset`."""
 
-    async def send(self, octets: bytes, *, may_fail: bool = False, written: str = "") -> None:
-        """Sends all. A broken connection is a mismatch, unless it may be. `written` is how a vector writes them."""
+    async def send(self, octets: bytes, *, may_fail: bool = False, may_break: bool = False, written: str = "") -> None:
+        """Sends all. A broken connection is a mismatch, unless it may break; so is one that takes not all, unless the
+        send may fail. `written` is how a vector writes the octets."""
         self.harness.log("suite", "octets", octets)
         if not written and len(self.greeting) == 8 and octets.startswith(self.greeting):
             written = f"4b434f4d35n0n1n2{octets[8:MOST_WRITTEN].hex()}"
@@ -52,7 +53,7 @@ class Connection:
                         return
                     self._fail(f"{len(octets) - len(left):,} of {len(octets):,} octets taken", "all of them taken")
         except OSError as error:
-            if not may_fail:
+            if not may_fail and not may_break:
                 self._fail(f"a broken connection ({error.strerror})", "that it takes the octets")
 
     async def some(self, most: int = 1 << 16) -> bytes:

@@ -100,16 +100,16 @@ class Harness:
         elif place is not None:
             request["port"] = place
         elif op == "send" and "port" not in request:
-            request["port"] = 0
+            request["port"] = 0 if "port-zero" in (adapter or self.adapter).supports else await self.own_place()
         request = {key: value for key, value in request.items() if value is not None}
         call = Call(self, request, adapter or self.adapter)
         self.calls.append(call)
         await call.begin()
         return call
 
-    async def another(self) -> Adapter:
+    async def another(self, **environment: str) -> Adapter:
         """A second process of the adapter, which ends with the case."""
-        adapter = Adapter(self.adapter.command)
+        adapter = Adapter(self.adapter.command, self.adapter.supports, environment)
         await adapter.start()
         self.others.append(adapter)
         return adapter

@@ -29,6 +29,8 @@ class Usage:
     """Octets of memory that may be written to: also what was asked for and never touched."""
     descriptors: int
     threads: int
+    mapped: int
+    """Octets of `resident` that are a file's, which the system can take back."""
 
 
 def usage(pids: list[int]) -> Usage:
@@ -39,7 +41,8 @@ def usage(pids: list[int]) -> Usage:
         return sum(int(status.get(field, "0").split()[0]) * unit for status in found)
 
     descriptors = sum(len(_descriptors(pid)) for pid in pids)
-    return Usage(total("VmRSS"), total("VmHWM"), total("VmData"), descriptors, total("Threads", 1))
+    mapped = total("RssFile") + total("RssShmem")
+    return Usage(total("VmRSS"), total("VmHWM"), total("VmData"), descriptors, total("Threads", 1), mapped)
 
 
 def _descriptors(pid: int) -> list[Path]:

@@ -31,7 +31,7 @@ static int open_socket(const char *via, const long long *port, struct sockaddr_s
 static uint64_t from_little_endian(Octets octets);
 
 static const char *about(void) {
-  /* Add pack, unix, limits and file to supports when you answer them: only what is listed is asked for. */
+  /* Add pack, unix, port-zero, limits and file to supports when you answer them: only what is listed is asked for. */
   return "{\"name\":\"mine\",\"version\":\"0\",\"language\":\"c\","
          "\"supports\":[\"send\",\"receive\",\"tcp4\",\"tcp6\"]}";
 }

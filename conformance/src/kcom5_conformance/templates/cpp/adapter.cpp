@@ -106,7 +106,7 @@ std::uint64_t from_little_endian(const std::string& octets) {
 }
 
 std::string about() {
-  // Add pack, unix, limits and file to supports when you answer them: only what is listed is asked for.
+  // Add pack, unix, port-zero, limits and file to supports when you answer them: only what is listed is asked for.
   return R"({"name":"mine","version":"0","language":"cpp","supports":["send","receive","tcp4","tcp6"]})";
 }
 

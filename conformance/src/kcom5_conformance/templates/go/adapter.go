@@ -23,7 +23,7 @@ import (
 // --------------------------------------------------------------------- replace this by calls of your implementation
 
 func about() map[string]any {
-	// Add pack, unix, limits and file to supports when you answer them: only what is listed is asked for.
+	// Add pack, unix, port-zero, limits and file to supports when you answer them: only what is listed is asked for.
 	return map[string]any{
 		"name": "mine", "version": "0", "language": "go", "supports": []string{"send", "receive", "tcp4", "tcp6"},
 	}

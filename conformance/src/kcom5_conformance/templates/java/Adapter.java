@@ -30,7 +30,7 @@ public class Adapter {
   // ------------------------------------------------------------------- replace this by calls of your implementation
 
   static String about() {
-    // Add pack, unix, limits and file to supports when you answer them: only what is listed is asked for.
+    // Add pack, unix, port-zero, limits and file to supports when you answer them: only what is listed is asked for.
     return """
         {"name":"mine","version":"0","language":"java","supports":["send","receive","tcp4","tcp6"]}""";
   }

@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 // --------------------------------------------------------------------- replace this by calls of your implementation
 
 function about() {
-  // Add pack, unix, limits and file to `supports` when you answer them: only what is listed is asked for.
+  // Add pack, unix, port-zero, limits and file to `supports` when you answer them: only what is listed is asked for.
   return { name: "mine", version: "0", language: "node", supports: ["send", "receive", "tcp4", "tcp6"] };
 }
 

@@ -18,7 +18,7 @@ from typing import Any
 
 
 def about() -> dict[str, Any]:
-    # Add pack, unix, limits and file to `supports` when you answer them: only what is listed is asked for.
+    # Add pack, unix, port-zero, limits and file to `supports` when you answer them: only what is listed is asked for.
     return {"name": "mine", "version": "0", "language": "python", "supports": ["send", "receive", "tcp4", "tcp6"]}
 
 

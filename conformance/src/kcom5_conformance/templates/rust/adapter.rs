@@ -15,7 +15,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 // --------------------------------------------------------------------- replace this by calls of your implementation
 
 fn about() -> &'static str {
-    // Add pack, unix, limits and file to supports when you answer them: only what is listed is asked for.
+    // Add pack, unix, port-zero, limits and file to supports when you answer them: only what is listed is asked for.
     r#"{"name":"mine","version":"0","language":"rust","supports":["send","receive","tcp4","tcp6"]}"#
 }
 
