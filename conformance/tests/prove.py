@@ -1,7 +1,9 @@
-"""The suite proves itself: every mutant is caught by the rule that it breaks, and the reference peer by none.
+"""The suite proves itself: every mutant is caught by the rule that it breaks, and every right peer by none.
 
 A mutant meets the cases of its own rule; with `--whole` every case of its role, and the rules that catch it besides
-are printed: the matrix mutant × rule. Exit code: 0 proved, 1 not.
+are printed: the matrix mutant × rule. A right peer (the reference peer, the minimal one, and those of
+`unusual_peers.py`) meets all cases: no MUST may catch it, and of the SHOULDs exactly those that it leaves out.
+Exit code: 0 proved, 1 not.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import trio
 from rich.console import Console
@@ -23,12 +26,18 @@ from kcom5_conformance.harness.case import Case
 from kcom5_conformance.harness.run import Runner
 from kcom5_conformance.harness.smoke import AdapterBroken, smoke
 from kcom5_conformance.harness.subject import Subject
+from kcom5_conformance.harness.waits import Waits
 from kcom5_conformance.results import Result, Verdict
 from kcom5_conformance.selection import every_case
 
 HERE = Path(__file__).resolve().parent
 SIDE_BY_SIDE = 6
 """Mutants at a time: most of what they do is to wait."""
+SHOULDS = [
+    *("hello.nonce", "hello.reject-early", "hello.alone", "listen.refuse-others"),
+    *("close.confirm", "close.abort", "close.residue", "time.prompt"),
+]
+"""What the minimal peer leaves out: every rule of that level, and a case of `close.residue` about children."""
 SCALE = 0.4
 """Scale of the suite's: the peers are on this machine and in one language."""
 
@@ -42,6 +51,8 @@ class Proof:
     """That it breaks; empty for a right one."""
     caught_by: set[str] = field(default_factory=set)
     """The rules of which a case failed."""
+    leaves_out: set[str] = field(default_factory=set)
+    """Of a right one: the rules of level SHOULD that it does not follow."""
     broken: str = ""
     """Why the suite could not say anything."""
     not_run: str = ""
@@ -49,10 +60,12 @@ class Proof:
 
     @property
     def is_proved(self) -> bool:
-        return not self.broken and (self.rule in self.caught_by if self.rule else not self.caught_by)
+        return not self.broken and (self.rule in self.caught_by if self.rule else self.caught_by == self.leaves_out)
 
     def __str__(self) -> str:
         others = " ".join(sorted(self.caught_by - {self.rule}))
+        if missed := sorted(self.leaves_out - self.caught_by):
+            others += f" (and not {' '.join(missed)})"
         verdict = "proved" if self.is_proved else "NOT RUN" if self.not_run and not self.broken else "NOT PROVED"
         why = self.broken or ("" if self.is_proved else self.not_run)
         return f"{verdict:10} {self.name:38} {self.rule or '-':20} {others} {why}".rstrip()
@@ -109,6 +122,53 @@ async def prove(name: str, rule: str, role: str, command: list[str], whole: bool
     return proof
 
 
+def controls() -> list[dict[str, Any]]:
+    """The right peers: name, command, and the rules of level SHOULD that each leaves out."""
+    script = HERE / "unusual_peers.py"
+    listing = subprocess.run([sys.executable, script, "--list"], check=True, capture_output=True)
+    found = [{**peer, "command": [script, peer["name"]]} for peer in json.loads(listing.stdout)]
+    minimal = {"name": "minimal", "command": [HERE / "minimal_peer.py"], "leaves_out": SHOULDS}
+    return [{"name": "reference", "command": [HERE / "reference_peer.py"], "leaves_out": []}, minimal, *found]
+
+
+def cases_for_right(supports: list[str]) -> list[Case]:
+    """All but those that take much of the machine, over one transport; of what differs over another one, both."""
+    first = next(via for via in ("tcp6", "tcp4", "unix") if via in supports)
+    both = ("unix.", "close.", "listen.", "file.", "hello.", "result.")
+    return [
+        case
+        for case in every_case()
+        if not case.is_heavy
+        and "close.residue/500-" not in case.id
+        and (case.via in ("", first) or (case.via == "unix" and case.rule.startswith(both)))
+    ]
+
+
+async def prove_right(name: str, command: list[str], leaves_out: list[str]) -> Proof:
+    """Runs the suite against a right peer. What fails may be the machine's business: it is tried again."""
+    proof = Proof(name, "", leaves_out=set(leaves_out))
+    levels: dict[str, str] = {}
+
+    def count(result: Result) -> None:
+        if result.verdict in (Verdict.FAIL, Verdict.CRASHED):
+            rule, level = result.problems[0].rule, result.level
+            proof.caught_by.add(rule if level == "SHOULD" else f"{rule}!")
+            levels[rule] = level
+            if level == "MUST":
+                proof.broken += f"{result.id}: got {result.problems[0].got[:200]} "
+
+    subject = Subject(name, [sys.executable, *map(str, command)])
+    try:
+        found = await smoke(subject, PATIENCE)
+        run = Runner(
+            subject, found, 1, 1, 2, count, lambda case: levels.get(case.rule) != "SHOULD", waits=Waits(samples=False)
+        )
+        await run.run(cases_for_right(found.about["supports"]))
+    except AdapterBroken as error:
+        proof.broken = str(error)
+    return proof
+
+
 async def prove_all(peers: Iterable[dict[str, str]], console: Console, whole: bool) -> list[Proof]:
     """Every peer, some side by side."""
     waiting = list(peers)[::-1]
@@ -134,13 +194,20 @@ async def prove_all(peers: Iterable[dict[str, str]], console: Console, whole: bo
 def main() -> None:
     """Proves all, or the peers named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of mutants (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of mutants and right peers (default: all)")
     parser.add_argument("--whole", action="store_true", help="with every case of a peer's role: the matrix")
+    parser.add_argument(
+        "--controls", action="store_true", help="with every right peer, and not the reference peer alone"
+    )
     options = parser.parse_args()
     names = set(options.names)
     peers = [peer for peer in mutants() if not names or peer["name"] in names]
-    if missing := names - {peer["name"] for peer in peers}:
-        parser.error(f"no mutant {', '.join(sorted(missing))}")
+    is_chosen = names | (
+        {peer["name"] for peer in controls()} if options.controls else set() if names else {"reference"}
+    )
+    right = [peer for peer in controls() if peer["name"] in is_chosen]
+    if missing := names - {peer["name"] for peer in (*peers, *right)}:
+        parser.error(f"no mutant and no right peer {', '.join(sorted(missing))}")
     proofs = trio.run(prove_all, peers, Console(stderr=True), options.whole)
     # Side by side they take each other's time, which a timed case does not forgive; and a case of another rule may be
     # what names theirs: who was missed is tried alone, with every case.
@@ -149,11 +216,8 @@ def main() -> None:
     for peer in peers:
         if peer["name"] in again:
             proofs += trio.run(prove_all, [peer], Console(stderr=True), True)
-    if not names:
-        right = [sys.executable, str(HERE / "reference_peer.py")]
-        proofs += [
-            trio.run(prove, f"right as {role}", "", role, right, True) for role in ("server", "client", "address")
-        ]
+    for control in right:
+        proofs.append(trio.run(prove_right, control["name"], control["command"], control["leaves_out"]))
     for proof in sorted(proofs, key=lambda proof: (proof.rule, proof.name)):
         print(proof)
     missed = [proof for proof in proofs if proof.is_missed]

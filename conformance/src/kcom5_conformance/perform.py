@@ -28,6 +28,7 @@ from .harness.attempt import PATIENCE
 from .harness.run import LEAST_DESCRIPTORS, LONG_LANES, Runner, lanes_by_descriptors
 from .harness.smoke import AdapterBroken, Smoke, smoke
 from .harness.subject import Subject
+from .harness.waits import Waits
 from .report import causes, terminal
 from .results import Result, Run
 from .selection import Selection, subjects
@@ -89,7 +90,10 @@ def perform(options: argparse.Namespace, selection: Selection | None, *, with_ma
                 console.print(f"{safe(subject.name)}: warning: {safe(warning)}", style="yellow", markup=False,
                               highlight=False, soft_wrap=True)  # fmt: skip
         for subject, found in smoked.values():
-            runner = Runner(subject, found, seed, options.timeout_scale, jobs, report, long_lanes=long_lanes)
+            waits = Waits(samples=options.what != "baseline" and getattr(options, "baseline", None) is None)
+            runner = Runner(
+                subject, found, seed, options.timeout_scale, jobs, report, long_lanes=long_lanes, waits=waits
+            )
             runner.defects = done.defects
             run.peers.append(runner.peer)
             if chosen:

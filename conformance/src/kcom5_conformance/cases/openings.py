@@ -12,7 +12,6 @@ OPENINGS = {
     "http-options": b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\r\n",
     "http-connect": b"CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n",
     "http-2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "http-method-kcom5": b"KCOM5abc / HTTP/1.1\r\nHost: x\r\n\r\n",
     "websocket": b"GET /chat HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
     "tls": bytes.fromhex("16030100a5010000a10303") + bytes(range(32)),
     "ssh": b"SSH-2.0-OpenSSH_9.2\r\n",
@@ -78,6 +77,8 @@ def _greeting(octets: bytes) -> Run:
 
 for _name, _octets in OPENINGS.items():
     add(f"hello.reject/opening-of-{_name}", "server", "an old address reaches a foreign client", _opening(_octets))
+add("hello.alone/opening-of-http-method-kcom5", "server", "a web page makes a browser fetch the data",
+    _opening(b"KCOM5abc / HTTP/1.1\r\nHost: x\r\n\r\n"), level="SHOULD")  # fmt: skip
 for _name, _octets in GREETINGS.items():
     add(f"echo.mismatch/greeting-of-{_name}", "client", "an old address reaches a foreign server", _greeting(_octets))
 

@@ -45,10 +45,39 @@ for _name, _octets, _error in (
 
 
 async def _name_of(harness: Harness, call: Call, name: str) -> None:
+    """It fails by this name. One without names has none for other failures either."""
     answer = await call.result(1 + harness.patience)
-    if answer.get("error") == "error":
+    if answer.get("error") != "error":
+        await call.expect_error(name)
+    elif known := await _names(harness):
+        harness.fail("delivered", f"no name, and for other failures {', '.join(sorted(known))}", name)
+    else:
         raise Unsupported("it has no names of failures")
-    await call.expect_error(name)
+
+
+async def _names(harness: Harness) -> set[str]:
+    """The names that it gives to some common failures of its role."""
+    found = set()
+    if harness.case.role == "client":
+        nobody = await harness.call("receive", str(harness.folder / "nobody") if harness.via == "unix" else
+                                    await harness.nowhere())  # fmt: skip
+        found.add((await nobody.result()).get("error"))
+        for octets in (b"GET / HT", b""):
+            async with harness.listen(str(harness.folder / "other") if harness.via == "unix" else 0) as listener:
+                call = await harness.call("receive", listener.place)
+                connection = await listener.accept()
+                hello = await connection.hello()
+                await connection.send(octets or hello, may_fail=True)
+                connection.close()
+                found.add((await call.result()).get("error"))
+    else:
+        for octets in (b"GET / HT", b"KCOM"):
+            call = await harness.send(place=str(harness.folder / "other") if harness.via == "unix" else None)
+            connection = await harness.connect(call.place)
+            await connection.send(octets, may_fail=True)
+            connection.close()
+            found.add((await call.result()).get("error"))
+    return {str(name) for name in found - {"error", None}}
 
 
 def _named(name: str, role: Role, via: tuple[str, ...] = TRANSPORTS, **more: Any) -> Callable[[Run], Run]:
@@ -120,7 +149,7 @@ async def malformed_message_has_its_name(harness: Harness) -> None:
         await _name_of(harness, call, "malformed-message")
 
 
-@_named("over-limit", "client")
+@_named("over-limit", "client", needs=("limits",))
 async def over_limit_has_its_name(harness: Harness) -> None:
     async with receiving(harness) as (call, connection, hello):
         await connection.send(hello + b"\xff\xff\xff\xff", may_fail=True)

@@ -19,6 +19,7 @@ import trio
 from ..harness import procfs
 from ..harness.case import Case, NotRun
 from ..harness.harness import Harness
+from ..results import Level
 
 SECRET = "secret-that-no-stranger-sees"
 HOST = "127.0.0.1"
@@ -64,8 +65,9 @@ def cases() -> Iterator[Case]:
     """A case for each program."""
     note = "an old address reaches a foreign program"
     for name, command in CLIENTS.items():
-        case_id = f"hello.reject/program-{name}@tcp4"
-        yield Case(case_id, "hello.reject", "MUST", "server", "tcp4", note, _Client(command).run,
+        rule = "hello.alone" if name == "curl-method-kcom5" else "hello.reject"
+        level: Level = "SHOULD" if rule == "hello.alone" else "MUST"
+        yield Case(f"{rule}/program-{name}@tcp4", rule, level, "server", "tcp4", note, _Client(command).run,
                    frozenset({"send", "tcp4"}), takes=T)  # fmt: skip
     for name, command in SERVERS.items():
         case_id = f"echo.mismatch/program-{name}@tcp4"
@@ -146,6 +148,8 @@ class _Server:
             if scope.cancelled_caught or program.poll() is not None:
                 raise NotRun(f"{self.template.split()[0]} does not listen on {HOST}:{port}")
             call = await harness.call("receive", port, close=T)
-            await call.expect_error("invalid-connection", "timeout", within=T + harness.patience)
+            # An echo service passes the handshake, and ends when a client that half-closes has ended.
+            names = ("timeout", "truncated") if "socat" in self.template else ("invalid-connection", "timeout")
+            await call.expect_error(*names, within=T + harness.patience)
         finally:
             await _end(program)

@@ -48,9 +48,8 @@ def _frozen_server(phase: str) -> Run:
             await frozen(harness, nothing)
         connection = await harness.connect(call.place)
         if phase == "hello":
-            await connection.send(HELLO[:4])
             await trio.sleep(harness.tick)
-            await frozen(harness, lambda: connection.send(HELLO[4:]))
+            await frozen(harness, lambda: connection.send(HELLO))
         else:
             await connection.send(HELLO)
         if phase == "sending":
@@ -73,11 +72,11 @@ def _frozen_client(phase: str) -> Run:
         data = counter(MIB)
         async with receiving(harness) as (call, connection, hello):
             octets = hello + frame(b"hi", data)
-            at = {"echo": 3, "length": 10, "message": 13, "data": 5000}[phase]
-            await connection.send(octets[:at])
+            start, end = {"echo": (0, 8), "length": (8, 12), "message": (12, 14), "data": (22, 5000)}[phase]
+            await connection.send(octets[:start])
             await trio.sleep(harness.tick)
-            await frozen(harness, lambda: connection.send(octets[at : at + 1]))
-            await connection.send(octets[at + 1 :])
+            await frozen(harness, lambda: connection.send(octets[start:end]))
+            await connection.send(octets[end:])
             await connection.expect_end()
             connection.close()
             await call.expect_ok("hi", data)
@@ -90,3 +89,33 @@ for _phase in ("listening", "hello", "sending", "confirming"):
     add(f"result.sync/frozen-in-{_phase}", "server", _FROZEN, _frozen_server(_phase))
 for _phase in ("echo", "length", "message", "data"):
     add(f"result.sync/frozen-in-{_phase}", "client", _FROZEN, _frozen_client(_phase))
+
+
+# ---- the wait for the client's end: one that is not waited for (`close.confirm` is a SHOULD) is right, too
+
+
+def _never_closes(talks: bool) -> Run:
+    async def run(harness: Harness) -> None:
+        call = await harness.send(close=1)
+        connection = await harness.connect(call.place)
+        await connection.send(HELLO)
+        await connection.expect(HELLO + frame(b"hi", b"\x00\x01\x02"))
+        await connection.expect_end()
+        half_closed = trio.current_time()
+        while talks and not call.ended.is_set() and trio.current_time() - half_closed < 1 + harness.patience:
+            await connection.send(b"\0", may_break=True)
+            with trio.move_on_after(0.4):
+                await call.ended.wait()
+        answer = await call.result(0.1 if talks else 1 + harness.patience)
+        took = call.end - half_closed
+        if "ok" not in answer:
+            await call.expect_error("unconfirmed")
+        elif took > 0.9:
+            harness.fail("delivered", f"success after {took:.1f} s without an end", "unconfirmed after T")
+
+    return run
+
+
+add("time.confirm/nobody-closes", "server", "the wait for the client's end has no end", _never_closes(False), takes=1)
+add("time.confirm/nobody-closes-and-all-talk", "server", "octets of the client extend the wait", _never_closes(True),
+    takes=3)  # fmt: skip

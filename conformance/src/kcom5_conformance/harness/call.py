@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from ..results import Json
-from .adapter import Adapter, AdapterError
+from .adapter import Adapter, AdapterError, Misplaced
 
 if TYPE_CHECKING:
     from .harness import Harness
@@ -68,7 +68,8 @@ class Call:
         """Where it says that it listens: a port, or the path that it was given."""
         is_right = told == self.request.get("path") if self.harness.via == "unix" else not isinstance(told, str)
         if not is_right:
-            raise await self.adapter.broken(f"says that it listens on {clip(str(told))}, which it was not asked")
+            what = f"says that it listens on {clip(str(told))}, which it was not asked"
+            raise Misplaced(str(await self.adapter.broken(what)))
         return told if isinstance(told, str) else int(told)
 
     async def decided(self) -> bool:

@@ -23,6 +23,7 @@ from .case import Case, Mismatch, NotRun, TooBusy, Unsupported
 from .ports import why_not
 from .smoke import Smoke
 from .subject import Subject, why_not_alone
+from .waits import Waits
 
 LONG_LANES = 40
 """Adapters for cases that wait for seconds."""
@@ -30,9 +31,6 @@ TRIES = 3
 """How often a case that failed is run in all."""
 MOST_FAILURES = 3
 """Of one rule and role: after so many a case that fails is not tried again."""
-MOST_HANGS = 8
-"""After so many cases that waited in vain, the suite waits for `SHORT_PATIENCE` only."""
-SHORT_PATIENCE = 1.0
 MOST_LATE = 0.15
 """Seconds by which suite or adapter may be kept from running in a case that waits: beyond that it says nothing."""
 MOST_BUSY = 5
@@ -68,6 +66,7 @@ class Runner:
     tries: int = TRIES
     """How often a case that failed is run in all."""
     long_lanes: int = LONG_LANES
+    waits: Waits = field(default_factory=Waits)
     complaint: str = ""
     """How an adapter ended at the end of the run, if it was not as the contract says."""
     defects: list[BaseException] = field(default_factory=list)
@@ -77,12 +76,10 @@ class Runner:
     _late: float = -1.0
     """When the suite was kept from running last, for more than MOST_LATE."""
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _hangs: int = 0
 
-    @property
-    def patience(self) -> float:
+    def patience(self, case: Case) -> float:
         """Seconds within which what must come at once has to come."""
-        return self.scale * (PATIENCE if self._hangs < MOST_HANGS else SHORT_PATIENCE)
+        return self.scale * self.waits.patience(case)
 
     @property
     def peer(self) -> Peer:
@@ -177,6 +174,9 @@ class Runner:
 
     async def _judged(self, case: Case, adapters: dict[bool, Adapter]) -> Result:
         """Tries a case; one that fails is tried again, to tell a failure from a race."""
+        if reason := self.waits.why_not(case):
+            return self._result(case, Verdict.NOT_RUN, reason=reason)
+        start, patience = trio.current_time(), self.patience(case)
         outcome = await self._once(case, adapters)
         if isinstance(outcome.error, NotRun):
             return self._result(case, Verdict.NOT_RUN, reason=str(outcome.error))
@@ -186,14 +186,17 @@ class Runner:
             return self._defect(case, outcome)
         if outcome.error is None:
             return self._result(case, Verdict.PASS, outcome)
+        is_in_vain = outcome.seconds - case.takes >= patience and self._late < start
         is_again = self._failures[case.rule, case.role] < MOST_FAILURES and not case.is_heavy
+        if is_in_vain:
+            is_again = is_again and not self.waits.is_known(case)
+            self.waits.add(case)
         tries = self.tries if is_again else 1
         others = [await self._once(case, adapters) for _ in range(tries - 1)]
         failed = [other for other in (outcome, *others) if isinstance(other.error, (Mismatch, AdapterError))]
         result = self._result(case, _verdict(failed, tries), failed[0])
         result.failed, result.tried = len(failed), tries
         self._failures[case.rule, case.role] += len(failed) == tries
-        self._hangs += outcome.seconds >= self.patience
         return result
 
     def _defect(self, case: Case, outcome: Outcome) -> Result:
@@ -213,7 +216,7 @@ class Runner:
             except AdapterError as error:
                 return Outcome(None, NotRun(why_not_alone()) if case.is_alone else error, 0)
             waited = procfs.waited(adapter.processes()) if case.takes else 0.0
-            outcome = await attempt(case, adapter, self.smoke.tick, self.patience)
+            outcome = await attempt(case, adapter, self.smoke.tick, self.patience(case))
             if outcome.error is None and case.is_hostile and adapter.is_in_use:
                 outcome = await self._still_serves(case, adapter, outcome)
             if not isinstance(outcome.error, TooBusy) and not (
@@ -232,7 +235,7 @@ class Runner:
 
     async def _still_serves(self, case: Case, adapter: Adapter, outcome: Outcome) -> Outcome:
         after = Case(case.id, "close.residue", "MUST", case.role, case.via, case.note, one_exchange(case.role))
-        then = await attempt(after, adapter, self.smoke.tick, self.patience)
+        then = await attempt(after, adapter, self.smoke.tick, self.patience(case))
         if then.error is None:
             return outcome
         problem = Problem("close.residue", "MUST", "residue", f"afterwards: {then.words}", "that it serves again")

@@ -1,0 +1,17 @@
+"""An adapter that gives the same answers to everybody: `constant_adapter.py FILE`, an object of lines by op."""
+
+import json
+import sys
+from pathlib import Path
+
+ABOUT = {
+    "name": "\ud800\x1b[2J",
+    "version": "\u202e0",
+    "language": "\x00",
+    "supports": ["message", "pack", "unix", "receive", "tcp6", "send", "limits", "tcp4", "file", "message-file"],
+}
+
+lines = {"about": [ABOUT], **json.loads(Path(sys.argv[1]).read_text())}
+for request in map(json.loads, sys.stdin):
+    for line in lines.get(request["op"], [{"unsupported": True}]):
+        print(json.dumps(line), flush=True)
