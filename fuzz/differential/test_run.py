@@ -60,9 +60,10 @@ def test_the_three_agree_and_the_ledger_saves_the_second_run(tmp_path: Path) -> 
     assert code == 0, text
     assert "50,000 inputs in 1 blocks, no difference" in text
     before = ledger.read_text()
-    assert run("--inputs", "50000", "--seed", "2", "--ledger", str(ledger)) == (0, text)
+    summary = text.splitlines(keepends=True)[-1]  # a slow run says how far it is before
+    assert run("--inputs", "50000", "--seed", "2", "--ledger", str(ledger)) == (0, summary)
     assert ledger.read_text() == before
-    assert run("--summary", "--seed", "2", "--ledger", str(ledger)) == (0, text)
+    assert run("--summary", "--seed", "2", "--ledger", str(ledger)) == (0, summary)
     assert run("--summary", "--seed", "3", "--ledger", str(ledger))[1].startswith("0 inputs")
 
 
