@@ -19,7 +19,6 @@ enum Flag : std::uint8_t { hello_sent = 1, half_closed = 2, asked_wrongly = 4 };
 
 const std::map<std::string, kcom5::Event> events = {{"connected", kcom5::Event::connected},
                                                     {"refused", kcom5::Event::refused},
-                                                    {"wrong", kcom5::Event::wrong},
                                                     {"sent", kcom5::Event::sent},
                                                     {"end", kcom5::Event::end},
                                                     {"reset", kcom5::Event::reset},
@@ -51,9 +50,9 @@ void add(Bytes& record, std::uint64_t value, int size) {
   for (; size > 0; --size, value >>= 8) record.push_back(static_cast<std::uint8_t>(value));
 }
 
-void add(Bytes& record, kcom5::Octets octets) { record.insert(record.end(), octets.begin(), octets.end()); }
+void add(Bytes& record, kcom5::ByteView octets) { record.insert(record.end(), octets.begin(), octets.end()); }
 
-void add(Bytes& record, std::string_view text) { add(record, kcom5::octets_of(text)); }
+void add(Bytes& record, std::string_view text) { add(record, kcom5::bytes_of(text)); }
 
 void unpack(const Input& input, Bytes& record) {
   std::error_code error = stale();
@@ -62,9 +61,9 @@ void unpack(const Input& input, Bytes& record) {
   record.push_back(error ? outcome_of(error) : std::uint8_t{0});
   if (error) return;
   add(record, static_cast<std::uint64_t>(address.port), 2);
-  add(record, kcom5::Octets{address.key});
+  add(record, kcom5::ByteView{address.key});
   const auto groups = static_cast<std::size_t>(std::ranges::count(text, '.'));
-  add(record, kcom5::pack(address.port, kcom5::Octets{address.key}.first(groups), error));
+  add(record, kcom5::pack(address.port, kcom5::ByteView{address.key}.first(groups), error));
 }
 
 void pack(const Input& input, Bytes& record) {
@@ -74,17 +73,17 @@ void pack(const Input& input, Bytes& record) {
   add(record, text);
 }
 
-std::uint8_t check(kcom5::Octets message) {
+std::uint8_t check(kcom5::ByteView message) {
   const auto error = kcom5::check_message(message);
   return error ? outcome_of(*error) : std::uint8_t{0};
 }
 
 /// Gives octets, and keeps those of the data. How many were taken.
-std::size_t feed(kcom5::ClientExchange& exchange, kcom5::Octets octets, Bytes& data) {
+std::size_t feed(kcom5::ClientExchange& exchange, kcom5::ByteView octets, Bytes& data) {
   const std::size_t taken = exchange.feed(octets);
   if (exchange.state() != kcom5::ClientState::data) return taken;
-  const kcom5::Octets rest =
-      octets.subspan(taken).first(std::min<std::uint64_t>(octets.size() - taken, exchange.data_left()));
+  const kcom5::ByteView rest =
+      octets.subspan(taken).first(std::min<std::uint64_t>(octets.size() - taken, exchange.needed()));
   add(data, rest);
   if (!rest.empty()) exchange.arrived(rest.size());
   exchange.delivered();
@@ -93,13 +92,13 @@ std::size_t feed(kcom5::ClientExchange& exchange, kcom5::Octets octets, Bytes& d
 
 /// Gives octets field by field: one octet, then as many as the field still needs, until it needs no more. Whether each
 /// piece was taken, and the last of a field was its last.
-bool feed_as_asked(kcom5::ClientExchange& exchange, kcom5::Octets octets, Bytes& data) {
+bool feed_as_asked(kcom5::ClientExchange& exchange, kcom5::ByteView octets, Bytes& data) {
   bool is_first = true;
   while (!octets.empty()) {
     const kcom5::ClientState before = exchange.state();
     const std::uint64_t needed = exchange.needed();
     if (needed == 0) return before >= kcom5::ClientState::done;
-    const kcom5::Octets piece = octets.first(std::min<std::uint64_t>(is_first ? 1 : needed, octets.size()));
+    const kcom5::ByteView piece = octets.first(std::min<std::uint64_t>(is_first ? 1 : needed, octets.size()));
     const std::size_t taken = feed(exchange, piece, data);
     if (exchange.error()) return true;
     if (taken != piece.size()) return false;
@@ -110,18 +109,26 @@ bool feed_as_asked(kcom5::ClientExchange& exchange, kcom5::Octets octets, Bytes&
   return true;
 }
 
+/// Gives an event; `wrong` is a peer of another user.
+template <class Exchange>
+kcom5::Action tell(Exchange& exchange, const std::string& event) {
+  if (event != "wrong") return exchange.on(events.at(event));
+  exchange.refuse_peer();
+  return kcom5::Action::none;
+}
+
 void receive(const Input& input, Bytes& record) {
   kcom5::ClientExchange exchange{nonce, {input.message_limit, input.data_limit}};
   std::uint8_t flags = 0;
   Bytes data;
-  const auto tell = [&](const std::string& event) {
-    if (exchange.on(events.at(event)) != kcom5::Action::send_hello) return;
+  const auto take = [&](const std::string& event) {
+    if (tell(exchange, event) != kcom5::Action::send_hello) return;
     if (exchange.hello() == kcom5::make_hello(nonce)) flags |= hello_sent;
   };
-  if (!input.start.empty()) tell(input.start);
+  if (!input.start.empty()) take(input.start);
   for (const Act& act : input.acts) {
     if (!act.event.empty()) {
-      tell(act.event);
+      take(act.event);
       continue;
     }
     if (!act.is_asked) {
@@ -133,12 +140,12 @@ void receive(const Input& input, Bytes& record) {
   const bool is_done = exchange.state() == kcom5::ClientState::done;
   record.push_back(is_done ? std::uint8_t{0} : exchange.error() ? outcome_of(*exchange.error()) : not_ended);
   record.push_back(flags);
-  add(record, input.has_offset ? exchange.offset() : 0, 4);
+  add(record, input.has_offset ? exchange.consumed() : 0, 4);
   if (is_done) {
-    add(record, exchange.message_size(), 4);
+    add(record, exchange.message().size(), 4);
     add(record, exchange.message());
-    add(record, exchange.data_size(), 8);
-    add(record, kcom5::Octets{data});
+    add(record, exchange.data_length(), 8);
+    add(record, kcom5::ByteView{data});
   } else if (!exchange.error()) {
     add(record, exchange.needed(), 8);
   }
@@ -153,21 +160,21 @@ void serve(const Input& input, Bytes& record) {
   kcom5::ServerExchange exchange{message, input.data_size};
   std::uint8_t flags = 0;
   Bytes sent;
-  if (!input.start.empty()) exchange.on(events.at(input.start));
+  if (!input.start.empty()) tell(exchange, input.start);
   for (const Act& act : input.acts) {
     if (!act.event.empty()) {
-      if (exchange.on(events.at(act.event)) == kcom5::Action::half_close) flags |= half_closed;
+      if (tell(exchange, act.event) == kcom5::Action::half_close) flags |= half_closed;
     } else if (exchange.feed(act.octets) == kcom5::Action::send_frame) {
-      for (const kcom5::Octets piece : exchange.head()) add(sent, piece);
+      for (const kcom5::ByteView piece : exchange.head()) add(sent, piece);
     }
   }
   record.push_back(exchange.state() == kcom5::ServerState::done ? std::uint8_t{0}
                    : exchange.error()                           ? outcome_of(*exchange.error())
                                                                 : not_ended);
   record.push_back(flags);
-  add(record, input.has_offset ? exchange.offset() : 0, 4);
+  add(record, input.has_offset ? exchange.consumed() : 0, 4);
   add(record, sent.size(), 4);
-  add(record, kcom5::Octets{sent});
+  add(record, kcom5::ByteView{sent});
 }
 
 void run(const Input& input, Bytes& record) {

@@ -11,7 +11,7 @@
 
 namespace {
 
-using kcom5::Octets;
+using kcom5::ByteView;
 
 struct {
   kcom5::Address value;
@@ -28,13 +28,13 @@ struct {
 struct {
   std::optional<kcom5::ServerExchange> exchange;
   std::optional<kcom5::Error> refused;  // before there was an exchange
-  Octets data;
+  ByteView data;
   std::vector<std::uint8_t> sent;
 } server;
 
-kcom5_octets pointer_to(Octets octets) { return {octets.data(), octets.size()}; }
+kcom5_octets pointer_to(ByteView octets) { return {octets.data(), octets.size()}; }
 
-Octets octets_at(const kcom5_octets& octets) { return {octets.at, octets.size}; }
+ByteView octets_at(const kcom5_octets& octets) { return {octets.at, octets.size}; }
 
 kcom5::Event event_of(kcom5_event event) {
   switch (event) {
@@ -58,28 +58,29 @@ void unpack(std::string_view text) {
   if (address.error) return;
   const auto groups = static_cast<std::size_t>(std::ranges::count(text, '.'));
   std::error_code error;
-  address.packed = kcom5::pack(address.value.port, Octets{address.value.key}.first(groups), error);
+  address.packed = kcom5::pack(address.value.port, ByteView{address.value.key}.first(groups), error);
 }
 
-void feed_client(Octets octets) {
+void feed_client(ByteView octets) {
   octets = octets.subspan(client.exchange->feed(octets));
   if (client.exchange->state() != kcom5::ClientState::data) return;
-  octets = octets.first(std::min<std::uint64_t>(octets.size(), client.exchange->data_left()));
+  octets = octets.first(std::min<std::uint64_t>(octets.size(), client.exchange->needed()));
   client.data.insert(client.data.end(), octets.begin(), octets.end());
   if (!octets.empty()) client.exchange->arrived(octets.size());
   client.exchange->delivered();
 }
 
-void feed_server(Octets octets) {
+void feed_server(ByteView octets) {
   if (server.exchange->feed(octets) != kcom5::Action::send_frame) return;
-  for (const Octets piece : server.exchange->head()) server.sent.insert(server.sent.end(), piece.begin(), piece.end());
+  for (const ByteView piece : server.exchange->head())
+    server.sent.insert(server.sent.end(), piece.begin(), piece.end());
   server.sent.insert(server.sent.end(), server.data.begin(), server.data.end());
 }
 
 template <class Exchange>
 void tell(const Exchange& exchange, kcom5_result& result) {
   if (exchange.error()) result.error = kcom5::name(*exchange.error()).data();
-  result.consumed = exchange.offset();
+  result.consumed = exchange.consumed();
 }
 
 }  // namespace
@@ -94,7 +95,7 @@ void kcom5_reset(kcom5_role role, const kcom5_setting* setting) {
     server.exchange.reset();
     server.sent.clear();
     server.data = octets_at(setting->data);
-    const Octets message = octets_at(setting->message);
+    const ByteView message = octets_at(setting->message);
     server.refused = kcom5::check_message(message);
     if (server.refused) return;
     server.exchange.emplace(std::string_view{reinterpret_cast<const char*>(message.data()), message.size()},
@@ -128,7 +129,7 @@ void kcom5_outcome(kcom5_role role, kcom5_result* result) {
     if (address.error) {
       result->error = kcom5::name(static_cast<kcom5::Error>(address.error.value())).data();
     } else {
-      result->message = pointer_to(kcom5::octets_of(address.packed));
+      result->message = pointer_to(kcom5::bytes_of(address.packed));
       result->data = pointer_to(address.value.key);
     }
   } else if (role == KCOM5_CLIENT) {
@@ -136,7 +137,7 @@ void kcom5_outcome(kcom5_role role, kcom5_result* result) {
     if (client.has_sent) result->sent = pointer_to(client.exchange->hello());
     result->done = client.exchange->state() == kcom5::ClientState::done;
     if (result->done) {
-      result->message = pointer_to(kcom5::octets_of(client.exchange->message()));
+      result->message = pointer_to(kcom5::bytes_of(client.exchange->message()));
       result->data = pointer_to(client.data);
     }
   } else if (server.exchange) {

@@ -52,7 +52,7 @@ void head_decode(benchmark::State& state) {
   kcom5::ServerExchange server{"", 1 << 20};
   server.on(kcom5::Event::connected);
   server.feed(kcom5::make_hello(nonce));
-  for (const kcom5::Octets piece : server.head()) octets.insert(octets.end(), piece.begin(), piece.end());
+  for (const kcom5::ByteView piece : server.head()) octets.insert(octets.end(), piece.begin(), piece.end());
   run(state, [&] {
     kcom5::ClientExchange exchange{nonce};
     exchange.on(kcom5::Event::connected);

@@ -36,7 +36,7 @@ void receive(bool is_file, std::string_view via, int port, std::size_t size, con
     data = client.receive();
   }
   watch.print_all();
-  if (!is_file) bench::check_sample(data.octets(), size);
+  if (!is_file) bench::check_sample(data.bytes(), size);
 }
 
 void small(std::string_view via, std::size_t count) {
@@ -47,7 +47,7 @@ void small(std::string_view via, std::size_t count) {
   const auto open = [&] { return server.open(); };
   const auto take = [&](int port) {
     set_place(client, via, port);
-    bench::check_sample(client.receive().octets(), data.size());
+    bench::check_sample(client.receive().bytes(), data.size());
   };
   bench::print_small(count, open, [&] { server.send(data); }, take);
 }

@@ -35,7 +35,7 @@ Bytes from_hex(const std::string& digits) {
   return octets;
 }
 
-std::string to_hex(kcom5::Octets octets) {
+std::string to_hex(kcom5::ByteView octets) {
   std::string digits;
   for (const std::uint8_t octet : octets) {
     digits += "0123456789abcdef"[octet >> 4];
@@ -57,7 +57,7 @@ class Sha256 {
   ~Sha256() { EVP_MD_CTX_free(context_); }
   Sha256(const Sha256&) = delete;
   Sha256& operator=(const Sha256&) = delete;
-  void update(kcom5::Octets octets) { EVP_DigestUpdate(context_, octets.data(), octets.size()); }
+  void update(kcom5::ByteView octets) { EVP_DigestUpdate(context_, octets.data(), octets.size()); }
   std::string hex() {
     std::array<std::uint8_t, 32> digest{};
     EVP_DigestFinal_ex(context_, digest.data(), nullptr);
@@ -68,7 +68,7 @@ class Sha256 {
   EVP_MD_CTX* context_ = EVP_MD_CTX_new();
 };
 
-json describe(kcom5::Octets data) {
+json describe(kcom5::ByteView data) {
   Sha256 sha256;
   sha256.update(data);
   json description{{"size", data.size()}, {"sha256", sha256.hex()}};
@@ -82,7 +82,7 @@ json describe_file(const std::string& path) {
   Bytes block(std::size_t{1} << 20);
   std::uint64_t size = 0;
   while (in.read(reinterpret_cast<char*>(block.data()), static_cast<std::streamsize>(block.size())), in.gcount() > 0) {
-    const kcom5::Octets octets{block.data(), static_cast<std::size_t>(in.gcount())};
+    const kcom5::ByteView octets{block.data(), static_cast<std::size_t>(in.gcount())};
     sha256.update(octets);
     size += octets.size();
   }
@@ -99,11 +99,11 @@ void configure(kcom5::Options& end, const json& request) {
     throw Unsupported{};
   }
   if (request.contains("port")) end.port = number(request["port"]);
-  if (request.contains("close")) end.close = number(request["close"]);
+  if (request.contains("close")) end.timeout = kcom5::timeout_of(number(request["close"]));
 }
 
-/// Octets by digits, or by a size and what they are filled with.
-Bytes octets_of(const json& rule) {
+/// ByteView by digits, or by a size and what they are filled with.
+Bytes bytes_of(const json& rule) {
   if (rule.contains("hex")) return from_hex(rule["hex"]);
   const std::string fill = rule.at("fill");
   const bool counts = fill == "counter251";
@@ -128,27 +128,24 @@ std::string zeros(std::size_t size) {
 std::string message_of(const json& message) {
   if (message.is_string()) return message;
   if (message.value("fill", "") == "00") return zeros(message.at("size"));
-  const Bytes octets = octets_of(message);
+  const Bytes octets = bytes_of(message);
   return {octets.begin(), octets.end()};
 }
 
 void send(const json& request) {
   kcom5::Server server;
   configure(server, request);
-  server.msg = message_of(request.value("message", json("")));
+  server.message = message_of(request.value("message", json("")));
   server.listening = [&](int port) { answer({{"listening", server.path.empty() ? json(port) : request.at("path")}}); };
   const json data = request.value("data", json{{"hex", ""}});
-  if (data.contains("file")) {
-    server.send_file(data["file"].get<std::string>());
-  } else {
-    server.send(octets_of(data));
-  }
-  answer({{"ok", true}, {"confirmed", server.confirmed}});
+  const kcom5::Sent sent =
+      data.contains("file") ? server.send_file(data["file"].get<std::string>()) : server.send(bytes_of(data));
+  answer({{"ok", true}, {"confirmed", sent.confirmed}});
 }
 
 void receive(const json& request, kcom5::Client& client) {
   configure(client, request);
-  client.msg = request.value("message", "");
+  client.message = request.value("message", "");
   const json limits = request.value("limits", json::object());
   client.limits.message = limits.value("message", client.limits.message);
   client.limits.data = limits.value("data", client.limits.data);
@@ -158,12 +155,12 @@ void receive(const json& request, kcom5::Client& client) {
     const std::string file = request.at("to").at("file");
     client.receive_file(file);
     // What went into a pipe cannot be read again.
-    if (!std::filesystem::is_regular_file(file)) return answer({{"ok", true}, {"message", client.msg}});
+    if (!std::filesystem::is_regular_file(file)) return answer({{"ok", true}, {"message", client.message}});
     data = describe_file(file);
   } else {
-    data = describe(client.receive().octets());
+    data = describe(client.receive().bytes());
   }
-  answer({{"ok", true}, {"message", client.msg}, {"data", data}});
+  answer({{"ok", true}, {"message", client.message}, {"data", data}});
 }
 
 void serve(const json& request, kcom5::Client& client) {
@@ -199,7 +196,7 @@ void serve_lines() {
       answer({{"unsupported", true}});
     } catch (const kcom5::Failure& failure) {
       json error{{"error", kcom5::name(failure.error())}, {"detail", failure.detail()}};
-      if (request["op"] == "receive" && request.contains("message")) error["message"] = client.msg;
+      if (request["op"] == "receive" && request.contains("message")) error["message"] = client.message;
       answer(error);
     }
   }

@@ -67,12 +67,9 @@ class Program {
   void configure(kcom5::Options& end, int lowest_port) {
     end.ipv6 = !options_.has("--ipv4");
     end.port = port_of(options_, lowest_port);
-    end.close = static_cast<int>(options_.number("--timeout", kcom5::default_close));
+    if (options_.has("--timeout")) end.timeout = kcom5::timeout_of(static_cast<int>(options_.number("--timeout", 0)));
     end.path = options_.get("--unix");
-    end.progress = [this](std::uint64_t done, std::uint64_t total) {
-      size_ = total;
-      words_.progress(done, total);
-    };
+    end.progress = [this](std::uint64_t done, std::uint64_t total) { words_.progress(done, total); };
     if (options_.has("--address")) {
       const Secret text = read_secret(words_, options_.get("--address"));
       kcom5::Address address = kcom5::unpack(text.text);
@@ -88,7 +85,7 @@ class Program {
     if (!options_.has("--message-file")) return options_.get("--message");
     const std::string name = options_.get("--message-file");
     if (is_stdin(name) && words_.is_closed(0)) fail_closed("standard input");
-    const kcom5::Waits waits{server.close, is_interrupted()};
+    const kcom5::Waits waits{server.timeout, is_interrupted()};
     kcom5::FileSource source = name == "-" ? kcom5::FileSource{0, "standard input", server.spool_dir, waits}
                                            : kcom5::FileSource{name, server.spool_dir, waits};
     std::string text;
@@ -96,7 +93,7 @@ class Program {
       throw Failure{kcom5::Error::message_too_long,
                     "got a message of " + std::to_string(source.size()) + " bytes, expected at most 4294967295"};
     }
-    for (kcom5::Octets bytes = source.next(); !bytes.empty(); bytes = source.next()) {
+    for (kcom5::ByteView bytes = source.next(); !bytes.empty(); bytes = source.next()) {
       text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     }
     return text;
@@ -107,7 +104,7 @@ class Program {
     done_ = "no client had connected";
     configure(server, 0);
     server.spool_dir = options_.get("--spool-dir");
-    server.msg = message(server);
+    server.message = message(server);
     server.listening = [&](int port) {
       const std::string place = (server.ipv6 ? "[::1]:" : "127.0.0.1:") + std::to_string(port);
       words_.say("listening on " + (server.path.empty() ? place : escaped(server.path.native())));
@@ -115,13 +112,10 @@ class Program {
     };
     if (is_stdin(options_.operand) && words_.is_closed(0)) fail_closed("standard input");
     if (options_.operand != "-") check_file(options_.operand);
+    kcom5::Sent sent;
     try {
       const Running running{server};
-      if (options_.operand == "-") {
-        server.send_descriptor(0);
-      } else {
-        server.send_file(options_.operand);
-      }
+      sent = options_.operand == "-" ? server.send_descriptor(0) : server.send_file(options_.operand);
     } catch (...) {
       if (server.stage() == kcom5::Server::Stage::sending) done_ = "the transfer was not complete";
       if (server.stage() == kcom5::Server::Stage::sent) {
@@ -129,9 +123,10 @@ class Program {
       }
       throw;
     }
-    words_.say("sent " + with_commas(size_) + " bytes, " +
-               (server.confirmed ? "confirmed" : "not confirmed: the client had ended its sending side early"));
-    words_.tell({{"ok", "true"}, {"sent", std::to_string(size_)}, {"confirmed", server.confirmed ? "true" : "false"}});
+    words_.say("sent " + with_commas(sent.size) + " bytes, " +
+               (sent.confirmed ? "confirmed" : "not confirmed: the client had ended its sending side early"));
+    words_.tell(
+        {{"ok", "true"}, {"sent", std::to_string(sent.size)}, {"confirmed", sent.confirmed ? "true" : "false"}});
   }
 
   void receive() {
@@ -140,7 +135,7 @@ class Program {
     configure(client, 1);
     client.limits.message = options_.size("--max-message", client.limits.message);
     client.limits.data = options_.size("--max-data", client.limits.data);
-    client.wait = static_cast<int>(options_.number("--wait", 2));
+    client.wait = std::chrono::seconds{options_.number("--wait", 2)};
     client.no_clobber = options_.has("--no-clobber");
     const std::string output = options_.output();
     const std::string message = options_.get("--message-file");
@@ -164,8 +159,8 @@ class Program {
       throw;
     }
     words_.say("received " + with_commas(received) + " bytes" +
-               (client.msg.empty() ? "" : ", message " + in_quotes(client.msg)));
-    words_.tell({{"ok", "true"}, {"received", std::to_string(received)}, {"message", json_string(client.msg)}});
+               (client.message.empty() ? "" : ", message " + in_quotes(client.message)));
+    words_.tell({{"ok", "true"}, {"received", std::to_string(received)}, {"message", json_string(client.message)}});
   }
 
   void pack() {
@@ -192,7 +187,6 @@ class Program {
   const Options& options_;
   Words& words_;
   std::string done_;
-  std::uint64_t size_ = 0;
   bool is_in_place_ = false;
 };
 

@@ -43,7 +43,7 @@ constexpr int most_shown = 200;  // characters of a message
 std::pair<char32_t, bool> take_character(std::string_view& text) {
   const auto lead = static_cast<std::uint8_t>(text[0]);
   const std::size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (size > text.size() || !is_utf8(octets_of(text.substr(0, size)))) {
+  if (size > text.size() || !is_utf8(bytes_of(text.substr(0, size)))) {
     text.remove_prefix(1);
     return {lead, false};
   }

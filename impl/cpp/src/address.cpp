@@ -30,7 +30,7 @@ int take_port(std::string_view& text) noexcept {
 
 }  // namespace
 
-std::string pack(int port, Octets key, std::error_code& ec) {
+std::string pack(int port, ByteView key, std::error_code& ec) {
   ec.clear();
   if (port < 1 || port > max_port) {
     ec = Error::invalid_port;

@@ -26,7 +26,7 @@ class Block {
     }
     return {bytes_.get(), static_cast<std::size_t>(std::min<std::uint64_t>(size_, most))};
   }
-  [[nodiscard]] Octets first(std::size_t count) const noexcept { return {bytes_.get(), count}; }
+  [[nodiscard]] ByteView first(std::size_t count) const noexcept { return {bytes_.get(), count}; }
 
  private:
   std::unique_ptr<std::uint8_t[]> bytes_;

@@ -1,4 +1,4 @@
-// Geometric growth, by moving pages and not octets where the system can. Spec: `limit.memory`.
+// Geometric growth, by moving pages and not bytes where the system can. Spec: `limit.memory`.
 #include "kcom5/buffer.hpp"
 
 #include <algorithm>

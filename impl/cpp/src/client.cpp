@@ -58,7 +58,8 @@ class Conversation {
   void run() {
     connect();
     while (exchange_.state() < ClientState::data) receive_head();
-    if (exchange_.data_size() > much && sink_.pipe(exchange_.data_left()) < 0) stream_.receive_much();
+    if (exchange_.state() == ClientState::data && exchange_.needed() > much && sink_.pipe(exchange_.needed()) < 0)
+      stream_.receive_much();
     while (exchange_.state() == ClientState::data && exchange_.needed() > 0) receive_data();
     if (exchange_.error()) fail();
     tell_progress();
@@ -70,7 +71,7 @@ class Conversation {
   }
 
   [[nodiscard]] const std::string& message() const noexcept { return exchange_.message(); }
-  [[nodiscard]] std::uint64_t data_size() const noexcept { return exchange_.data_size(); }
+  [[nodiscard]] std::uint64_t data_length() const noexcept { return exchange_.data_length(); }
 
  private:
   [[nodiscard]] bool is_unix() const noexcept { return !client_.path.empty(); }
@@ -84,23 +85,23 @@ class Conversation {
     return exchange_.on(event);
   }
 
-  std::size_t feed(Octets octets) {
+  std::size_t feed(ByteView octets) {
     last_state_ = exchange_.state();
-    event_ = Event::more;
+    event_ = Event::nothing;
     return exchange_.feed(octets);
   }
 
   void connect() {
     const Event event = stream_.connect(endpoint_of(client_));
     if (event == Event::connected && stream_.is_other_user()) {
-      on(Event::wrong);
+      exchange_.refuse_peer();
       throw Failure{Error::invalid_connection, "the server runs as another user"};
     }
     if (on(event) != Action::send_hello) return;
     stream_.restart();
-    std::array<Octets, 1> hello{exchange_.hello()};
-    Event sent = Event::more;
-    while (sent == Event::more) sent = stream_.send(hello);
+    std::array<ByteView, 1> hello{exchange_.hello()};
+    Event sent = Event::nothing;
+    while (sent == Event::nothing) sent = stream_.send(hello);
     // A server that has closed already is seen by the first read, with what it sent before.
     if (sent == Event::timeout || sent == Event::failure || sent == Event::cancel) on(sent);
   }
@@ -110,35 +111,35 @@ class Conversation {
     std::array<std::uint8_t, 4096> octets;
     std::size_t count = 0;
     const Event event = receive(octets, count);
-    if (event != Event::more) {
+    if (event != Event::nothing) {
       on(event);
       return;
     }
-    Octets data = Octets{octets}.first(count);
+    ByteView data = ByteView{octets}.first(count);
     data = data.subspan(feed(data));
     if (exchange_.state() > ClientState::echo) stream_.restart();
-    // The octet that was the last of the data's length and not of the frame is not held back any more.
+    // The byte that was the last of the data's length and not of the frame is not held back any more.
     if (is_held_back_ && exchange_.needed() > 0) {
       const Event taken = take_held_back();
-      if (taken != Event::more) {
+      if (taken != Event::nothing) {
         on(taken);
         return;
       }
     }
-    // Anything past the declared octets is nobody's: `data.end`.
-    data = data.first(std::min<std::uint64_t>(data.size(), exchange_.data_left()));
+    // Anything past the declared bytes is nobody's: `data.end`.
+    data = data.first(std::min<std::uint64_t>(data.size(), exchange_.needed()));
     if (exchange_.state() == ClientState::data) store(data);
   }
 
-  /// On TCP: what is there. On a Unix-domain socket: no more than the field needs, and the last octet of the frame is
-  /// left unread until everything is stored. A close with an octet unread is the only reset that such a socket has.
+  /// On TCP: what is there. On a Unix-domain socket: no more than the field needs, and the last byte of the frame is
+  /// left unread until everything is stored. A close with an byte unread is the only reset that such a socket has.
   Event receive(std::span<std::uint8_t> room, std::size_t& count) {
     if (!is_unix()) return stream_.receive(room, count);
     const std::uint64_t needed = exchange_.needed();
     const bool may_be_last = exchange_.state() >= ClientState::data_length;
     if (may_be_last && needed == 1) {
       const Event event = stream_.peek(room.first(1), count);
-      is_held_back_ = event == Event::more;
+      is_held_back_ = event == Event::nothing;
       return event;
     }
     return stream_.receive(room.first(std::min<std::uint64_t>(room.size(), needed - (may_be_last ? 1 : 0))), count);
@@ -149,7 +150,7 @@ class Conversation {
     Output* const data = sink_.output();
     if (data != nullptr) data->complete();
     if (message_ != nullptr) {
-      message_->write(octets_of(exchange_.message()));
+      message_->write(bytes_of(exchange_.message()));
       message_->complete();
       message_->publish();
     }
@@ -162,7 +163,7 @@ class Conversation {
     }
   }
 
-  /// An octet that stays unread would be taken for the first of what follows.
+  /// An byte that stays unread would be taken for the first of what follows.
   Event take_held_back() {
     std::array<std::uint8_t, 1> octet;
     std::size_t count = 0;
@@ -172,12 +173,12 @@ class Conversation {
 
   void receive_data() {
     tell_progress();
-    const std::uint64_t left = exchange_.data_left();
+    const std::uint64_t left = exchange_.needed();
     const std::uint64_t most = is_unix() ? left - 1 : left;
     const int pipe = most > 0 ? sink_.pipe(left) : system::none;
     std::size_t count = 0;
     const Event event = pipe >= 0 ? stream_.splice(pipe, most, count) : receive(sink_.room(left), count);
-    if (event != Event::more) {
+    if (event != Event::nothing) {
       on(event);
       return;
     }
@@ -190,9 +191,9 @@ class Conversation {
     stream_.restart();
   }
 
-  void store(Octets data) {
+  void store(ByteView data) {
     while (!data.empty()) {
-      const std::span<std::uint8_t> room = sink_.room(exchange_.data_left());
+      const std::span<std::uint8_t> room = sink_.room(exchange_.needed());
       const std::size_t count = std::min(room.size(), data.size());
       std::ranges::copy(data.first(count), room.begin());
       sink_.filled(count);
@@ -202,7 +203,7 @@ class Conversation {
   }
 
   void tell_progress() const {
-    if (client_.progress) client_.progress(exchange_.data_size() - exchange_.data_left(), exchange_.data_size());
+    if (client_.progress) client_.progress(exchange_.data_length() - exchange_.needed(), exchange_.data_length());
   }
 
   /// Of the field in which the exchange failed: "N of M bytes of the FIELD".
@@ -214,11 +215,11 @@ class Conversation {
       case ClientState::message_length:
         return say(message_length_size, "message length");
       case ClientState::message:
-        return say(exchange_.message_size(), "message");
+        return say(exchange_.message_length(), "message");
       case ClientState::data_length:
         return say(data_length_size, "data length");
       case ClientState::data:
-        return say(exchange_.data_size(), "data");
+        return say(exchange_.data_length(), "data");
       default:
         return say(hello_size, "echo");
     }
@@ -227,7 +228,7 @@ class Conversation {
   [[noreturn]] void fail() const {
     const Error error = exchange_.error().value_or(Error::io);
     const std::string place = place_of(client_);
-    const std::string period = seconds_of(client_);
+    const std::string period = in_seconds(client_.timeout);
     switch (error) {
       case Error::refused:
         throw Failure{error, "nobody listens on " + place};
@@ -238,10 +239,11 @@ class Conversation {
         if (last_state_ == ClientState::echo) throw Failure{error, "got " + how_far() + " within " + period};
         throw Failure{error, "got nothing for " + period + ", after " + how_far()};
       case Error::invalid_connection:
-        if (event_ == Event::more) {
-          throw Failure{error, "byte " + std::to_string(exchange_.offset()) + " of the echo differs from the hello"};
+        if (event_ == Event::nothing) {
+          throw Failure{error, "byte " + std::to_string(exchange_.consumed()) + " of the echo differs from the hello"};
         }
-        throw Failure{error, "the server left after " + std::to_string(exchange_.offset()) + " of 8 bytes of the echo"};
+        throw Failure{error,
+                      "the server left after " + std::to_string(exchange_.consumed()) + " of 8 bytes of the echo"};
       case Error::truncated:
         throw Failure{error, "the server left after " + how_far()};
       case Error::malformed_message:
@@ -255,8 +257,8 @@ class Conversation {
   }
 
   [[nodiscard]] Failure over_limit() const {
-    const bool is_message = exchange_.message_size() > client_.limits.message;
-    const std::uint64_t got = is_message ? exchange_.message_size() : exchange_.data_size();
+    const bool is_message = exchange_.message_length() > client_.limits.message;
+    const std::uint64_t got = is_message ? exchange_.message_length() : exchange_.data_length();
     const std::uint64_t most = is_message ? client_.limits.message : client_.limits.data;
     return Failure{Error::over_limit, std::string{"got a "} + (is_message ? "message" : "data") + " length of " +
                                           std::to_string(got) + ", expected at most " + std::to_string(most)};
@@ -267,10 +269,10 @@ class Conversation {
   Output* message_;
   ClientExchange exchange_;
   Stream stream_;
-  bool is_held_back_ = false;                         // the octet that was given to the exchange last is still unread
+  bool is_held_back_ = false;                         // the byte that was given to the exchange last is still unread
   ClientState last_state_ = ClientState::connecting;  // before the last event
   std::uint64_t last_needed_ = 0;
-  Event event_ = Event::more;  // the last one
+  Event event_ = Event::nothing;  // the last one; `nothing` if it was bytes
 };
 
 }  // namespace
@@ -288,12 +290,12 @@ class Client::Impl {
       try {
         conversation.run();
       } catch (const Failure& failure) {
-        if (failure.error() != Error::refused || client.wait <= 0 || until.passed()) throw;
+        if (failure.error() != Error::refused || client.wait.count() <= 0 || until.passed()) throw;
         system::wait(system::none, {}, until.left(refused_delay));
         continue;
       }
-      client.msg = conversation.message();
-      return conversation.data_size();
+      client.message = conversation.message();
+      return conversation.data_length();
     }
   }
 
@@ -315,7 +317,7 @@ class Client::Impl {
  private:
   static constexpr std::chrono::milliseconds refused_delay{20};
 
-  [[nodiscard]] Waits waits_of(const Options& options) const noexcept { return {options.close, cancelled_}; }
+  [[nodiscard]] Waits waits_of(const Options& options) const noexcept { return {options.timeout, cancelled_}; }
 
   /// Success or not.
   struct Counted {

@@ -15,26 +15,29 @@ class Deadline {
  public:
   using Clock = std::chrono::steady_clock;  // monotonic
 
-  /// Starts now. Zero and negative seconds: never.
-  explicit Deadline(int seconds) noexcept : period_{seconds} { restart(); }
-
-  void restart() noexcept {
-    if (limited()) at_ = Clock::now() + period_;
+  /// Starts now. A period that the clock cannot hold, such as `forever`, never ends.
+  explicit Deadline(std::chrono::milliseconds period) noexcept
+      : period_{std::max(period, std::chrono::milliseconds{0})} {
+    restart();
   }
 
-  [[nodiscard]] bool passed() const noexcept { return limited() && Clock::now() >= at_; }
+  void restart() noexcept {
+    const Clock::time_point now = Clock::now();
+    const auto most = std::chrono::floor<std::chrono::milliseconds>(Clock::time_point::max() - now);
+    at_ = period_ < most ? now + period_ : Clock::time_point::max();
+  }
+
+  [[nodiscard]] bool passed() const noexcept { return Clock::now() >= at_; }
 
   /// The time left, but at most `most`; rounded up, so that a wait for it never ends early.
   [[nodiscard]] std::chrono::milliseconds left(std::chrono::milliseconds most) const noexcept {
-    if (!limited()) return most;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(at_ - Clock::now());
-    return std::clamp(left, std::chrono::milliseconds{0}, most);
+    const auto left = at_ - Clock::now();
+    if (left >= most) return most;
+    return std::max(std::chrono::ceil<std::chrono::milliseconds>(left), std::chrono::milliseconds{0});
   }
 
  private:
-  [[nodiscard]] bool limited() const noexcept { return period_.count() > 0; }
-
-  std::chrono::seconds period_;
+  std::chrono::milliseconds period_;
   Clock::time_point at_{};
 };
 

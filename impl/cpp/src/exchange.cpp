@@ -11,8 +11,16 @@ using C = ClientState;
 using enum Event;
 using enum Action;
 
-/// A row of the state tables: in `state`, on `event`, do `action` and go to `next`, or fail with `error`. What is not
-/// listed does nothing and stays.
+// The events that the machines make by themselves, after those of callers. The spec's `more` is a dash in every state,
+// so no event of that name exists here.
+constexpr Event whole{11};
+constexpr Event wrong{12};
+constexpr Event over{13};
+constexpr std::size_t event_count = 14;
+static_assert(static_cast<std::size_t>(cancel) + 1 == static_cast<std::size_t>(whole));
+
+/// A row of the state tables: in `state`, on `event`, do `action` and go to `next`, or fail with `error`. An event that
+/// has none is a dash in the spec: nothing is done, and the state stays.
 template <class State>
 struct Transition {
   State state;
@@ -141,41 +149,49 @@ Action step(const Table<State>& table, State& state, std::optional<Error>& error
 
 }  // namespace
 
-std::optional<Error> check_message(Octets message) noexcept {
+std::optional<Error> check_message(ByteView message) noexcept {
   if (message.size() > max_message_size) return Error::message_too_long;
   if (!is_utf8(message)) return Error::message_not_utf8;
   return std::nullopt;
 }
 
-ServerExchange::ServerExchange(std::string_view message, std::uint64_t data_size) noexcept
-    : opening_{}, message_{message}, data_length_{encode_length<data_length_size>(data_size)} {
+ServerExchange::ServerExchange(std::string_view message, std::uint64_t data_length) noexcept
+    : opening_{}, message_{message}, data_length_{encode_length<data_length_size>(data_length)} {
   std::ranges::copy(encode_length<message_length_size>(message.size()), opening_.begin() + hello_size);
 }
 
-Action ServerExchange::on(Event event) noexcept {
+Action ServerExchange::on(Event event) noexcept { return event < whole ? take(event) : none; }
+
+void ServerExchange::refuse_peer() noexcept { take(wrong); }
+
+Action ServerExchange::take(Event event) noexcept {
   const Action action = step(server_table, state_, error_, event);
   if (action == confirm) confirmed_ = true;
   return action;
 }
 
-Action ServerExchange::feed(Octets octets) noexcept {
-  if (state_ != S::hello) return on(more);
+Action ServerExchange::feed(ByteView octets) noexcept {
+  if (state_ != S::hello) return none;
   for (const std::uint8_t octet : octets) {
-    const std::uint64_t at = offset_++;
-    if (at == hello_size || (at < magic.size() && octet != magic[at])) return on(wrong);
+    const std::uint64_t at = consumed_++;
+    if (at == hello_size || (at < magic.size() && octet != magic[at])) return take(wrong);
     opening_[at] = octet;
   }
-  return on(offset_ == hello_size ? whole : more);
+  return consumed_ == hello_size ? take(whole) : none;
 }
 
-std::array<Octets, 3> ServerExchange::head() const noexcept { return {opening_, octets_of(message_), data_length_}; }
+std::array<ByteView, 3> ServerExchange::head() const noexcept { return {opening_, bytes_of(message_), data_length_}; }
 
 ClientExchange::ClientExchange(const Nonce& nonce, Limits limits) noexcept
     : hello_{make_hello(nonce)}, limits_{limits} {}
 
-Action ClientExchange::on(Event event) noexcept { return step(client_table, state_, error_, event); }
+Action ClientExchange::on(Event event) noexcept { return event < whole ? take(event) : none; }
 
-std::size_t ClientExchange::feed(Octets octets) {
+void ClientExchange::refuse_peer() noexcept { take(wrong); }
+
+Action ClientExchange::take(Event event) noexcept { return step(client_table, state_, error_, event); }
+
+std::size_t ClientExchange::feed(ByteView octets) {
   const std::size_t size = octets.size();
   // Each field takes what it can; a field that is not complete has taken everything.
   for (C before{}; !octets.empty() && before != state_;) {
@@ -190,7 +206,7 @@ std::size_t ClientExchange::feed(Octets octets) {
     } else if (state_ == C::data_length) {
       take_data_length(octets);
     }
-    offset_ += left - octets.size();
+    consumed_ += left - octets.size();
   }
   return size - octets.size();
 }
@@ -202,82 +218,71 @@ std::uint64_t ClientExchange::needed() const noexcept {
     case C::message_length:
       return message_length_size - have_;
     case C::message:
-      return message_size_ - message_.size();
+      return message_length_ - message_.size();
     case C::data_length:
       return data_length_size - have_;
     case C::data:
-      return data_left();
+      return data_left_;
     default:
       return 0;
   }
 }
 
 Action ClientExchange::arrived(std::uint64_t count) noexcept {
-  data_received_ += count;
-  offset_ += count;
-  return on(data_left() == 0 ? whole : more);
+  data_left_ -= count;
+  consumed_ += count;
+  return data_left_ == 0 ? take(whole) : none;
 }
 
 void ClientExchange::delivered() noexcept {
-  if (state_ == C::data && data_left() == 0) state_ = C::done;
+  if (state_ == C::data && data_left_ == 0) state_ = C::done;
 }
 
-void ClientExchange::take_echo(Octets& octets) noexcept {
+void ClientExchange::take_echo(ByteView& octets) noexcept {
   while (!octets.empty() && have_ < hello_size) {
     const bool same = octets[0] == hello_[have_++];
     octets = octets.subspan(1);
     if (!same) {
-      on(wrong);
+      take(wrong);
       return;
     }
   }
-  if (have_ < hello_size) {
-    on(more);
-    return;
-  }
+  if (have_ < hello_size) return;
   have_ = 0;
-  on(whole);
+  take(whole);
 }
 
-/// Whether field_ has `size` octets now. It is ready for the next length then.
-bool ClientExchange::take_length(Octets& octets, std::size_t size) noexcept {
+/// Takes what `octets` have of a length of `size` bytes. Returns it once it is complete; field_ is ready for the next.
+std::optional<std::uint64_t> ClientExchange::take_length(ByteView& octets, std::size_t size) noexcept {
   const std::size_t count = std::min(octets.size(), size - have_);
   std::ranges::copy(octets.first(count), field_.begin() + static_cast<std::ptrdiff_t>(have_));
   octets = octets.subspan(count);
   have_ += count;
-  if (have_ < size) return false;
+  if (have_ < size) return std::nullopt;
   have_ = 0;
-  return true;
+  return decode_length(ByteView{field_}.first(size));
 }
 
-void ClientExchange::take_message_length(Octets& octets) noexcept {
-  if (!take_length(octets, message_length_size)) {
-    on(more);
-    return;
-  }
-  message_size_ = decode_length(Octets{field_}.first(message_length_size));
-  on(message_size_ > limits_.message ? over : whole);
-  if (message_size_ == 0) on(whole);  // a field of no octets is complete; in `failed` nothing happens
+void ClientExchange::take_message_length(ByteView& octets) noexcept {
+  const std::optional<std::uint64_t> length = take_length(octets, message_length_size);
+  if (!length) return;
+  message_length_ = *length;
+  take(message_length_ > limits_.message ? over : whole);
+  if (message_length_ == 0) take(whole);  // a field of no bytes is complete
 }
 
-void ClientExchange::take_message(Octets& octets) {
-  const std::size_t count = std::min<std::uint64_t>(octets.size(), message_size_ - message_.size());
+void ClientExchange::take_message(ByteView& octets) {
+  const std::size_t count = std::min<std::uint64_t>(octets.size(), message_length_ - message_.size());
   message_.append(reinterpret_cast<const char*>(octets.data()), count);
   octets = octets.subspan(count);
-  if (message_.size() < message_size_) {
-    on(more);
-  } else {
-    on(is_utf8(octets_of(message_)) ? whole : wrong);
-  }
+  if (message_.size() == message_length_) take(is_utf8(bytes_of(message_)) ? whole : wrong);
 }
 
-void ClientExchange::take_data_length(Octets& octets) noexcept {
-  if (!take_length(octets, data_length_size)) {
-    on(more);
-    return;
-  }
-  data_size_ = decode_length(field_);
-  on(data_size_ > limits_.data ? over : whole);
+void ClientExchange::take_data_length(ByteView& octets) noexcept {
+  const std::optional<std::uint64_t> length = take_length(octets, data_length_size);
+  if (!length) return;
+  data_length_ = data_left_ = *length;
+  take(data_length_ > limits_.data ? over : whole);
 }
 
 }  // namespace kcom5

@@ -3,7 +3,7 @@
 
 namespace kcom5 {
 
-std::string pack(int port, Octets key) {
+std::string pack(int port, ByteView key) {
   std::error_code ec;
   std::string text = pack(port, key, ec);
   if (ec == Error::invalid_port) throw Failure{ec, "got port " + std::to_string(port) + ", expected 1 to 65535"};

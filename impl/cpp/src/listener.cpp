@@ -10,7 +10,7 @@
 namespace kcom5 {
 
 Listener::Listener(const Options& options, const std::atomic<bool>& cancelled)
-    : options_{options}, cancelled_{cancelled}, deadline_{options.close} {
+    : options_{options}, cancelled_{cancelled}, deadline_{options.timeout} {
   if (options.path.empty()) {
     listen_on_loopback();
   } else {
@@ -66,7 +66,8 @@ system::Descriptor Listener::accept() {
     if (!ec) return socket;
     if (ec != std::errc::operation_would_block) check(ec);
     if (has_passed) {
-      throw Failure{Error::timeout, "no client connected to " + place_of(options_) + " within " + seconds_of(options_)};
+      throw Failure{Error::timeout,
+                    "no client connected to " + place_of(options_) + " within " + in_seconds(options_.timeout)};
     }
   }
 }

@@ -155,7 +155,7 @@ void Output::open_temporary(const system::FileStatus& target) {
 }
 
 void Output::open_in_place(const system::FileStatus& target) {
-  const Deadline deadline{waits_.seconds};
+  const Deadline deadline{waits_.timeout};
   is_in_place_ = true;
   for (;;) {
     const bool has_passed = deadline.passed();
@@ -165,7 +165,7 @@ void Output::open_in_place(const system::FileStatus& target) {
     const bool has_no_reader = ec == std::errc::no_such_device_or_address && target.kind == Kind::fifo;
     if (!has_no_reader && ec != std::errc::interrupted) check(ec);
     if (!ec) break;
-    if (has_passed) throw waits_.timeout(shown_, "no process opened it for reading within");
+    if (has_passed) throw waits_.too_long(shown_, "no process opened it for reading within");
     system::wait(system::none, {}, deadline.left(retry_delay));
   }
   std::error_code ec;
@@ -178,16 +178,16 @@ void Output::open_in_place(const system::FileStatus& target) {
 }
 
 void Output::wait_writable() const {
-  const Deadline deadline{waits_.seconds};
+  const Deadline deadline{waits_.timeout};
   for (;;) {
     const bool has_passed = deadline.passed();
     waits_.check_cancelled();
     if (system::wait(file_.get(), {.write = true}, deadline.left(glance)).write) return;
-    if (has_passed) throw waits_.timeout(shown_, "took no byte for");
+    if (has_passed) throw waits_.too_long(shown_, "took no byte for");
   }
 }
 
-void Output::write(Octets bytes) {
+void Output::write(ByteView bytes) {
   while (!bytes.empty()) {
     if (is_regular_) {
       waits_.check_cancelled();

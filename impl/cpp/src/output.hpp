@@ -32,7 +32,7 @@ class Output {
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
 
-  void write(Octets bytes);
+  void write(ByteView bytes);
   /// All was written: what a late write may have failed with is known.
   void complete();
   /// Gives the file its name.

@@ -25,10 +25,10 @@ void check(const Options& options) {
   if (options.path.empty() && (options.port < 0 || options.port > max_port)) {
     throw Failure{Error::invalid_port, "got port " + std::to_string(options.port) + ", expected 0 to 65535"};
   }
-  const std::optional<Error> error = check_message(octets_of(options.msg));
+  const std::optional<Error> error = check_message(bytes_of(options.message));
   if (error == Error::message_too_long) {
     throw Failure{*error,
-                  "got a message of " + std::to_string(options.msg.size()) + " bytes, expected at most 4294967295"};
+                  "got a message of " + std::to_string(options.message.size()) + " bytes, expected at most 4294967295"};
   }
   if (error) throw Failure{*error, "the message to send is not valid UTF-8"};
 }
@@ -41,21 +41,24 @@ class Conversation {
       : options_{options},
         source_{source},
         stage_{stage},
-        exchange_{options.msg, source.size()},
+        exchange_{options.message, source.size()},
         stream_{options, cancelled, listener.accept()} {}
 
-  /// Whether the success was confirmed. Throws Failure.
-  bool run() {
+  /// What was sent. Throws Failure.
+  Sent run() {
     stage_ = Server::Stage::sending;
-    on(stream_.is_other_user() ? Event::wrong : Event::connected);
-    if (exchange_.error()) throw Failure{*exchange_.error(), "the client runs as another user"};
+    if (stream_.is_other_user()) {
+      exchange_.refuse_peer();
+      throw Failure{exchange_.error().value(), "the client runs as another user"};
+    }
+    on(Event::connected);
     while (exchange_.state() == ServerState::hello) receive();
     if (exchange_.state() == ServerState::sending) send_frame();
     while (exchange_.state() == ServerState::confirming) receive();
     while (exchange_.state() == ServerState::draining) on(stream_.wait_for_acknowledgement());
     if (exchange_.state() != ServerState::done) fail();
     stream_.close();
-    return exchange_.confirmed();
+    return {source_.size(), exchange_.confirmed()};
   }
 
  private:
@@ -71,9 +74,9 @@ class Conversation {
     const ServerState before = exchange_.state();
     const bool has_passed = stream_.has_passed();
     const Event event = stream_.receive(octets, count);
-    if (event == Event::more) {
+    if (event == Event::nothing) {
       event_ = event;
-      exchange_.feed(Octets{octets}.first(count));
+      exchange_.feed(ByteView{octets}.first(count));
       // The look after the bound has found nothing that ends the state.
       if (exchange_.state() == before && has_passed && stream_.has_passed()) on(Event::timeout);
     } else {
@@ -83,13 +86,13 @@ class Conversation {
 
   void send_frame() {
     if (source_.size() > much) stream_.send_much();
-    const std::array<Octets, 3> head = exchange_.head();
-    std::array<Octets, 4> pieces{head[0], head[1], head[2], source_.next()};
+    const std::array<ByteView, 3> head = exchange_.head();
+    std::array<ByteView, 4> pieces{head[0], head[1], head[2], source_.next()};
     std::uint64_t done = 0;
     while (exchange_.state() == ServerState::sending || exchange_.state() == ServerState::half_closed) {
       // A client that has half-closed before it could have everything confirms nothing: `close.confirm`.
       if (exchange_.state() == ServerState::sending) {
-        if (const Event event = stream_.skip(); event != Event::more) {
+        if (const Event event = stream_.skip(); event != Event::nothing) {
           on(event);
           continue;
         }
@@ -104,16 +107,16 @@ class Conversation {
       if (!pieces.back().empty()) continue;
       stage_ = Server::Stage::sent;
       const Event closed = stream_.half_close();
-      on(closed == Event::more ? Event::sent : closed);
+      on(closed == Event::nothing ? Event::sent : closed);
     }
   }
 
   /// Sends some of the pieces, or of the source's file behind them: `sent` when they are all gone.
-  Event send_some(std::array<Octets, 4>& pieces, std::uint64_t& done) {
+  Event send_some(std::array<ByteView, 4>& pieces, std::uint64_t& done) {
     // The system may send a file's very pages: not without a confirmation that they were taken.
     const bool is_file = exchange_.state() == ServerState::sending && source_.file() >= 0;
     std::size_t count = pieces.back().size();
-    if (is_file && std::ranges::all_of(pieces, &Octets::empty)) {
+    if (is_file && std::ranges::all_of(pieces, &ByteView::empty)) {
       Event event = stream_.send_file(source_.file(), source_.size() - done, count);
       source_.skip(count);
       done += count;
@@ -122,20 +125,20 @@ class Conversation {
     }
     const Event event = stream_.send(pieces);
     done += count - pieces.back().size();
-    // The file's next octets are the system's to send.
-    return event == Event::sent && is_file ? Event::more : event;
+    // The file's next bytes are the system's to send.
+    return event == Event::sent && is_file ? Event::nothing : event;
   }
 
   [[noreturn]] void fail() const {
     const Error error = exchange_.error().value_or(Error::io);
-    const std::uint64_t offset = exchange_.offset();
+    const std::uint64_t offset = exchange_.consumed();
     const std::string got = std::to_string(offset);
     switch (error) {
       case Error::invalid_connection:
-        if (event_ == Event::more && offset > hello_size) {
+        if (event_ == Event::nothing && offset > hello_size) {
           throw Failure{error, "got more than the 8 bytes of a hello"};
         }
-        if (event_ == Event::more) {
+        if (event_ == Event::nothing) {
           throw Failure{error, "byte " + got + " of the hello is wrong, expected KCOM5 and three bytes"};
         }
         if (offset == 0) {
@@ -143,11 +146,12 @@ class Conversation {
         }
         throw Failure{error, "the client left after " + got + " of 8 bytes of the hello"};
       case Error::timeout:
-        if (offset >= hello_size) throw Failure{error, "the client took nothing for " + seconds_of(options_)};
-        throw Failure{error, "got " + got + " of 8 bytes of the hello within " + seconds_of(options_)};
+        if (offset >= hello_size) throw Failure{error, "the client took nothing for " + in_seconds(options_.timeout)};
+        throw Failure{error, "got " + got + " of 8 bytes of the hello within " + in_seconds(options_.timeout)};
       case Error::unconfirmed:
         if (event_ == Event::timeout) {
-          throw Failure{error, "the client did not close within " + seconds_of(options_) + "; it may have everything"};
+          throw Failure{error,
+                        "the client did not close within " + in_seconds(options_.timeout) + "; it may have everything"};
         }
         throw Failure{error, "the client left before it had taken everything"};
       default:
@@ -162,7 +166,7 @@ class Conversation {
   Server::Stage& stage_;
   ServerExchange exchange_;
   Stream stream_;
-  Event event_ = Event::more;  // the last one
+  Event event_ = Event::nothing;  // the last one
 };
 
 }  // namespace
@@ -185,9 +189,8 @@ class Server::Impl {
 
   /// `make` gives the source of the data, which is opened before the server listens.
   template <class Make>
-  void send(Server& server, Make make) {
+  Sent send(const Server& server, Make make) {
     const AtEnd forget{listener_};
-    server.confirmed = false;
     stage_ = Stage::listening;
     check(server);
     auto source = make();
@@ -195,12 +198,12 @@ class Server::Impl {
     // The listener goes as soon as it has its client: `listen.refuse-others`.
     Conversation conversation{server, cancelled_, source, *listener_, stage_};
     listener_.reset();
-    server.confirmed = conversation.run();
+    return conversation.run();
   }
 
   void cancel() noexcept { cancelled_ = true; }
   [[nodiscard]] Stage stage() const noexcept { return stage_; }
-  [[nodiscard]] Waits waits(const Options& options) const noexcept { return {options.close, cancelled_}; }
+  [[nodiscard]] Waits waits(const Options& options) const noexcept { return {options.timeout, cancelled_}; }
 
  private:
   /// `close.residue`: success or not.
@@ -225,32 +228,32 @@ int Server::open(std::error_code& ec) {
   return without_exception(ec, [&] { return open(); });
 }
 
-void Server::send(Octets data) {
-  const std::size_t head = hello_size + message_length_size + msg.size() + data_length_size;
+Sent Server::send(ByteView data) {
+  const std::size_t head = hello_size + message_length_size + message.size() + data_length_size;
   const bool is_much_on_tcp = data.size() > much && path.empty();
-  impl_->send(*this,
-              [&] { return MemorySource{data, is_much_on_tcp ? system::first_piece(head, data) : data.size()}; });
+  return impl_->send(
+      *this, [&] { return MemorySource{data, is_much_on_tcp ? system::first_piece(head, data) : data.size()}; });
 }
 
-void Server::send(Octets data, std::error_code& ec) {
-  without_exception(ec, [&] { send(data); });
+Sent Server::send(ByteView data, std::error_code& ec) {
+  return without_exception(ec, [&] { return send(data); });
 }
 
-void Server::send_file(const std::filesystem::path& file) {
-  impl_->send(*this, [&] { return FileSource{file, spool_dir, impl_->waits(*this)}; });
+Sent Server::send_file(const std::filesystem::path& file) {
+  return impl_->send(*this, [&] { return FileSource{file, spool_dir, impl_->waits(*this)}; });
 }
 
-void Server::send_file(const std::filesystem::path& file, std::error_code& ec) {
-  without_exception(ec, [&] { send_file(file); });
+Sent Server::send_file(const std::filesystem::path& file, std::error_code& ec) {
+  return without_exception(ec, [&] { return send_file(file); });
 }
 
-void Server::send_descriptor(int descriptor) {
-  impl_->send(*this,
-              [&] { return FileSource{descriptor, name_of_descriptor(descriptor), spool_dir, impl_->waits(*this)}; });
+Sent Server::send_descriptor(int descriptor) {
+  return impl_->send(
+      *this, [&] { return FileSource{descriptor, name_of_descriptor(descriptor), spool_dir, impl_->waits(*this)}; });
 }
 
-void Server::send_descriptor(int descriptor, std::error_code& ec) {
-  without_exception(ec, [&] { send_descriptor(descriptor); });
+Sent Server::send_descriptor(int descriptor, std::error_code& ec) {
+  return without_exception(ec, [&] { return send_descriptor(descriptor); });
 }
 
 Server::Stage Server::stage() const noexcept { return impl_->stage(); }

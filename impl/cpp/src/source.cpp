@@ -79,7 +79,7 @@ void FileSource::prepare(const std::filesystem::path& spool_dir, const Waits& wa
 
 /// A pipe that was opened without blocking tells its end while nobody has opened it for writing. What was read.
 std::size_t FileSource::wait_for_writer(const Waits& waits) {
-  const Deadline deadline{waits.seconds};
+  const Deadline deadline{waits.timeout};
   for (;;) {
     const bool has_passed = deadline.passed();
     waits.check_cancelled();
@@ -89,7 +89,7 @@ std::size_t FileSource::wait_for_writer(const Waits& waits) {
     if (ec != std::errc::interrupted) check(ec, name_);
     // The end is there to be read only after somebody had opened it.
     if (system::wait(descriptor_, {.read = true}, deadline.left(retry_delay)).read) return 0;
-    if (has_passed) throw waits.timeout(name_, "no process opened it for writing within");
+    if (has_passed) throw waits.too_long(name_, "no process opened it for writing within");
   }
 }
 
@@ -99,7 +99,7 @@ void FileSource::spool(const std::filesystem::path& spool_dir, const Waits& wait
   if (count == 0) count = read_some(block_.room(block_size), is_regular ? nullptr : &waits);
   for (; count > 0; count = read_some(block_.room(block_size), is_regular ? nullptr : &waits)) {
     if (copy.get() < 0) copy = open_spool(folder);
-    for (Octets bytes = block_.first(count); !bytes.empty();) {
+    for (ByteView bytes = block_.first(count); !bytes.empty();) {
       waits.check_cancelled();
       std::error_code ec;
       const std::size_t some = system::write(copy.get(), bytes, ec);
@@ -130,7 +130,7 @@ std::size_t FileSource::read_some(std::span<std::uint8_t> room, const Waits* wai
   }
 }
 
-Octets FileSource::next() {
+ByteView FileSource::next() {
   if (given_ > 0) by_system_ = false;
   if (given_ == size_) return {};
   std::span<std::uint8_t> room = block_.room(size_ - given_);

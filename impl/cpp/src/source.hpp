@@ -27,7 +27,7 @@ class Source {
   /// How many bytes next() gives in all.
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
   /// The next bytes; they live until the next call. No bytes: the end.
-  virtual Octets next() = 0;
+  virtual ByteView next() = 0;
   /// A file whose bytes, from its position on, are those that next() would give: the system may send them itself.
   /// None: call next().
   [[nodiscard]] virtual int file() const noexcept { return system::none; }
@@ -41,13 +41,13 @@ class Source {
 class MemorySource final : public Source {
  public:
   /// At first it gives `first` bytes of them, then the rest.
-  MemorySource(Octets bytes, std::size_t first) noexcept
+  MemorySource(ByteView bytes, std::size_t first) noexcept
       : Source{bytes.size()}, first_{bytes.first(first)}, rest_{bytes.subspan(first)} {}
-  Octets next() override { return std::exchange(first_, std::exchange(rest_, {})); }
+  ByteView next() override { return std::exchange(first_, std::exchange(rest_, {})); }
 
  private:
-  Octets first_;
-  Octets rest_;
+  ByteView first_;
+  ByteView rest_;
 };
 
 /// The folder of the spool: the caller's, or the user's, or the system's.
@@ -60,7 +60,7 @@ class FileSource final : public Source {
   FileSource(const std::filesystem::path& path, const std::filesystem::path& spool_dir, const Waits& waits);
   /// The descriptor stays open; `name` is for error texts.
   FileSource(int descriptor, std::string name, const std::filesystem::path& spool_dir, const Waits& waits);
-  Octets next() override;
+  ByteView next() override;
   [[nodiscard]] int file() const noexcept override { return by_system_ && given_ < size_ ? descriptor_ : system::none; }
   void skip(std::uint64_t count) noexcept override { given_ += count; }
 

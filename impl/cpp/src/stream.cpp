@@ -24,14 +24,14 @@ Stream::~Stream() {
     system::reset_when_closed(socket_.get(), true);
     return;
   }
-  // A close with octets unread would be a reset, which destroys what the peer has not read yet.
+  // A close with bytes unread would be a reset, which destroys what the peer has not read yet.
   std::array<std::uint8_t, 4096> thrown_away;
   std::error_code ec;
   for (int i = 0; i < most_blocks_thrown_away && system::receive(socket_.get(), thrown_away, ec) > 0; ++i) continue;
 }
 
 Event Stream::event_of(const std::error_code& ec) noexcept {
-  // The connection is gone: the peer reset it, or it had ended and got more octets.
+  // The connection is gone: the peer reset it, or it had ended and got more bytes.
   if (ec == std::errc::connection_reset || ec == std::errc::broken_pipe || ec == std::errc::connection_aborted ||
       ec == std::errc::not_connected) {
     return Event::reset;
@@ -47,11 +47,11 @@ Event Stream::wait(system::Ready asked, system::Ready& ready) {
   ready = system::wait(socket_.get(), asked, deadline_.left(glance));
   if (cancelled_) return Event::cancel;
   if (is_server_ && !ready.write) note_acknowledged();
-  if (ready.read || ready.write) return Event::more;
-  return has_passed && deadline_.passed() ? Event::timeout : Event::more;
+  if (ready.read || ready.write) return Event::nothing;
+  return has_passed && deadline_.passed() ? Event::timeout : Event::nothing;
 }
 
-/// Readiness to write is too coarse a sign of movement: it comes when a third of the buffer is free. So octets that the
+/// Readiness to write is too coarse a sign of movement: it comes when a third of the buffer is free. So bytes that the
 /// peer's system acknowledged count too.
 void Stream::note_acknowledged() noexcept {
   const std::optional<std::uint64_t> now = system::unacknowledged(socket_.get());
@@ -86,7 +86,7 @@ Event Stream::dial(const system::Endpoint& endpoint) {
       (void)system::open_folder(system::none, folder.empty() ? "." : folder, false, missing);
       return missing ? event_of(missing) : Event::refused;
     }
-    Event event = Event::more;
+    Event event = Event::nothing;
     system::Ready ready;
     // On loopback it is mostly done when the first call returns, and the second one tells.
     if (ec == std::errc::operation_in_progress) continue;
@@ -96,11 +96,11 @@ Event Stream::dial(const system::Endpoint& endpoint) {
       // The queue of a Unix-domain listener is full, and nothing tells when it is not.
       const bool has_passed = deadline_.passed();
       system::wait(system::none, {}, deadline_.left(retry_delay));
-      event = has_passed ? Event::timeout : Event::more;
+      event = has_passed ? Event::timeout : Event::nothing;
     } else {
       return event_of(ec);
     }
-    if (event != Event::more) return event;
+    if (event != Event::nothing) return event;
   }
   if (!is_tcp()) return Event::connected;
   // Also when this process is killed, the server must not take its end for a success.
@@ -109,17 +109,17 @@ Event Stream::dial(const system::Endpoint& endpoint) {
   return system::local_endpoint(socket_.get(), gone) == endpoint ? Event::refused : Event::connected;
 }
 
-/// Waits until `some` gives octets.
+/// Waits until `some` gives bytes.
 template <class Some>
 Event Stream::wait_for(Some some, std::size_t& count) {
   for (;;) {
     system::Ready ready;
     if (std::exchange(is_empty_, false)) {
-      if (const Event event = wait({.read = true}, ready); event != Event::more) return event;
+      if (const Event event = wait({.read = true}, ready); event != Event::nothing) return event;
     }
     std::error_code ec;
     count = some(ec);
-    if (count > 0) return Event::more;
+    if (count > 0) return Event::nothing;
     if (!ec) {
       // A reset that came after the end is not told by a read: the error is kept with the socket.
       peer_ended_ = true;
@@ -143,14 +143,14 @@ Event Stream::splice(int pipe, std::uint64_t most, std::size_t& count) {
   const auto some = [&](std::error_code& ec) { return system::splice(socket_.get(), pipe, most, ec); };
   const Event event = wait_for(some, count);
   // What else fails, fails when it is read, too, or was not to be had.
-  return event == Event::failure ? Event::more : event;
+  return event == Event::failure ? Event::nothing : event;
 }
 
 Event Stream::skip() {
   std::array<std::uint8_t, 4096> thrown_away;
   std::error_code ec;
   const std::size_t count = system::receive(socket_.get(), thrown_away, ec);
-  if (count > 0 || is_retry(ec)) return Event::more;
+  if (count > 0 || is_retry(ec)) return Event::nothing;
   if (!ec) {
     peer_ended_ = true;
     ec = system::pending_error(socket_.get());
@@ -162,32 +162,32 @@ Event Stream::skip() {
 Event Stream::drain() {
   const bool has_passed = deadline_.passed();
   system::Ready ready;
-  if (const Event event = wait({.read = !peer_ended_, .write = true}, ready); event != Event::more) return event;
-  const Event event = ready.read ? skip() : Event::more;
-  // Octets that are thrown away do not count as movement.
-  const bool is_over = event == Event::more && !ready.write && has_passed && deadline_.passed();
+  if (const Event event = wait({.read = !peer_ended_, .write = true}, ready); event != Event::nothing) return event;
+  const Event event = ready.read ? skip() : Event::nothing;
+  // ByteView that are thrown away do not count as movement.
+  const bool is_over = event == Event::nothing && !ready.write && has_passed && deadline_.passed();
   return is_over ? Event::timeout : event;
 }
 
-/// Octets were taken.
+/// ByteView were taken.
 void Stream::moved() noexcept {
   restart();
   unacknowledged_.reset();
   is_empty_ = true;  // what answers it is hardly there yet
 }
 
-Event Stream::send(std::span<Octets> pieces) {
+Event Stream::send(std::span<ByteView> pieces) {
   std::error_code ec;
   std::size_t count = system::send(socket_.get(), pieces, ec);
   if (is_retry(ec)) return drain();
   if (ec) return event_of(ec);
   moved();
-  for (Octets& piece : pieces) {
+  for (ByteView& piece : pieces) {
     const std::size_t taken = std::min(count, piece.size());
     piece = piece.subspan(taken);
     count -= taken;
   }
-  return std::ranges::all_of(pieces, &Octets::empty) ? Event::sent : Event::more;
+  return std::ranges::all_of(pieces, &ByteView::empty) ? Event::sent : Event::nothing;
 }
 
 Event Stream::send_file(int file, std::uint64_t most, std::size_t& count) {
@@ -195,7 +195,7 @@ Event Stream::send_file(int file, std::uint64_t most, std::size_t& count) {
   count = system::send_file(socket_.get(), file, most, ec);
   if (count > 0) {
     moved();
-    return Event::more;
+    return Event::nothing;
   }
   if (is_retry(ec)) return drain();
   return ec && event_of(ec) == Event::reset ? Event::reset : Event::sent;
@@ -207,7 +207,7 @@ Event Stream::half_close() {
   is_half_closed_ = true;
   restart();
   unacknowledged_ = system::unacknowledged(socket_.get());
-  return Event::more;
+  return Event::nothing;
 }
 
 bool Stream::is_acknowledged() const noexcept { return system::unacknowledged(socket_.get()).value_or(0) == 0; }

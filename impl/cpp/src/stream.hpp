@@ -21,7 +21,7 @@
 
 namespace kcom5 {
 
-/// Data of more octets is worth some preparation.
+/// Data of more bytes is worth some preparation.
 inline constexpr std::uint64_t much = std::uint64_t{64} << 10;
 
 /// A connection. When it goes, it is reset (`close.abort`), unless it was closed in order or half-closed: after that a
@@ -31,7 +31,7 @@ class Stream {
   /// A client's, to be connected. `cancelled` is looked at in every wait; both outlive the stream. The bound starts
   /// now.
   Stream(const Options& options, const std::atomic<bool>& cancelled) noexcept
-      : options_{options}, cancelled_{cancelled}, deadline_{options.close} {}
+      : options_{options}, cancelled_{cancelled}, deadline_{options.timeout} {}
   /// A server's, of the socket of its client.
   Stream(const Options& options, const std::atomic<bool>& cancelled, system::Descriptor socket) noexcept
       : Stream{options, cancelled} {
@@ -46,14 +46,14 @@ class Stream {
   /// `connect.self`. An attempt that the system gives up by itself is made again: `time.connect`.
   Event connect(const system::Endpoint& endpoint);
 
-  /// Waits for octets, and puts them into `room`: `more` and their count; or `end`, `reset`, `timeout`, `failure`,
+  /// Waits for bytes, and puts them into `room`: `nothing` and their count; or `end`, `reset`, `timeout`, `failure`,
   /// `cancel`.
   Event receive(std::span<std::uint8_t> room, std::size_t& count);
   /// The same, and leaves them unread.
   Event peek(std::span<std::uint8_t> room, std::size_t& count);
-  /// The same into a pipe, at most `most` octets. `more` and no octets: the system cannot, receive() does.
+  /// The same into a pipe, at most `most` bytes. `nothing` and no bytes: the system cannot, receive() does.
   Event splice(int pipe, std::uint64_t most, std::size_t& count);
-  /// Throws away what the peer has sent so far, without waiting: `more`, `end`, `reset` or `failure`.
+  /// Throws away what the peer has sent so far, without waiting: `nothing`, `end`, `reset` or `failure`.
   Event skip();
 
   /// What is worth while for much data only. Before the first send.
@@ -66,20 +66,20 @@ class Stream {
   void receive_much() noexcept { system::enlarge_buffer(socket_.get(), system::Way::receive); }
 
   /// Sends what the system takes of `pieces` now, and removes it from them: `sent` when nothing is left of them, or
-  /// `more`, `end`, `reset`, `timeout`, `failure`, `cancel`. While the system takes nothing, octets of the peer are
+  /// `nothing`, `end`, `reset`, `timeout`, `failure`, `cancel`. While the system takes nothing, bytes of the peer are
   /// thrown away, so that it may send before it reads: `close.extra`.
-  Event send(std::span<Octets> pieces);
+  Event send(std::span<ByteView> pieces);
 
-  /// The same with octets of a file from its position on, at most `most`, and their count. `sent`: the system has no
+  /// The same with bytes of a file from its position on, at most `most`, and their count. `sent`: the system has no
   /// more of them, or cannot; what is left is read and sent.
   Event send_file(int file, std::uint64_t most, std::size_t& count);
 
   /// Whether the peer of a Unix-domain socket runs as another user: `unix.owner`. On TCP nobody can tell. Throws
   /// Failure.
   [[nodiscard]] bool is_other_user();
-  /// Ends the sending direction, and the bound starts again: `more`, `reset` or `failure`.
+  /// Ends the sending direction, and the bound starts again: `nothing`, `reset` or `failure`.
   Event half_close();
-  /// Whether the peer's system has acknowledged every octet; true where that is not told.
+  /// Whether the peer's system has acknowledged every byte; true where that is not told.
   [[nodiscard]] bool is_acknowledged() const noexcept;
   /// Waits until it has: `acknowledged`, `reset`, `timeout`, `failure` or `cancel`.
   Event wait_for_acknowledgement();

@@ -80,8 +80,8 @@ std::error_code connect(int socket, const Endpoint& endpoint) noexcept;
 Endpoint local_endpoint(int socket, std::error_code& ec) noexcept;
 
 /// Sends what the system takes of at most four pieces now.
-std::size_t send(int socket, std::span<const Octets> pieces, std::error_code& ec) noexcept;
-/// Gives what is there; zero octets: the end.
+std::size_t send(int socket, std::span<const ByteView> pieces, std::error_code& ec) noexcept;
+/// Gives what is there; zero bytes: the end.
 std::size_t receive(int socket, std::span<std::uint8_t> octets, std::error_code& ec) noexcept;
 /// The same, and leaves it unread.
 std::size_t peek(int socket, std::span<std::uint8_t> octets, std::error_code& ec) noexcept;
@@ -92,7 +92,7 @@ void reset_when_closed(int socket, bool is_reset) noexcept;
 /// The error that the socket keeps for later, if any.
 std::error_code pending_error(int socket) noexcept;
 
-/// How many octets were sent and not yet acknowledged by the peer's system, where the system tells: `time.stall`. A
+/// How many bytes were sent and not yet acknowledged by the peer's system, where the system tells: `time.stall`. A
 /// half-close is not counted.
 std::optional<std::uint64_t> unacknowledged(int socket) noexcept;
 
@@ -105,9 +105,9 @@ void enlarge_buffer(int socket, Way way) noexcept;
 /// speed of loopback. Failing is fine.
 void prefer_speed(int socket) noexcept;
 
-/// How many of much data's octets are to be sent together with a head of so many, so that the system does not copy the
+/// How many of much data's bytes are to be sent together with a head of so many, so that the system does not copy the
 /// rest slowly; mostly all.
-std::size_t first_piece(std::size_t head, Octets data) noexcept;
+std::size_t first_piece(std::size_t head, ByteView data) noexcept;
 
 /// Whether the peer of a Unix-domain socket runs as another user: `unix.owner`.
 bool is_other_user(int socket, std::error_code& ec) noexcept;
@@ -119,24 +119,24 @@ bool is_stale(int folder, const std::string& name, const std::string& path, std:
 // ---- between sockets and files without this process's memory: Linux. Where a system or a kind of file cannot, they
 // fail, and read and write do it.
 
-/// Sends what the socket takes now of the file's octets from its position on, at most `most`; zero octets: its end.
+/// Sends what the socket takes now of the file's bytes from its position on, at most `most`; zero bytes: its end.
 std::size_t send_file(int socket, int file, std::uint64_t most, std::error_code& ec) noexcept;
 
 struct Pipe {
   Descriptor out;
   Descriptor in;
 };
-/// A pipe with room for about `size` octets; without descriptors where splice() is not to be had.
+/// A pipe with room for about `size` bytes; without descriptors where splice() is not to be had.
 Pipe open_pipe(std::size_t size) noexcept;
-/// Moves octets from or to a pipe, at most `most`; zero octets: the end.
+/// Moves bytes from or to a pipe, at most `most`; zero bytes: the end.
 std::size_t splice(int from, int to, std::uint64_t most, std::error_code& ec) noexcept;
 
 // ---- memory
 
-/// Octets from the system's random source: `hello.nonce`.
+/// ByteView from the system's random source: `hello.nonce`.
 void random(std::span<std::uint8_t> octets, std::error_code& ec) noexcept;
 
-/// Memory of another size with the same octets at its start, moved by the system and not copied where that pays; null:
+/// Memory of another size with the same bytes at its start, moved by the system and not copied where that pays; null:
 /// there is none, and the old one stays. `memory` is null at first, with `before` zero.
 void* resize(void* memory, std::size_t before, std::size_t after) noexcept;
 void release(void* memory, std::size_t size) noexcept;
@@ -203,8 +203,8 @@ std::error_code rename(int folder, const std::string& from, const std::string& t
 std::uint64_t position(int descriptor, std::error_code& ec) noexcept;
 std::error_code rewind(int descriptor) noexcept;
 
-/// One read or write; zero octets read: the end.
+/// One read or write; zero bytes read: the end.
 std::size_t read(int descriptor, std::span<std::uint8_t> octets, std::error_code& ec) noexcept;
-std::size_t write(int descriptor, Octets octets, std::error_code& ec) noexcept;
+std::size_t write(int descriptor, ByteView octets, std::error_code& ec) noexcept;
 
 }  // namespace kcom5::system

@@ -208,7 +208,7 @@ std::size_t read(int descriptor, std::span<std::uint8_t> octets, std::error_code
   return counted(::read(descriptor, octets.data(), octets.size()), ec);
 }
 
-std::size_t write(int descriptor, Octets octets, std::error_code& ec) noexcept {
+std::size_t write(int descriptor, ByteView octets, std::error_code& ec) noexcept {
   return counted(::write(descriptor, octets.data(), octets.size()), ec);
 }
 

@@ -76,7 +76,7 @@ class WithoutSignal {
   ~WithoutSignal() {
     const int error = errno;
     constexpr timespec now{};
-    ::sigtimedwait(&pipe_, nullptr, &now);  // also when some octets were sent before
+    ::sigtimedwait(&pipe_, nullptr, &now);  // also when some bytes were sent before
     ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
     errno = error;
   }
@@ -208,11 +208,11 @@ Endpoint local_endpoint(int socket, std::error_code& ec) noexcept {
   return endpoint;
 }
 
-std::size_t send(int socket, std::span<const Octets> pieces, std::error_code& ec) noexcept {
+std::size_t send(int socket, std::span<const ByteView> pieces, std::error_code& ec) noexcept {
   std::array<iovec, 4> vectors{};
   msghdr message{};
   message.msg_iov = vectors.data();
-  for (const Octets& piece : pieces) {
+  for (const ByteView& piece : pieces) {
     // It is not written to.
     if (!piece.empty()) vectors[message.msg_iovlen++] = {const_cast<std::uint8_t*>(piece.data()), piece.size()};
   }
@@ -248,7 +248,7 @@ std::optional<std::uint64_t> unacknowledged([[maybe_unused]] int socket) noexcep
   int count = 0;
   if (::ioctl(socket, SIOCOUTQ, &count) != 0) return std::nullopt;
   if (count > 0) {
-    // TCP counts the FIN of a half-close like an octet, until it is acknowledged, too.
+    // TCP counts the FIN of a half-close like an byte, until it is acknowledged, too.
     tcp_info info{};
     socklen_t size = sizeof info;
     const bool is_tcp = ::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
@@ -291,11 +291,11 @@ void prefer_speed(int socket) noexcept {
 #endif
 }
 
-std::size_t first_piece([[maybe_unused]] std::size_t head, Octets data) noexcept {
+std::size_t first_piece([[maybe_unused]] std::size_t head, ByteView data) noexcept {
 #ifdef __linux__
-  // What is sent over TCP is copied to chunks, one octet behind the other. A processor with fast short `rep movsb`
-  // takes twice the time where an octet's new place in a page is up to 31 after its old one (impl/bench/README.md). A
-  // chunk with less than 32 octets left is not filled up: to leave 31 moves all that follow out of there.
+  // What is sent over TCP is copied to chunks, one byte behind the other. A processor with fast short `rep movsb`
+  // takes twice the time where an byte's new place in a page is up to 31 after its old one (impl/bench/README.md). A
+  // chunk with less than 32 bytes left is not filled up: to leave 31 moves all that follow out of there.
   // That the head begins a chunk is likely and not known: if it does not, only one more call is made.
   constexpr std::size_t page = 4096, chunk = std::size_t{32} << 10, left = 31;
   const std::size_t behind = (head - reinterpret_cast<std::uintptr_t>(data.data())) % page;

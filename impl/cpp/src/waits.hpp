@@ -1,7 +1,8 @@
-// The waits of files that are not regular: each is bounded by T and ends when the caller cancels.
+// The waits of files that are not regular: each is bounded by the timeout and ends when the caller cancels.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <string>
 
 #include "deadline.hpp"
@@ -12,7 +13,7 @@ namespace kcom5 {
 
 /// What bounds the waits of one call.
 struct Waits {
-  int seconds;  // T
+  std::chrono::milliseconds timeout;
   const std::atomic<bool>& cancelled;
 
   void check_cancelled() const {
@@ -20,8 +21,8 @@ struct Waits {
   }
 
   /// `timeout` of a file: "NAME: WHAT within T s".
-  [[nodiscard]] Failure timeout(const std::string& name, const std::string& what) const {
-    return Failure{Error::timeout, name + ": " + what + " " + std::to_string(seconds) + " s"};
+  [[nodiscard]] Failure too_long(const std::string& name, const std::string& what) const {
+    return Failure{Error::timeout, name + ": " + what + " " + in_seconds(timeout)};
   }
 };
 

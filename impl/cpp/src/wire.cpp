@@ -3,14 +3,14 @@
 
 namespace kcom5 {
 
-bool is_utf8(Octets octets) noexcept {
+bool is_utf8(ByteView octets) noexcept {
   const std::uint8_t* at = octets.data();
   const std::uint8_t* const end = at + octets.size();
   const auto continues = [&](std::uint8_t low, std::uint8_t high) { return at != end && *at >= low && *at++ <= high; };
   while (at != end) {
     const std::uint8_t lead = *at++;
     if (lead < 0x80) continue;
-    // RFC 3629, section 4: only the second octet has bounds that depend on the first.
+    // RFC 3629, section 4: only the second byte has bounds that depend on the first.
     bool well_formed = false;
     if (lead >= 0xc2 && lead <= 0xdf) {
       well_formed = continues(0x80, 0xbf);

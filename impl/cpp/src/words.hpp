@@ -1,6 +1,7 @@
 // The words of failures that several files say. The same situation has the same words in every implementation.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <system_error>
 
@@ -15,8 +16,15 @@ namespace kcom5 {
   return (options.ipv6 ? "[::1]:" : "127.0.0.1:") + std::to_string(options.port);
 }
 
-/// The bound in words: "150 s".
-[[nodiscard]] inline std::string seconds_of(const Options& options) { return std::to_string(options.close) + " s"; }
+/// A timeout in words: "150 s", "0.1 s".
+[[nodiscard]] inline std::string in_seconds(std::chrono::milliseconds timeout) {
+  std::string words = std::to_string(timeout.count() / 1000);
+  if (const auto rest = timeout.count() % 1000; rest > 0) {
+    words += "." + std::to_string(1000 + rest).substr(1);
+    words.resize(words.find_last_not_of('0') + 1);
+  }
+  return words + " s";
+}
 
 /// A descriptor that the caller gave.
 [[nodiscard]] inline std::string name_of_descriptor(int descriptor) {

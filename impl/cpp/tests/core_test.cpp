@@ -28,7 +28,7 @@ class GuardPage {
   }
 
   /// The octets, moved so that they end at the guard; or where they are, if they are too many.
-  Octets put(Octets octets) {
+  ByteView put(ByteView octets) {
     if (octets.size() > size_) return octets;
     std::uint8_t* const at = end_ - octets.size();
     if (!octets.empty()) std::memcpy(at, octets.data(), octets.size());
@@ -124,7 +124,7 @@ Bytes expected_output(const Conversation& c) {
 
 Result serve(const Conversation& c, const std::vector<Input>& inputs) {
   Result result;
-  if (const std::optional<Error> error = check_message(octets_of(c.message))) {
+  if (const std::optional<Error> error = check_message(bytes_of(c.message))) {
     result.error = name(*error);
     return result;
   }
@@ -140,11 +140,11 @@ Result serve(const Conversation& c, const std::vector<Input>& inputs) {
       exchange.on(Event::acknowledged);
     }
     if (action != Action::send_frame) continue;
-    for (const Octets piece : exchange.head()) result.output.insert(result.output.end(), piece.begin(), piece.end());
+    for (const ByteView piece : exchange.head()) result.output.insert(result.output.end(), piece.begin(), piece.end());
     result.output.insert(result.output.end(), c.data.begin(), c.data.end());
   }
   result.confirmed = exchange.confirmed();
-  result.offset = exchange.offset();
+  result.offset = exchange.consumed();
   if (exchange.error()) {
     result.error = name(*exchange.error());
   } else if (exchange.state() != ServerState::done) {
@@ -167,10 +167,10 @@ Result receive(const Conversation& c, const std::vector<Input>& inputs) {
       exchange.on(*event);
       continue;
     }
-    Octets octets = guard().put(std::get<Bytes>(input));
+    ByteView octets = guard().put(std::get<Bytes>(input));
     octets = octets.subspan(exchange.feed(octets));
     if (exchange.state() != ClientState::data) continue;
-    octets = octets.first(std::min<std::uint64_t>(octets.size(), exchange.data_left()));
+    octets = octets.first(std::min<std::uint64_t>(octets.size(), exchange.needed()));
     result.data.insert(result.data.end(), octets.begin(), octets.end());
     const Action action = exchange.arrived(octets.size());
     EXPECT_EQ(action == Action::deliver, exchange.needed() == 0);
@@ -178,7 +178,7 @@ Result receive(const Conversation& c, const std::vector<Input>& inputs) {
     exchange.delivered();
     EXPECT_EQ(action == Action::deliver, exchange.state() == ClientState::done);
   }
-  result.offset = exchange.offset();
+  result.offset = exchange.consumed();
   result.message = exchange.message();
   if (exchange.error()) {
     result.error = name(*exchange.error());
@@ -257,7 +257,7 @@ TEST(Vectors, EveryRowOfPackAndUnpackIsTrue) {
       if (const std::optional<Error> error = check_message({&octet, size})) ec = *error;
     } else {
       const std::string in = row.json.at("in");
-      const Octets text = guard().put(octets_of(in));
+      const ByteView text = guard().put(bytes_of(in));
       const Address address = unpack({reinterpret_cast<const char*>(text.data()), text.size()}, ec);
       if (row.json.contains("out")) {
         EXPECT_EQ(address.port, row.json.at("out").at("port"));
@@ -299,7 +299,7 @@ TEST(Errors, OfTheSystemAreIoAndKeepTheirText) {
 }
 
 TEST(Exchange, AfterItsEndNothingChangesIt) {
-  for (int number = 0; number < static_cast<int>(event_count); ++number) {
+  for (int number = 0; number < 256; ++number) {
     const auto event = static_cast<Event>(number);
     ClientExchange failed{nonce};
     failed.on(Event::refused);

@@ -199,7 +199,7 @@ TEST(Server, SendsWhatAFileHoldsThatSaysItIsEmpty) {
   Sending server{place, [](Server& s) { s.send_file("/proc/version"); }};
   Client client = client_at(place);
   const Buffer data = client.receive();
-  EXPECT_TRUE(std::ranges::equal(data.octets(), read_file("/proc/version")));
+  EXPECT_TRUE(std::ranges::equal(data.bytes(), read_file("/proc/version")));
   EXPECT_FALSE(data.empty());
   EXPECT_EQ(server.result(), "");
 }
@@ -208,7 +208,7 @@ TEST(Server, SendsWhatAFileHoldsThatSaysItIsEmpty) {
 std::string failure_to_open(const fs::path& path, bool no_clobber = false) {
   Client client;
   client.port = 1;
-  client.close = 1;
+  client.timeout = std::chrono::seconds{1};
   client.no_clobber = no_clobber;
   try {
     client.receive_file(path);
@@ -249,7 +249,7 @@ TEST_P(EachTransport, StoresTheMessageBeforeTheServerHearsOfSuccess) {
     client.message_file = folder / "message";
     EXPECT_EQ(client.receive_file(folder / "out"), size);
     EXPECT_EQ(server.result(), "");
-    EXPECT_EQ(read_file(folder / "message"), Bytes(octets_of("hi").begin(), octets_of("hi").end()));
+    EXPECT_EQ(read_file(folder / "message"), Bytes(bytes_of("hi").begin(), bytes_of("hi").end()));
     EXPECT_EQ(entries(folder), (std::set<std::string>{"message", "out"}));
     fs::remove(folder / "out");
     fs::remove(folder / "message");
@@ -257,9 +257,9 @@ TEST_P(EachTransport, StoresTheMessageBeforeTheServerHearsOfSuccess) {
     auto unlucky = sending(place_, counter(size));
     client = client_at(place_);
     client.message_file = "/dev/full";
-    client.msg = "before";
+    client.message = "before";
     EXPECT_EQ(failure_of([&] { client.receive_file(folder / "out"); }), "io");
-    EXPECT_EQ(client.msg, "before");
+    EXPECT_EQ(client.message, "before");
     EXPECT_EQ(unlucky.result(), "unconfirmed");
     EXPECT_EQ(entries(folder), std::set<std::string>{});
   }
@@ -310,7 +310,7 @@ TEST_P(EachTransport, GivesUpAPipeThatNobodyEmpties) {
   ASSERT_EQ(::pipe(ends), 0);
   auto server = sending(place_, counter(1 << 20));
   Client client = client_at(place_);
-  client.close = 1;
+  client.timeout = std::chrono::seconds{1};
   EXPECT_EQ(failure_of([&] { client.receive_descriptor(ends[1]); }), "timeout");
   EXPECT_GT(client.written_in_place(), 0U);
   EXPECT_EQ(server.result(), "unconfirmed");
@@ -361,7 +361,7 @@ TEST(Source, IsLookedAtBeforeItListens) {
   const Place place{"unix"};
   Server server;
   server.port = 0;
-  server.close = 1;
+  server.timeout = std::chrono::seconds{1};
   server.listening = [](int) { ADD_FAILURE() << "it listens"; };
   const auto words = [&](const fs::path& file) {
     try {

@@ -61,9 +61,9 @@ class Sending {
   Sending(Place& place, Send send, int close = 5) {
     server_.ipv6 = place.is_ipv6();
     server_.port = 0;
-    server_.close = close;
+    server_.timeout = std::chrono::seconds{close};
     if (place.is_unix()) server_.path = place.path();
-    server_.msg = "hi";
+    server_.message = "hi";
     std::promise<int> listening;
     server_.listening = [&](int port) { listening.set_value(port); };
     result_ = std::async(std::launch::async, [this, send] { return failure_of([&] { send(server_); }); });
@@ -90,7 +90,7 @@ inline Client client_at(const Place& place) {
   Client client;
   client.ipv6 = place.is_ipv6();
   client.port = place.port;
-  client.close = 5;
+  client.timeout = std::chrono::seconds{5};
   if (place.is_unix()) client.path = place.path();
   return client;
 }

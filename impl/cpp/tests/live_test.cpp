@@ -45,7 +45,7 @@ Ended ended_by(Call call) {
 }
 
 void configure(Options& options, const Conversation& c, const Place& place, int close) {
-  options.close = close;
+  options.timeout = timeout_of(close);
   options.ipv6 = place.is_ipv6();
   if (place.is_unix()) options.path = place.path();
   if (!c.default_port) options.port = c.port.value_or(place.port);
@@ -127,13 +127,12 @@ class Replay {
       Ended ended = ended_by([&](Ended& success) {
         Server server;
         configure(server, c_, place_, close_);
-        server.msg = c_.message;
+        server.message = c_.message;
         server.listening = [&](int chosen) {
           told = true;
           listening.set_value(chosen);
         };
-        server.send(c_.data);
-        success.confirmed = server.confirmed;
+        success.confirmed = server.send(c_.data).confirmed;
       });
       if (!told) listening.set_value(-1);
       return ended;
@@ -174,7 +173,7 @@ class Replay {
       configure(client, c_, place_, close_);
       client.limits = c_.limits;
       const Buffer data = client.receive();
-      ended.message = client.msg;
+      ended.message = client.message;
       ended.data = data.to_vector();
     };
     if (c_.setup == "self") {

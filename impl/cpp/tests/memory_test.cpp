@@ -46,7 +46,7 @@ TEST_P(EachTransport, SendsMuchDataFromEveryPlaceOfAPage) {
                    }};
     const Buffer received = client_at(place_).receive();
     EXPECT_EQ(server.result(), "");
-    EXPECT_TRUE(std::ranges::equal(received.octets(), data)) << ahead;
+    EXPECT_TRUE(std::ranges::equal(received.bytes(), data)) << ahead;
 #ifdef __linux__
     // A send that ends 31 octets before the end of a chunk.
     if (ahead >= 1 && ahead <= 31 && !place_.is_unix()) {
@@ -101,7 +101,7 @@ TEST_P(EachTransport, AsksForLargeBuffersForMuchDataWhereTheyAreGranted) {
 TEST_P(EachTransport, GrowsWithWhatArrivesAndNotWithWhatIsDeclared) {
   Peer listener = Peer::listen(place_);
   Client client = client_at(place_);
-  client.close = 1;
+  client.timeout = std::chrono::seconds{1};
   const auto resident = [] {
     std::ifstream in{"/proc/self/statm"};
     std::size_t pages = 0;

@@ -19,28 +19,28 @@ void expect(bool holds, const char* what) {
 
 int main() {
   std::error_code ec;
-  expect(kcom5::pack(13600, kcom5::octets_of("k"), ec) == "13600.6b" && !ec, "pack");
+  expect(kcom5::pack(13600, kcom5::bytes_of("k"), ec) == "13600.6b" && !ec, "pack");
   (void)kcom5::unpack("no", ec);
   expect(kcom5::error_of(ec) == kcom5::Error::invalid_address, "unpack");
 
   kcom5::Server server;
   server.port = 0;
   server.ipv6 = false;
-  server.close = 5;
-  server.msg = "hi";
+  server.timeout = std::chrono::seconds{5};
+  server.message = "hi";
   kcom5::Client client;
   client.ipv6 = false;
-  client.close = 5;
+  client.timeout = std::chrono::seconds{5};
   client.port = server.open(ec);
   expect(!ec, "open");
   std::thread receiver{[&] {
     std::error_code code;
     expect(client.receive(code).text() == "data" && !code, "receive");
-    expect(client.msg == "hi", "the message");
+    expect(client.message == "hi", "the message");
   }};
-  server.send(kcom5::octets_of("data"), ec);
+  const kcom5::Sent sent = server.send(kcom5::bytes_of("data"), ec);
   receiver.join();
-  expect(!ec && server.confirmed, "send");
+  expect(!ec && sent.size == 4 && sent.confirmed, "send");
 
   client.port = 0;
   (void)client.receive(ec);

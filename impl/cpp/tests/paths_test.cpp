@@ -24,7 +24,7 @@ class Paths : public testing::Test {
   std::string listen_at(const fs::path& path) {
     Server server;
     server.path = path;
-    server.close = 1;
+    server.timeout = std::chrono::seconds{1};
     try {
       server.open();
     } catch (const Failure& failure) {
@@ -36,7 +36,7 @@ class Paths : public testing::Test {
   std::string receive_from(const fs::path& path) {
     Client client;
     client.path = path;
-    client.close = 1;
+    client.timeout = std::chrono::seconds{1};
     return failure_of([&] { (void)client.receive(); });
   }
 
@@ -135,7 +135,7 @@ TEST_F(Paths, IsGivenToOneOfServersThatComeAtOneInstant) {
         servers.emplace_back([&] {
           Server server;
           server.path = path_;
-          server.close = 5;
+          server.timeout = std::chrono::seconds{5};
           start.arrive_and_wait();
           const std::string failure = failure_of([&] { server.open(); });
           if (failure.empty()) ++listening;

@@ -28,7 +28,7 @@ Bytes stream_of(const std::string& message, const Bytes& data) {
   server.on(Event::connected);
   server.feed(make_hello(nonce));
   Bytes stream;
-  for (const Octets piece : server.head()) stream.insert(stream.end(), piece.begin(), piece.end());
+  for (const ByteView piece : server.head()) stream.insert(stream.end(), piece.begin(), piece.end());
   stream.insert(stream.end(), data.begin(), data.end());
   return stream;
 }
@@ -51,7 +51,7 @@ End feed(const Bytes& stream, std::vector<std::size_t> cuts, Limits limits = {})
   Bytes data;
   std::size_t from = 0;
   for (const std::size_t cut : cuts) {
-    Octets piece = Octets{stream}.subspan(from, cut - from);
+    ByteView piece = ByteView{stream}.subspan(from, cut - from);
     from = cut;
     const ClientState before = client.state();
     const std::size_t used = client.feed(piece);
@@ -61,12 +61,12 @@ End feed(const Bytes& stream, std::vector<std::size_t> cuts, Limits limits = {})
     RC_ASSERT(client.message().capacity() <= std::max<std::size_t>(64, 2 * stream.size()));
     piece = piece.subspan(used);
     if (client.state() != ClientState::data) continue;
-    piece = piece.first(std::min<std::uint64_t>(piece.size(), client.data_left()));
+    piece = piece.first(std::min<std::uint64_t>(piece.size(), client.needed()));
     data.insert(data.end(), piece.begin(), piece.end());
     client.arrived(piece.size());
     client.delivered();
   }
-  return {client.state(), client.error(), client.offset(), client.message(), data};
+  return {client.state(), client.error(), client.consumed(), client.message(), data};
 }
 
 std::vector<std::size_t> cuts_in(const Bytes& stream) {
@@ -102,7 +102,7 @@ RC_GTEST_PROP(Address, WhatUnpackAcceptsPacksToItsCanonicalForm, ()) {
   const Address address = unpack(given, ec);
   RC_ASSERT(!ec);
   const std::size_t size = static_cast<std::size_t>(std::ranges::count(given, '.'));
-  RC_ASSERT(pack(address.port, Octets{address.key}.first(size), ec) == canonical);
+  RC_ASSERT(pack(address.port, ByteView{address.key}.first(size), ec) == canonical);
 }
 
 RC_GTEST_PROP(Address, OneChangedCharacterIsRefusedOrMeansSomethingElse, ()) {
@@ -155,7 +155,7 @@ RC_GTEST_PROP(Exchange, AClientThatReadsWhatIsNeededReadsNothingPastTheEnd, ()) 
     if (client.state() == ClientState::data) {
       client.arrived(count);
     } else {
-      RC_ASSERT(client.feed(Octets{stream}.subspan(at, count)) == count);
+      RC_ASSERT(client.feed(ByteView{stream}.subspan(at, count)) == count);
     }
     at += count;
   }

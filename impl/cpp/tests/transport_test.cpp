@@ -13,6 +13,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <span>
 
@@ -29,8 +30,8 @@ TEST_P(EachTransport, HandsOverMemory) {
     const Bytes data = counter(size);
     auto server = sending(place_, data);
     Client client = client_at(place_);
-    EXPECT_TRUE(std::ranges::equal(client.receive().octets(), data));
-    EXPECT_EQ(client.msg, "hi");
+    EXPECT_TRUE(std::ranges::equal(client.receive().bytes(), data));
+    EXPECT_EQ(client.message, "hi");
     EXPECT_EQ(server.result(), "");
   }
 }
@@ -117,9 +118,9 @@ TEST_P(EachTransport, KeepsTheMessageAfterAFailure) {
     connection.send(octets);
   });
   Client client = client_at(place_);
-  client.msg = "before";
+  client.message = "before";
   EXPECT_EQ(failure_of([&] { (void)client.receive(); }), "truncated");
-  EXPECT_EQ(client.msg, "before");
+  EXPECT_EQ(client.message, "before");
 }
 
 TEST_P(EachTransport, IsCancelledInEveryWait) {
@@ -144,7 +145,7 @@ TEST_P(EachTransport, IsCancelledInEveryWait) {
   }
   Peer listener = Peer::listen(place_);
   Client client = client_at(place_);
-  client.close = 0;
+  client.timeout = forever;
   auto result = std::async(std::launch::async, [&] { return failure_of([&] { (void)client.receive(); }); });
   const Peer silent = listener.accept();
   client.cancel();
@@ -206,7 +207,7 @@ TEST_P(EachTransport, GivesCodesInsteadOfExceptionsWhenAsked) {
   std::error_code ec;
   Client client = client_at(place_);
   client.port = 1;
-  client.close = 1;
+  client.timeout = std::chrono::seconds{1};
   (void)client.receive(ec);
   EXPECT_EQ(ec, make_error_code(Error::refused));
   client.receive_file(place_.folder() / "no" / "such", ec);
@@ -227,12 +228,12 @@ TEST(Server, TellsItsPortBeforeTheClientAndSendsTwiceOnIt) {
   Place place{"tcp6"};
   Server server;
   server.port = 0;
-  server.close = 5;
+  server.timeout = std::chrono::seconds{5};
   server.port = place.port = server.open();
   for (int i = 0; i < 2; ++i) {
     auto received = std::async(std::launch::async, [&] {
       Client client = client_at(place);
-      client.msg = "no";
+      client.message = "no";
       for (;;) {
         try {
           return client.receive().size();
@@ -250,7 +251,7 @@ TEST(Server, MayBeMovedBetweenCalls) {
   Place place{"tcp6"};
   Server first;
   first.port = 0;
-  first.close = 5;
+  first.timeout = std::chrono::seconds{5};
   place.port = first.open();
   Server second{std::move(first)};
   auto received = std::async(std::launch::async, [&] { return client_at(place).receive().size(); });
@@ -292,15 +293,34 @@ TEST(Client, GetsNothingFromAnotherServersQueue) {
   EXPECT_EQ(result.get(), "invalid-connection");
 }
 
+TEST_P(EachTransport, TakesATimeoutOfAnyValue) {
+  using std::chrono::milliseconds;
+  const Bytes data = counter(10);
+  for (const milliseconds timeout : {forever, forever - milliseconds{1}, timeout_of(std::numeric_limits<int>::max()),
+                                     timeout_of(0), timeout_of(std::numeric_limits<int>::min())}) {
+    Sending server{place_, [&](Server& s) {
+                     s.timeout = timeout;
+                     s.send(data);
+                   }};
+    Client client = client_at(place_);
+    client.timeout = timeout;
+    EXPECT_EQ(client.receive().to_vector(), data);
+    EXPECT_EQ(server.result(), "");
+  }
+  for (const milliseconds timeout : {milliseconds{0}, milliseconds{-1}, milliseconds::min()}) {
+    Sending server{place_, [&](Server& s) {
+                     s.timeout = timeout;
+                     s.send(data);
+                   }};
+    EXPECT_EQ(server.result(), "timeout");
+  }
+}
+
 TEST_P(EachTransport, TellsWhetherTheSuccessIsConfirmed) {
   bool confirmed = false;
   Bytes data = counter(10);
   for (const bool half_closes : {false, true}) {
-    Sending server{place_, [&](Server& s) {
-                     s.confirmed = true;  // of a call before
-                     s.send(data);
-                     confirmed = s.confirmed;
-                   }};
+    Sending server{place_, [&](Server& s) { confirmed = s.send(data).confirmed; }};
     Peer peer = Peer::dial(place_);
     if (half_closes) {
       peer.send(Bytes(hello.begin(), hello.end() - 1));
@@ -346,7 +366,7 @@ TEST_P(EachTransport, LeavesNothingBehindACallbackThatThrows) {
   Server server;
   server.ipv6 = place_.is_ipv6();
   server.port = 0;
-  server.close = 5;
+  server.timeout = std::chrono::seconds{5};
   if (place_.is_unix()) server.path = place_.path();
   server.listening = fail;
   EXPECT_THROW(server.open(), Thrown);
@@ -378,14 +398,14 @@ TEST_P(EachTransport, DialsAgainWhileNobodyListens) {
   if (!place_.is_unix()) Peer::listen(place_);  // a port that was free a moment ago
   auto received = std::async(std::launch::async, [&] {
     Client client = client_at(place_);
-    client.wait = 5;
+    client.wait = std::chrono::seconds{5};
     return client.receive().size();
   });
   Server server;
   server.ipv6 = place_.is_ipv6();
   server.port = place_.port;
   if (place_.is_unix()) server.path = place_.path();
-  server.close = 5;
+  server.timeout = std::chrono::seconds{5};
   pause(std::chrono::milliseconds{100});
   server.send(counter(10));
   EXPECT_EQ(received.get(), 10U);
@@ -397,7 +417,7 @@ TEST_P(EachTransport, WaitsFromTheOpeningOn) {
   Server server;
   server.ipv6 = place_.is_ipv6();
   server.port = 0;
-  server.close = 4;
+  server.timeout = std::chrono::seconds{4};
   if (place_.is_unix()) server.path = place_.path();
   server.open();
   pause(std::chrono::seconds{4});
@@ -411,7 +431,7 @@ TEST(Client, DialsAgainWhenTheKernelGivesUp) {
   const std::string result = std::async(std::launch::async, [] {
                                deny(SYS_connect, ETIMEDOUT);
                                Client client;
-                               client.close = 1;
+                               client.timeout = std::chrono::seconds{1};
                                const auto start = std::chrono::steady_clock::now();
                                const std::string failure = failure_of([&] { (void)client.receive(); });
                                const bool is_early = std::chrono::steady_clock::now() - start < std::chrono::seconds{1};
@@ -451,7 +471,7 @@ TEST(Server, DoesNotCountAConnectionThatWasAborted) {
     deny(SYS_accept4, ECONNABORTED);
     Server server;
     server.port = 0;
-    server.close = 1;
+    server.timeout = std::chrono::seconds{1};
     return failure_of([&] { server.send(hello); });
   });
   EXPECT_EQ(const_cast<std::future<std::string>&>(result).get(), "timeout");

@@ -1,6 +1,6 @@
 // Memory that grows with what arrives, and is handed on without a copy.
 //
-// It is no general container: it has what a receiver needs. Spec: `limit.memory`.
+// It is not a general container: it has what a receiver needs. Spec: `limit.memory`.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 
 namespace kcom5 {
 
-/// Owns octets. Movable, not copyable.
+/// Owns bytes. Movable, not copyable.
 class Buffer {
  public:
   Buffer() noexcept = default;
@@ -24,15 +24,16 @@ class Buffer {
   [[nodiscard]] const std::uint8_t* data() const noexcept { return data_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
-  [[nodiscard]] Octets octets() const noexcept { return {data_, size_}; }
+  [[nodiscard]] ByteView bytes() const noexcept { return {data_, size_}; }
   [[nodiscard]] std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data_), size_}; }
-  /// A copy, which costs as much time as receiving the octets did.
+  /// *Returns* a copy, which costs as much time as receiving the bytes did.
   [[nodiscard]] std::vector<std::uint8_t> to_vector() const { return {data_, data_ + size_}; }
 
-  /// Free memory behind the octets: at least one octet, at most `most`; `most` is what is still to come, so that the
-  /// last growth fits. It grows in proportion to size(). Throws std::bad_alloc. REQUIRES: most > 0.
+  /// *Returns* free memory behind the bytes: at least one byte, at most `most`; `most` is what is still to come, so
+  /// that the last growth fits. It grows in proportion to size(). *Requires*: most > 0. *Errors*: throws
+  /// std::bad_alloc.
   [[nodiscard]] std::span<std::uint8_t> room(std::uint64_t most);
-  /// The first `count` octets of room() are filled now.
+  /// Takes that the first `count` bytes of room() are filled now.
   void filled(std::size_t count) noexcept { size_ += count; }
 
  private:

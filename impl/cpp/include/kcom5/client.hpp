@@ -1,6 +1,7 @@
 // The client: it connects and receives. Spec: "Listening and connecting", "Frame", "Time".
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -14,18 +15,18 @@
 namespace kcom5 {
 
 /// Receives one message and one block of bytes. A call returns when everything that the caller asked for is stored
-/// (`close.last`); only then does the server hear of success. It may be used again afterwards. One call at a time; only
-/// cancel() may be called meanwhile. When a call has returned nothing of it is left (`close.residue`); after a failure
-/// nothing was delivered and `msg` is as it was.
+/// (`close.last`); only then does the server hear of success. It may be used again afterwards. When a call has returned
+/// nothing of it is left (`close.residue`); after a failure nothing was delivered and `message` is as it was.
 ///
-/// Each call throws Failure, or, with an `ec`, sets it. Errors: invalid-port (before a file or a socket is opened),
+/// *Errors*: each call throws Failure, or, with an `ec`, sets it: invalid-port (before a file or a socket is opened),
 /// refused, timeout, io, invalid-connection, truncated, malformed-message, over-limit.
+/// *Thread-safety*: one call at a time; cancel() may be called meanwhile.
 ///
-/// Outputs are opened once, before it connects (`file.once`), and every wait for one is bounded by T. An output that is
-/// a regular file, or not there yet, gets its name when it is complete; it has the mode 0600, or that of the file that
-/// it replaces; after a failure nothing is left of it (`file.whole`). Anything else (a pipe, a device, a descriptor of
-/// this process such as /dev/stdout) is written in place. Links are followed, but not those of other users in folders
-/// that all users share. Nothing is flushed to the disk: a power failure may lose it.
+/// Outputs are opened once, before it connects (`file.once`), and every wait for one is bounded by `timeout`. An output
+/// that is a regular file, or not there yet, gets its name when it is complete; it has the mode 0600, or that of the
+/// file that it replaces; after a failure nothing is left of it (`file.whole`). Anything else (a pipe, a device, a
+/// descriptor of this process such as /dev/stdout) is written in place. Links are followed, but not those of other
+/// users in folders that all users share. Nothing is flushed to the disk: a power failure may lose it.
 class Client : public Options {
  public:
   Client();
@@ -38,26 +39,27 @@ class Client : public Options {
   std::filesystem::path message_file;
   /// A regular file that exists is not replaced, which is io: looked at before it connects, and when it gets its name.
   bool no_clobber = false;
-  /// For how many seconds it dials again while nobody listens. 0 or less: not again.
-  int wait = 0;
+  /// For how long it dials again while nobody listens. 0 or less: not again.
+  std::chrono::milliseconds wait{0};
 
-  /// The data, in memory that grows with what arrives (`limit.memory`).
+  /// *Returns* the data, in memory that grows with what arrives (`limit.memory`).
   Buffer receive();
   Buffer receive(std::error_code& ec);
 
-  /// The data, into a file with constant memory; returns its size.
+  /// Stores the data in a file with constant memory. *Returns* its size.
   std::uint64_t receive_file(const std::filesystem::path& file);
   std::uint64_t receive_file(const std::filesystem::path& file, std::error_code& ec);
 
-  /// The data, to a descriptor with constant memory; returns its size. The descriptor stays open.
+  /// Writes the data to a descriptor with constant memory. *Returns* its size. The descriptor stays open.
   std::uint64_t receive_descriptor(int descriptor);
   std::uint64_t receive_descriptor(int descriptor, std::error_code& ec);
 
-  /// How many bytes of the data the last call wrote in place: after a failure they are there, and not the whole.
+  /// *Returns* how many bytes of the data the last call wrote in place: after a failure they are there, and not the
+  /// whole.
   [[nodiscard]] std::uint64_t written_in_place() const noexcept;
 
-  /// Ends a running call soon, with io (operation canceled). For other threads and signal handlers. A call that starts
-  /// later is ended too.
+  /// Ends a running call soon, with io (operation canceled); a call that starts later is ended too.
+  /// *Thread-safety*: for other threads and signal handlers.
   void cancel() noexcept;
 
  private:

@@ -1,6 +1,6 @@
 // The names of the failures, spelt as in every other implementation: `result.class`.
 //
-// Core, layer 1: no I/O, no clock, throws nothing. Exceptions are in failure.hpp. Spec: "Results and errors".
+// Core, layer 1: no I/O, no clock. Exceptions are in failure.hpp. Spec: "Results and errors".
 #pragma once
 
 #include <string_view>

@@ -1,8 +1,8 @@
-// The two state machines of an exchange: octets and events in, actions out. Spec: "States".
+// The two state machines of an exchange: bytes and events in, actions out. Spec: "States".
 //
-// Core, layer 2: no socket, no clock, throws nothing; memory grows with what arrived, never by a declared length
-// (`limit.memory`). It does not move data: once the data's length is known, the transport reads the data straight
-// into its destination and says how many octets came.
+// Core, layer 2: no socket, no clock. Memory grows with what arrived, never by a declared length (`limit.memory`); only
+// ClientExchange::feed() allocates, and throws std::bad_alloc. It does not move data: once the data's length is known,
+// the transport reads the data straight into its destination and says how many bytes came.
 #pragma once
 
 #include <array>
@@ -18,14 +18,12 @@
 
 namespace kcom5 {
 
-/// What can happen. The names are those of the spec's tables.
+/// What a caller tells an exchange. The names are those of the spec's tables; the exchanges make `whole`, `wrong` and
+/// `over` by themselves.
 enum class Event : std::uint8_t {
+  nothing,  ///< does nothing, in any state
   connected,
   refused,
-  more,
-  whole,
-  wrong,
-  over,
   sent,
   acknowledged,
   end,
@@ -35,7 +33,6 @@ enum class Event : std::uint8_t {
   failure,
   cancel,
 };
-inline constexpr std::size_t event_count = 14;
 
 /// What is to be done, now.
 enum class Action : std::uint8_t { none, send_hello, send_frame, half_close, confirm, deliver };
@@ -44,43 +41,47 @@ enum class ServerState : std::uint8_t { listening, hello, sending, half_closed, 
 enum class ClientState : std::uint8_t { connecting, echo, message_length, message, data_length, data, done, failed };
 
 /// Whether a server may send this message: message-too-long, then message-not-utf8, or nothing.
-[[nodiscard]] std::optional<Error> check_message(Octets message) noexcept;
+[[nodiscard]] std::optional<Error> check_message(ByteView message) noexcept;
 
 /// What a receiver takes: `limit.over`. A length equal to the limit is within it.
 struct Limits {
-  std::uint64_t message = std::uint64_t{16} << 20;                 ///< octets; 16 MiB
-  std::uint64_t data = std::numeric_limits<std::uint64_t>::max();  ///< octets; no limit
+  std::uint64_t message = std::uint64_t{16} << 20;                 ///< bytes; 16 MiB
+  std::uint64_t data = std::numeric_limits<std::uint64_t>::max();  ///< bytes; no limit
 };
 
 /// The server's side of one exchange.
 class ServerExchange {
  public:
-  /// REQUIRES: check_message(message) finds nothing; `message` outlives the exchange.
-  ServerExchange(std::string_view message, std::uint64_t data_size) noexcept;
+  /// *Requires*: check_message(message) finds nothing; `message` outlives the exchange.
+  ServerExchange(std::string_view message, std::uint64_t data_length) noexcept;
 
-  /// An event other than octets. The action is for the caller to do, at once.
+  /// Takes an event. *Returns* the action, which is for the caller to do at once.
   Action on(Event event) noexcept;
+  /// Fails because the client runs as another user: `unix.owner`.
+  void refuse_peer() noexcept;
 
-  /// All octets that one read gave: `hello.segments`, `hello.reject`, `hello.alone`. After the hello they are thrown
-  /// away: `close.extra`.
-  Action feed(Octets octets) noexcept;
+  /// Takes all bytes that one read gave: `hello.segments`, `hello.reject`, `hello.alone`. After the hello they are
+  /// thrown away: `close.extra`. *Returns* `send_frame` when the hello is complete.
+  Action feed(ByteView octets) noexcept;
 
   /// With `Action::send_frame`: what goes before the data, as three pieces that live as long as this object and the
   /// message: `echo.exact`, `frame.order`.
-  [[nodiscard]] std::array<Octets, 3> head() const noexcept;
+  [[nodiscard]] std::array<ByteView, 3> head() const noexcept;
 
   [[nodiscard]] ServerState state() const noexcept { return state_; }
   /// Whether the client's orderly end came after the half-close: in `done`, whether the success is a confirmed one.
   [[nodiscard]] bool confirmed() const noexcept { return confirmed_; }
   [[nodiscard]] std::optional<Error> error() const noexcept { return error_; }
-  /// How many octets of the peer were consumed, up to the error if there is one.
-  [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
+  /// How many bytes of the peer were consumed, up to the error if there is one.
+  [[nodiscard]] std::uint64_t consumed() const noexcept { return consumed_; }
 
  private:
+  Action take(Event event) noexcept;
+
   ServerState state_ = ServerState::listening;
   bool confirmed_ = false;
   std::optional<Error> error_;
-  std::uint64_t offset_ = 0;
+  std::uint64_t consumed_ = 0;
   std::array<std::uint8_t, hello_size + message_length_size> opening_;  // the echo, then the message's length
   std::string_view message_;
   std::array<std::uint8_t, data_length_size> data_length_;
@@ -91,57 +92,60 @@ class ClientExchange {
  public:
   explicit ClientExchange(const Nonce& nonce, Limits limits = {}) noexcept;
 
-  /// An event other than octets. The action is for the caller to do, at once.
+  /// Takes an event. *Returns* the action, which is for the caller to do at once.
   Action on(Event event) noexcept;
+  /// Fails because the server runs as another user: `unix.owner`.
+  void refuse_peer() noexcept;
 
-  /// Octets of the head, in any pieces: `echo.segments`, `frame.segments`. Returns how many were consumed: all of them,
-  /// or those up to the first octet of the data, or up to the end of the exchange.
-  std::size_t feed(Octets octets);
+  /// Takes bytes of the head, in any pieces: `echo.segments`, `frame.segments`. *Returns* how many were consumed: all
+  /// of them, or those up to the first byte of the data, or up to the end of the exchange. *Errors*: throws
+  /// std::bad_alloc.
+  std::size_t feed(ByteView octets);
 
-  /// How many octets the field still needs: a client that reads no more leaves the others unread, for a reset to tell
-  /// the server (`close.abort`) where the transport has no other.
+  /// How many bytes the field still needs; in `data`, how many of the data. A client that reads no more leaves the
+  /// others unread, for a reset to tell the server (`close.abort`) where the transport has no other.
   [[nodiscard]] std::uint64_t needed() const noexcept;
 
-  /// In state `data`: `count` octets of it have arrived. The last one gives `Action::deliver`, and the state stays
-  /// `data` until delivered(). Data of no octets has arrived with its length: the state is `data` and needed() is 0.
-  /// REQUIRES: count <= data_left().
+  /// Takes that `count` bytes of the data have arrived. *Returns* `deliver` with the last one; the state stays `data`
+  /// until delivered(). Data of no bytes has arrived with its length: the state is `data` and needed() is 0.
+  /// *Requires*: the state is `data`; count <= needed().
   Action arrived(std::uint64_t count) noexcept;
 
-  /// Everything is stored: `done`. If storing fails, `failure` or `cancel` is given instead. Does nothing unless the
-  /// state is `data` and needed() is 0.
+  /// Takes that everything is stored: `done`. If storing fails, `failure` or `cancel` is given instead. Does nothing
+  /// unless the state is `data` and needed() is 0.
   void delivered() noexcept;
 
-  /// With `Action::send_hello`: the octets to send.
+  /// With `Action::send_hello`: the bytes to send.
   [[nodiscard]] const Hello& hello() const noexcept { return hello_; }
   [[nodiscard]] const std::string& message() const noexcept { return message_; }
   /// The declared lengths, once they are known.
-  [[nodiscard]] std::uint64_t message_size() const noexcept { return message_size_; }
-  [[nodiscard]] std::uint64_t data_size() const noexcept { return data_size_; }
-  [[nodiscard]] std::uint64_t data_left() const noexcept { return data_size_ - data_received_; }
+  [[nodiscard]] std::uint64_t message_length() const noexcept { return message_length_; }
+  [[nodiscard]] std::uint64_t data_length() const noexcept { return data_length_; }
 
   [[nodiscard]] ClientState state() const noexcept { return state_; }
   [[nodiscard]] std::optional<Error> error() const noexcept { return error_; }
-  /// How many octets of the peer were consumed, up to the error if there is one.
-  [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
+  /// How many bytes of the peer were consumed, up to the error if there is one.
+  [[nodiscard]] std::uint64_t consumed() const noexcept { return consumed_; }
 
  private:
-  void take_echo(Octets& octets) noexcept;
-  void take_message_length(Octets& octets) noexcept;
-  void take_message(Octets& octets);
-  void take_data_length(Octets& octets) noexcept;
-  [[nodiscard]] bool take_length(Octets& octets, std::size_t size) noexcept;
+  Action take(Event event) noexcept;
+  void take_echo(ByteView& octets) noexcept;
+  void take_message_length(ByteView& octets) noexcept;
+  void take_message(ByteView& octets);
+  void take_data_length(ByteView& octets) noexcept;
+  [[nodiscard]] std::optional<std::uint64_t> take_length(ByteView& octets, std::size_t size) noexcept;
 
   ClientState state_ = ClientState::connecting;
   std::optional<Error> error_;
-  std::uint64_t offset_ = 0;
+  std::uint64_t consumed_ = 0;
   Hello hello_;
   Limits limits_;
   std::array<std::uint8_t, data_length_size> field_{};  // a length, as far as it has arrived
-  std::size_t have_ = 0;                                // octets of the echo or of field_
-  std::uint64_t message_size_ = 0;
+  std::size_t have_ = 0;                                // bytes of the echo or of field_
+  std::uint64_t message_length_ = 0;
   std::string message_;
-  std::uint64_t data_size_ = 0;
-  std::uint64_t data_received_ = 0;
+  std::uint64_t data_length_ = 0;
+  std::uint64_t data_left_ = 0;
 };
 
 }  // namespace kcom5

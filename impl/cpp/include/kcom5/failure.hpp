@@ -9,7 +9,7 @@
 namespace kcom5 {
 
 /// The name for any code that a function of this library gave. `Error::io` is carried as the system's own code, so
-/// that its text is not lost: every code of another category is `Error::io`. REQUIRES: `code` is not success.
+/// that its text is not lost: every code of another category is `Error::io`. *Requires*: `code` is not success.
 [[nodiscard]] Error error_of(const std::error_code& code) noexcept;
 
 /// The text of a code, in lower case as within a sentence: "no such file or directory".

@@ -13,7 +13,7 @@
 namespace kcom5 {
 
 /// As the overload with an `ec`, but throws Failure.
-[[nodiscard]] std::string pack(int port, Octets key);
+[[nodiscard]] std::string pack(int port, ByteView key);
 
 /// As the overload with an `ec`, but throws Failure. Its words do not repeat the text, which may hold a key.
 [[nodiscard]] Address unpack(std::string_view text);

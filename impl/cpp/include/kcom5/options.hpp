@@ -1,6 +1,7 @@
-// What both ends of an exchange can be told. Spec: "API names", `listen.default`, "Time".
+// What both ends of an exchange can be told. Spec: `listen.default`, "Time".
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -9,17 +10,25 @@
 namespace kcom5 {
 
 inline constexpr int default_port = 13600;
-inline constexpr int default_close = 150;
+inline constexpr std::chrono::milliseconds default_timeout = std::chrono::seconds{150};
+/// The timeout of waits without a limit.
+inline constexpr std::chrono::milliseconds forever = std::chrono::milliseconds::max();
 
-/// The fields of the original, with its defaults, and more. Set them before the call.
+/// *Returns* the timeout that stands for the protocol's T in seconds: `forever` if it is zero or negative
+/// (`time.never`).
+[[nodiscard]] constexpr std::chrono::milliseconds timeout_of(int t) noexcept {
+  return t > 0 ? std::chrono::milliseconds{std::chrono::seconds{t}} : forever;
+}
+
+/// The fields of both ends. Set them before the call.
 struct Options {
-  bool ipv6 = true;            ///< [::1], or else 127.0.0.1
   int port = default_port;     ///< 1 to 65535; for a server also 0: the system chooses (`listen.port-zero`)
-  int close = default_close;   ///< T, in seconds; zero and negative: no limit
-  std::string msg;             ///< the message, UTF-8: set before send, filled in by receive (`result.message`)
-  std::filesystem::path path;  ///< the path of a Unix-domain socket; not empty: it replaces ipv6 and port
-  /// Called now and then with the bytes of data done and in all. A callback that throws ends the call, with that
-  /// exception and without a success at the peer.
+  bool ipv6 = true;            ///< [::1], or else 127.0.0.1
+  std::filesystem::path path;  ///< the path of a Unix-domain socket; if not empty, it replaces port and ipv6
+  std::chrono::milliseconds timeout = default_timeout;  ///< bound of each wait; 0 or less looks once and does not wait
+  std::string message;  ///< UTF-8: what a server sends, and what a client received (`result.message`)
+  /// Called with the bytes of data done and in all, each time that some have moved, in the thread of the call. What it
+  /// throws ends the call, and the call throws it; the peer sees a reset.
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
 };
 

@@ -1,6 +1,7 @@
 // The server: it listens, serves one client, and sends. Spec: "Listening and connecting", "Closing", "Time".
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -13,12 +14,21 @@
 
 namespace kcom5 {
 
-/// Sends one message and one block of octets to one client, and returns when the client has confirmed that it took
-/// them (`result.sync`, `close.confirm`). It may be used again afterwards. One call at a time; only cancel() may be
-/// called meanwhile. When a call has returned nothing of it is left (`close.residue`).
+/// What a send did.
+struct Sent {
+  std::uint64_t size = 0;  ///< bytes of data
+  /// Whether the client's end came after everything was sent. If not, the client had ended its sending side before, and
+  /// only its kernel is known to have everything (`close.confirm`).
+  bool confirmed = false;
+};
+
+/// Sends one message and one block of bytes to one client, and returns when the client has confirmed that it took them
+/// (`result.sync`, `close.confirm`). It may be used again afterwards. When a call has returned nothing of it is left
+/// (`close.residue`).
 ///
-/// Each call throws Failure, or, with an `ec`, sets it. Errors: invalid-port, message-too-long, message-not-utf8
+/// *Errors*: each call throws Failure, or, with an `ec`, sets it: invalid-port, message-too-long, message-not-utf8
 /// (before a socket is opened), in-use, timeout, io, invalid-connection, unconfirmed.
+/// *Thread-safety*: one call at a time; cancel() may be called meanwhile.
 class Server : public Options {
  public:
   Server();
@@ -26,40 +36,39 @@ class Server : public Options {
   Server(Server&&) noexcept;
   Server& operator=(Server&&) noexcept;
 
-  /// Called as soon as it listens, with what open() returns.
+  /// Called once an exchange with what open() returns, as soon as a client can connect, in the thread of the call. What
+  /// it throws ends the call, and the call throws it.
   std::function<void(int port)> listening;
-  /// Whether the last successful send was confirmed: the client's orderly end came after the server's half-close. Not
-  /// confirmed: the client had ended its sending side before. False from the start of each send on.
-  bool confirmed = false;
   /// The folder for the spool of input whose size is not known. Empty: the environment's TMPDIR, or else /tmp.
   std::filesystem::path spool_dir;
 
-  /// Listens, and returns the port to tell the client (0 with `path`). Optional: a send does it otherwise.
+  /// Listens; optional, as a send does it otherwise. The wait for a client begins here.
+  /// *Returns* the port to tell the client, 0 with `path`.
   int open();
   int open(std::error_code& ec);
 
-  /// Sends `msg` and these octets, which are not copied.
-  void send(Octets data);
-  void send(Octets data, std::error_code& ec);
+  /// Sends `message` and these bytes, which are not copied.
+  Sent send(ByteView data);
+  Sent send(ByteView data, std::error_code& ec);
 
-  /// Sends `msg` and a file with constant memory. The length is that of the file when it is opened, before the server
-  /// listens (`file.size`). A file that ends earlier is io, and the client hears of it. A file whose size tells nothing
-  /// (of /proc, a pipe) is first read to its end into a spool file without a name. A pipe that no process opens for
-  /// writing within T is timeout.
-  void send_file(const std::filesystem::path& file);
-  void send_file(const std::filesystem::path& file, std::error_code& ec);
+  /// Sends `message` and a file with constant memory. The length is that of the file when it is opened, before the
+  /// server listens (`file.size`). A file that ends earlier is io, and the client hears of it. A file whose size tells
+  /// nothing (of /proc, a pipe) is first read to its end into a spool file without a name. A pipe that no process opens
+  /// for writing within the timeout is timeout.
+  Sent send_file(const std::filesystem::path& file);
+  Sent send_file(const std::filesystem::path& file, std::error_code& ec);
 
-  /// Sends `msg` and what a descriptor still has: the rest of a file, or all of a pipe, by way of the spool. The
+  /// Sends `message` and what a descriptor still has: the rest of a file, or all of a pipe, by way of the spool. The
   /// descriptor stays open.
-  void send_descriptor(int descriptor);
-  void send_descriptor(int descriptor, std::error_code& ec);
+  Sent send_descriptor(int descriptor);
+  Sent send_descriptor(int descriptor, std::error_code& ec);
 
   /// How far the last send came: it waited for a client; it sent; the system had taken everything.
   enum class Stage { listening, sending, sent };
   [[nodiscard]] Stage stage() const noexcept;
 
-  /// Ends a running call soon, with io (operation canceled). For other threads and signal handlers. A call that starts
-  /// later is ended too.
+  /// Ends a running call soon, with io (operation canceled); a call that starts later is ended too.
+  /// *Thread-safety*: for other threads and signal handlers.
   void cancel() noexcept;
 
  private:
