@@ -58,7 +58,7 @@ class Conversation {
   void run() {
     connect();
     while (exchange_.state() < ClientState::data) receive_head();
-    if (exchange_.state() == ClientState::data && exchange_.needed() > much && sink_.pipe(exchange_.needed()) < 0)
+    if (exchange_.state() == ClientState::data && exchange_.data_length() > much && sink_.pipe(exchange_.needed()) < 0)
       stream_.receive_much();
     while (exchange_.state() == ClientState::data && exchange_.needed() > 0) receive_data();
     if (exchange_.error()) fail();
