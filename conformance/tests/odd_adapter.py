@@ -23,7 +23,7 @@ class Odd(ReferencePeer):
 
     def __init__(self, manner: str, file: str) -> None:
         self.manner, self.file = manner, file
-        self.is_turn = False
+        self.is_turn = self.had_turn = False
 
     def main(self) -> None:
         if self.manner == "banner":
@@ -42,12 +42,17 @@ class Odd(ReferencePeer):
             self.at_about()
         if self.manner == "unsupported" or (self.manner == "liar" and operation != "about"):
             return {"unsupported": True}
+        if self.manner == "serves-no-more" and self.had_turn and operation != "about":
+            return {"unsupported": True}
+        if self.manner == "segv-first" and operation == "send":
+            fall()
         if self.manner == "dances" and operation == "dance":
             return {"ok": True}
         if self.manner == "hates-strangers" and operation == "dance":
             sys.exit(5)
         self.is_turn = request.get("message") == "now"
         if self.is_turn:
+            self.had_turn = True
             self.at_turn()
         answer = super().answer(request)
         if self.manner == "reads-no-more" and self.is_turn:
@@ -75,9 +80,7 @@ class Odd(ReferencePeer):
 
     def at_turn(self) -> None:
         if self.manner == "segv":
-            print("about to fall", file=sys.stderr, flush=True)
-            os.kill(os.getpid(), signal.SIGSEGV)
-            forever()
+            fall()
         if self.manner == "exits":
             sys.exit("out of memory")
         if self.manner == "hangs":
@@ -136,6 +139,12 @@ def leave_a_child(file: str, in_its_session: bool) -> None:
             os.close(number)
         forever()
     os._exit(0)
+
+
+def fall() -> NoReturn:
+    print("about to fall", file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.SIGSEGV)
+    forever()
 
 
 def forever() -> NoReturn:

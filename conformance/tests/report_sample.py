@@ -63,7 +63,7 @@ def failure(name: str, peer: str, verdict: Verdict = Verdict.FAIL, **more: Unpac
         peer,
         verdict,
         problems=[
-            Problem(rule, "MUST", "wire", "00 00 00 02", "02 00 00 00", SWAPPED, RIGHT, 8),
+            Problem(rule, "MUST", "wire", "00 00 00 02", "02 00 00 00", SWAPPED, RIGHT, 8, "octets"),
             Problem("close.confirm", "SHOULD", "ended", "a reset", "an end"),
         ],
         reproduction=causes.reproduction("server", "tcp6", [("send", HELLO), ("expect", "25")]),

@@ -6,13 +6,13 @@ import json
 import random
 import socket
 import subprocess
+from collections.abc import Sequence
 from typing import Literal
 
 import pytest
 
-from kcom5_conformance import spec
 from kcom5_conformance.report import causes
-from kcom5_conformance.results import Axis, Event, Json, Problem
+from kcom5_conformance.results import Axis, Event, Json, Problem, Result, Saw, Verdict
 
 HELLO = b"KCOM5\xaa\xbb\xcc"
 
@@ -52,11 +52,12 @@ def test_a_hexdump_marks_the_first_wrong_octet_and_shows_what_should_stand_there
     assert rows[0].label == "echo magic, nonce, message length, message, data length"
     assert causes.hexdump(rows) == "\n".join(
         [
-            "00000000  4b 43 4f 4d 35 aa bb cc 00 00 00 02 68 69 03 00  |KCOM5.......hi..|"
-            "  echo magic, nonce, message length, message, data length",
+            "00000000  4b 43 4f 4d 35 aa bb cc 00 00 00 02 68 69 03 00  |KCOM5.......hi..|",
             " " * 34 + "^^ first wrong octet",
             "expected  4b 43 4f 4d 35 aa bb cc 02 00 00 00 68 69 03 00",
-            "00000010  00 00 00 00 00 00 00 01 02                       |.........       |  data length, data",
+            "          echo magic, nonce, message length, message, data length",
+            "00000010  00 00 00 00 00 00 00 01 02                       |.........       |",
+            "          data length, data",
         ]
     )
 
@@ -88,8 +89,17 @@ def test_the_field_of_a_missing_octet_is_known() -> None:
 # Likely causes
 
 
-def problem(rule: str = "frame.order", got: bytes = b"", wanted: bytes = b"", axis: Axis = "wire") -> Problem:
-    return Problem(rule, "MUST", axis, "got", "expected", got.hex(), wanted.hex())
+def cause(found: Problem, role: str = "", events: Sequence[Event] = (), answer: Json | None = None) -> str:
+    """Of a case of an implementation in this role."""
+    result = Result("x/y@tcp6", "mine", found.rule, "MUST", role, "tcp6", "", Verdict.FAIL)  # type: ignore[arg-type]
+    result.problems, result.events = [found], list(events)
+    return causes.cause_of(result, answer)
+
+
+def problem(
+    rule: str = "frame.order", got: bytes = b"", wanted: bytes = b"", axis: Axis = "wire", saw: Saw = "octets"
+) -> Problem:
+    return Problem(rule, "MUST", axis, "got", "expected", got.hex(), wanted.hex(), saw=saw)
 
 
 UMLAUT = "grüße €"
@@ -151,11 +161,10 @@ def with_length(value: int, width: int, order: Literal["big", "little"], rest: b
         (PLAIN[8:], PLAIN, "no echo"),
         (b"KCOM5\0\0\0" + PLAIN[8:], PLAIN, "the nonce of the echo is zeros"),
         (b"KCOM5\1\2\3" + PLAIN[8:], PLAIN, "a nonce of its own"),
-        (LONG[:600], LONG, "one send for all the data"),
     ],
 )
 def test_the_cause_is_recognised_in_what_a_server_sent(got: bytes, wanted: bytes, likely: str) -> None:
-    assert likely in causes.cause(problem(got=got, wanted=wanted), "server")
+    assert likely in cause(problem(got=got, wanted=wanted), "server")
 
 
 @pytest.mark.parametrize(
@@ -168,12 +177,11 @@ def test_the_cause_is_recognised_in_what_a_server_sent(got: bytes, wanted: bytes
         (HELLO + b"\0", "a trailing NUL"),
         (HELLO + b"\n", "a trailing newline"),
         (b"KCOM5aabbcc", "hexadecimal digits"),
-        (HELLO + b"xyz", "octets follow the hello"),
         (HELLO[:5], "fewer than eight"),
     ],
 )
 def test_the_cause_is_recognised_in_what_a_client_sent(got: bytes, likely: str) -> None:
-    assert likely in causes.cause(problem("hello.form", got, HELLO), "client")
+    assert likely in cause(problem("hello.form", got, HELLO), "client")
 
 
 def sends(*pieces: bytes) -> list[Event]:
@@ -220,18 +228,11 @@ SAID_HELLO = Event(0, "implementation", "octets", HELLO.hex(), 8)
         ([SAID_HELLO, *sends(frame(b"a\r\nb")), delivered(b"\0\1\2", "a\nb")], "line ends"),
         ([SAID_HELLO, *sends(frame("ü".encode())), delivered(b"\0\1\2", "Ã¼")], "Latin-1"),
         ([SAID_HELLO, *sends(PLAIN), delivered(b"\0\1\2", "h")], "the message stops where the first piece ended"),
-        ([SAID_HELLO, *sends(PLAIN), answers(error="timeout")], "the message length may be read as big-endian"),
-        ([SAID_HELLO, *sends(frame(b"")), answers(error="timeout")], "reads the data length as big-endian"),
-        (
-            [SAID_HELLO, *sends(PLAIN[:3], PLAIN[3:]), answers(error="invalid-connection")],
-            "the first piece of the echo",
-        ),
-        ([SAID_HELLO, *sends(PLAIN), answers(error="invalid-connection")], "one large recv"),
     ],
 )
 def test_the_cause_is_recognised_in_what_a_client_delivered(events: list[Event], likely: str) -> None:
-    assert likely in causes.cause(
-        problem("frame.segments", HELLO, b"", "delivered"), "client", events, answer_of(events)
+    assert likely in cause(
+        problem("frame.segments", HELLO, b"", "delivered", "altered"), "client", events, answer_of(events)
     )
 
 
@@ -248,41 +249,11 @@ def test_the_cause_is_recognised_in_what_a_client_delivered(events: list[Event],
     ],
 )
 def test_a_client_that_answers_right_gets_no_cause_from_its_answer(events: list[Event]) -> None:
-    assert causes.cause(problem("result.class", HELLO, b"", "ended"), "client", events, answer_of(events)) == ""
-
-
-def test_an_answer_before_eight_octets_is_recognised() -> None:
-    events = [*sends(HELLO[:3]), Event(0, "implementation", "octets", "4b", 1)]
-    assert (
-        causes.cause(problem(got=b"K", wanted=PLAIN), "server", events) == "answers before eight octets: 3 had arrived"
-    )
-
-
-def test_a_reset_with_octets_unread_is_recognised() -> None:
-    events = [*sends(HELLO, b"x"), SAID_HELLO, Event(1, "implementation", "reset")]
-    assert "octets unread" in causes.cause(problem(got=LONG[:600], wanted=LONG), "server", events)
-
-
-def test_an_end_taken_for_a_hang_up_is_recognised() -> None:
-    events = [*sends(HELLO), Event(0, "suite", "end")]
-    assert "taken for a hang-up" in causes.cause(problem(got=b"", wanted=PLAIN), "server", events)
-
-
-def test_a_process_killed_by_sigpipe_is_recognised() -> None:
-    assert "MSG_NOSIGNAL" in causes.cause(Problem("close.residue", "MUST", "adapter", "killed by SIGPIPE", "lives on"))
-
-
-def test_where_the_octets_say_nothing_the_rule_does() -> None:
-    assert "SO_REUSEADDR" in causes.cause(problem("listen.rebind", axis="ended"), "server")
-    assert causes.cause(problem("result.class", axis="ended"), "server") == ""
-
-
-def test_the_rules_with_a_cause_are_rules() -> None:
-    assert {rule for rule, _ in causes._BY_RULE} <= {rule.name for rule in spec.rules()}
+    assert cause(problem("result.class", HELLO, b"", "ended", ""), "client", events, answer_of(events)) == ""
 
 
 def test_right_octets_have_no_cause() -> None:
-    assert causes.cause(problem(got=PLAIN, wanted=PLAIN), "server") == ""
+    assert cause(problem(got=PLAIN, wanted=PLAIN), "server") == ""
 
 
 def test_any_octets_give_a_cause_or_none_and_no_error() -> None:
@@ -295,7 +266,7 @@ def test_any_octets_give_a_cause_or_none_and_no_error() -> None:
             wrong[at : at + source.randrange(3)] = source.randbytes(source.randrange(3))
         role = source.choice(["server", "client", "both", "address"])
         events = [*sends(bytes(wrong)), delivered(bytes(wrong)), *sends(b"x")]
-        assert isinstance(causes.cause(problem(got=bytes(wrong), wanted=bytes(right)), role, events), str)
+        assert isinstance(cause(problem(got=bytes(wrong), wanted=bytes(right)), role, events), str)
         causes.hexdump(causes.annotate(wrong.hex(), role, expected=right.hex()))
 
 

@@ -130,20 +130,26 @@ def test_program_that_cannot_be_started_is_broken_and_the_message_says_from_wher
         trio.run(smoke, Subject("no", ["/nowhere", "x"]), PATIENCE)
 
 
-def test_right_adapter_is_without_a_warning() -> None:
-    assert smoke_of("right").warnings == []
+def test_right_adapter_fails_no_right_exchange() -> None:
+    assert smoke_of("right").failures == []
 
 
-def test_server_that_never_answers_is_a_warning_for_each_transport() -> None:
-    warnings = smoke_of("stuck", SHORT).warnings
-    assert [warning.split(":")[0] for warning in warnings] == [
-        f"one right exchange over {via} as server fails" for via in ("tcp6", "tcp4", "unix")
+def test_server_that_never_answers_fails_a_right_exchange_over_each_transport() -> None:
+    failures = smoke_of("stuck", SHORT).failures
+    assert [(failure.role, failure.via) for failure in failures] == [
+        ("server", via) for via in ("tcp6", "tcp4", "unix")
     ]
-    assert all("the call does not end" in warning for warning in warnings)
+    assert all("the call has not ended after" in failure.problems[0].got for failure in failures)
+
+
+def test_crash_in_the_first_exchange_is_a_failure_and_no_broken_adapter() -> None:
+    failures = smoke_of("segv-first").failures
+    assert {failure.verdict for failure in failures} == {Verdict.CRASHED}
+    assert "about to fall" in failures[0].stderr
 
 
 def test_adapter_that_only_packs_is_one() -> None:
-    assert smoke_of("only-packs").warnings == []
+    assert smoke_of("only-packs").failures == []
 
 
 # ---- verdicts
@@ -176,7 +182,7 @@ def test_crash_is_charged_to_its_case_and_the_rest_goes_on(manner: str, said: st
 
 def test_standard_error_of_a_crash_is_shown() -> None:
     results, _ = conduct(subject("segv"), NOW, tries=1)
-    assert "its standard error:\nabout to fall" in results[NOW.id].problems[0].got
+    assert results[NOW.id].stderr == "about to fall"
 
 
 def test_adapter_that_hangs_fails_the_case_and_is_replaced() -> None:
@@ -244,7 +250,7 @@ def test_place_that_was_not_asked_for_is_the_adapters_fault() -> None:
 def test_standard_error_is_not_kept_but_for_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     results, _ = conduct(subject("floods"), NOW, tries=1)
-    said = results[NOW.id].problems[0].got
+    said = results[NOW.id].stderr
     assert said.endswith("noise\nthe last words")
     assert len(said) < 5000
     assert list(tmp_path.iterdir()) == []
@@ -545,11 +551,8 @@ def test_broken_connection_of_the_suite_is_a_failure_and_no_end_of_the_run() -> 
 
 
 def test_hostile_case_fails_if_the_implementation_does_not_serve_afterwards() -> None:
-    async def nothing(harness: Harness) -> None:
-        pass
-
-    hostile = case("nothing", nothing, is_hostile=True)
-    results, _ = conduct(subject("liar"), hostile, tries=1)
+    hostile = case("now", exchange("now"), is_hostile=True)
+    results, _ = conduct(subject("serves-no-more"), hostile, tries=1)
     problem = results[hostile.id].problems[0]
     assert (results[hostile.id].verdict, problem.rule) == (Verdict.FAIL, "close.residue")
     assert problem.got.startswith("afterwards: ")

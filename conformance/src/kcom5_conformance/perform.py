@@ -16,6 +16,7 @@ from pathlib import Path
 
 import trio
 from rich.console import Console
+from rich.text import Text
 
 from . import __version__, program, spec
 from .cases import matrix
@@ -29,7 +30,7 @@ from .harness.run import LEAST_DESCRIPTORS, LONG_LANES, Runner, lanes_by_descrip
 from .harness.smoke import AdapterBroken, Smoke, smoke
 from .harness.subject import Subject
 from .harness.waits import Waits
-from .report import causes, terminal
+from .report import causes, terminal, words
 from .results import Result, Run
 from .selection import Selection, subjects
 
@@ -86,9 +87,9 @@ def perform(options: argparse.Namespace, selection: Selection | None, *, with_ma
                 smoked[subject.name] = (subject, await smoke(subject, PATIENCE * options.timeout_scale))
             except AdapterBroken as error:
                 raise AdapterBroken(f"{subject.name}: {error}") from error
-            for warning in smoked[subject.name][1].warnings:
-                console.print(f"{safe(subject.name)}: warning: {safe(warning)}", style="yellow", markup=False,
-                              highlight=False, soft_wrap=True)  # fmt: skip
+            for failure in smoked[subject.name][1].failures:
+                what = f"a right exchange over {failure.via} as {failure.role} fails: {words.seen(failure)}"
+                console.print(Text(f"{safe(subject.name)}: warning: {safe(what)}", "yellow"), soft_wrap=True)
         for subject, found in smoked.values():
             waits = Waits(samples=options.what != "baseline" and getattr(options, "baseline", None) is None)
             runner = Runner(

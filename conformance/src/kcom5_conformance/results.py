@@ -13,6 +13,35 @@ Json = dict[str, Any]
 Level = Literal["MUST", "SHOULD", "MAY"]
 Role = Literal["server", "client", "address", "both"]
 Axis = Literal["delivered", "ended", "wire", "time", "memory", "residue", "adapter"]
+Saw = Literal[
+    "",
+    "accepts",
+    "altered",
+    "broken",
+    "connects",
+    "crashes",
+    "early",
+    "hangs",
+    "late",
+    "listens",
+    "lost",
+    "memory",
+    "message",
+    "mute",
+    "name",
+    "octets",
+    "open",
+    "orderly",
+    "refuses",
+    "reset",
+    "residue",
+    "short",
+    "silent",
+    "surplus",
+    "unreached",
+    "untaken",
+]
+"""What an implementation did wrong, in one word; `report.roots` has the sentences. Empty: no word fits."""
 
 
 class Verdict(str, Enum):
@@ -73,6 +102,7 @@ class Problem:
     """What it should have been, as far as that is known."""
     at: int | None = None
     """The offset of the first wrong octet in it."""
+    saw: Saw = ""
 
 
 @dataclass
@@ -103,6 +133,8 @@ class Result:
     """Of a flaky case: it failed `failed` of `tried` times."""
     reproduction: str = ""
     """A program that does the same without the suite."""
+    stderr: str = ""
+    """What the adapter wrote to standard error during the case; the last 4,000 bytes."""
     vector: str = ""
     """Of a conversation that was found by exploring: a file of vectors, as JSON, with this one."""
 
@@ -128,6 +160,8 @@ class Peer:
     """The adapter's answer to `about`."""
     tick: float
     """The moment that a pause lasts, in seconds: scaled to the adapter."""
+    smoke: list[Result] = field(default_factory=list)
+    """Right exchanges that failed before the first case."""
 
 
 @dataclass
@@ -170,6 +204,8 @@ class Run:
     subjects: str = ""
     """The options that choose the same implementations again."""
     explored: list[Explored] = field(default_factory=list)
+    since: dict[str, list[str]] | None = None
+    """The cases that are `fixed` and `broken` since the report that was in the folder before; None without one."""
 
     def counts_as_failure(self, result: Result) -> bool:
         """Whether the run fails by this result: a broken SHOULD does by `strict` only."""
@@ -199,24 +235,28 @@ def _plain(value: Any) -> Any:
 
 def run_from_json(document: Json) -> Run:
     """The inverse of `Run.to_json`."""
-    fields = {key: value for key, value in document.items() if key not in ("format", "as_expected")}
-    results = [
-        Result(
-            **{
-                **result,
-                "verdict": Verdict(result["verdict"]),
-                "problems": [Problem(**problem) for problem in result["problems"]],
-                "events": [Event(**event) for event in result["events"]],
-            }
-        )
-        for result in fields.pop("results")
+    fields = {key: value for key, value in document.items() if key not in ("format", "as_expected", "groups")}
+    results = [_result_from_json(result) for result in fields.pop("results")]
+    peers = [
+        Peer(**{**peer, "smoke": [_result_from_json(result) for result in peer["smoke"]]}) for peer in fields["peers"]
     ]
     return Run(
         **{
             **fields,
-            "peers": [Peer(**peer) for peer in fields["peers"]],
+            "peers": peers,
             "rules": [Rule(**rule) for rule in fields["rules"]],
             "results": results,
             "explored": [Explored(**one) for one in fields.get("explored", [])],
+        }
+    )
+
+
+def _result_from_json(fields: Json) -> Result:
+    return Result(
+        **{
+            **fields,
+            "verdict": Verdict(fields["verdict"]),
+            "problems": [Problem(**problem) for problem in fields["problems"]],
+            "events": [Event(**event) for event in fields["events"]],
         }
     )

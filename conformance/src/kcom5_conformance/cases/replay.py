@@ -85,7 +85,7 @@ class _Row:
         answer = await row(harness, request)
         if "error" in outcome:
             if answer.get("error") not in (outcome["error"], "error"):
-                harness.fail("delivered", shown(answer), outcome["error"])
+                harness.fail("delivered", shown(answer), outcome["error"], "name" if "error" in answer else "accepts")
             return
         expected: Json
         if self.vector.role == "pack":
@@ -93,7 +93,7 @@ class _Row:
         else:
             expected = {"port": outcome["out"]["port"], "key": vectors.octets(outcome["out"]["key"]).hex()}
         if answer != expected:
-            harness.fail("delivered", shown(answer), shown(expected))
+            harness.fail("delivered", shown(answer), shown(expected), "refuses" if "error" in answer else "altered")
 
 
 async def row(harness: Harness, request: Json) -> Json:
@@ -131,7 +131,9 @@ class _Conversation:
             place = play.place
             nonces.append(play.nonce)
         if self.vector.outcome.get("nonce") == "differs" and len(set(nonces)) == 1:
-            harness.fail("wire", f"{nonces[0].hex(' ')} in each of {len(nonces)} exchanges", "three random octets")
+            harness.fail(
+                "wire", f"{nonces[0].hex(' ')} in each of {len(nonces)} exchanges", "three random octets", "octets"
+            )
 
 
 class _Play:
@@ -242,11 +244,11 @@ class _Play:
             try:
                 return await harness.connect(self.place)
             except OSError as error:
-                harness.fail("wire", f"no connection to {self.place}: {error.strerror}", "that it accepts")
+                harness.fail("wire", f"no connection to {self.place}: {error.strerror}", "that it accepts", "unreached")
         if kind == "expect-mode":
             mode = oct(stat.S_IMODE(harness.path.stat().st_mode))
             if mode != oct(int(step[1], 8)):
-                harness.fail("residue", f"the socket file has mode {mode}", f"mode {oct(int(step[1], 8))}")
+                harness.fail("residue", f"the socket file has mode {mode}", f"mode {oct(int(step[1], 8))}", "residue")
             return connection
         if kind == "replace-file":
             # The socket is still reached by its other name.
@@ -321,9 +323,9 @@ class _Play:
         is_frame = last == "stall" and self.vector.setup != "nobody" and self.vector.rule != "time.handshake"
         took = call.end - (self.last_act if is_frame else self.connected_at)
         if "after" in outcome and took < outcome["after"]:
-            harness.fail("time", f"the end after {took:.3f} s", f"not before {outcome['after']} s")
+            harness.fail("time", f"the end after {took:.3f} s", f"not before {outcome['after']} s", "early")
         if "within" in outcome and took > outcome["within"]:
-            harness.fail("time", f"the end after {took:.3f} s", f"within {outcome['within']} s")
+            harness.fail("time", f"the end after {took:.3f} s", f"within {outcome['within']} s", "late")
         if "path" in outcome and harness.path.exists() != (outcome["path"] == "kept"):
             harness.fail("residue", "the file is " + ("there" if harness.path.exists() else "gone"), outcome["path"])
 

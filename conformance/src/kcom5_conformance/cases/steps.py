@@ -85,8 +85,11 @@ async def refused(harness: Harness, place: int | str, host: str = "") -> None:
     with trio.move_on_after(harness.patience):
         octets = await other.some()
         if octets:
-            harness.fail("wire", f"{len(octets)} octets on a second connection to {where}", "not one octet")
+            harness.fail("wire", f"{len(octets)} octets on a second connection to {where}", "nothing", "connects")
         if other.ended == "end":
-            harness.fail("ended", f"a second connection to {where} is closed in order", "that it is refused or reset")
+            harness.fail(
+                "ended", f"a second connection to {where} is closed in order", "a refusal or a reset", "connects"
+            )
         return
-    harness.fail("ended", f"a second connection to {where} stays open", "that it is refused or reset")
+    got = harness.give_up(harness.patience, f"a second connection to {where} still open")
+    harness.fail("ended", got, "a refusal or a reset", "connects")

@@ -35,6 +35,11 @@ MOST_SAID = 300
 class AdapterError(Exception):
     """The adapter broke the contract. It is not running any more."""
 
+    def __init__(self, what: str, stderr: str = "") -> None:
+        super().__init__(f"{what}\nits standard error:\n{stderr}" if stderr else what)
+        self.what = what
+        self.stderr = stderr
+
 
 class SuiteBroken(Exception):
     """The suite did what it must not: a defect of the suite, and nothing about the implementation."""
@@ -46,6 +51,10 @@ class Misplaced(AdapterError):
 
 class Crashed(AdapterError):
     """Its process ended."""
+
+
+class Hung(AdapterError):
+    """It did not answer."""
 
 
 _MARKS = {"answer-listening": "listening", "error": "error", "unsupported": "unsupported"}
@@ -101,6 +110,7 @@ class Adapter:
         self.supports = supports
         """What it says that it can do; nothing before it has answered `about`."""
         self._process: trio.Process | None = None
+        self._words = bytearray()
 
     @property
     def pid(self) -> int:
@@ -186,7 +196,7 @@ class Adapter:
 
     async def hang(self, seconds: float) -> AdapterError:
         """Ends an adapter that did not answer; gives the error to raise."""
-        return await self._broken(f"did not answer within {seconds:.1f} s")
+        return await self._broken(f"did not answer within {seconds:.1f} s", Hung)
 
     async def check(self) -> None:
         """Raises Crashed if its process has ended, and nobody ended it."""
@@ -263,8 +273,17 @@ class Adapter:
                 words = self._last_words()
                 await self.kill()
         asked = f"\nit was asked: {self.last_request}" if self.last_request else ""
-        said = f"\nits standard error:\n{words}" if words else ""
-        return kind(f"the adapter {what}{asked}{said}")
+        return kind(f"the adapter {what}{asked}", words)
+
+    def forget_words(self) -> None:
+        """What it said on standard error until now is of no case to come."""
+        self._last_words()
+        self._words.clear()
+
+    @property
+    def words(self) -> str:
+        """What it said on standard error since `forget_words`, or since its start; also if it has ended."""
+        return self._last_words()
 
     def _last_words(self) -> str:
         stderr = self._process.stderr if self._process is not None else None

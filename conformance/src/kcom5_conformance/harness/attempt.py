@@ -38,6 +38,8 @@ class Outcome:
     """Where it was tried; None if it was not."""
     error: Exception | None
     seconds: float
+    stderr: str = ""
+    """What the adapter said meanwhile on standard error."""
 
     @property
     def is_defect(self) -> bool:
@@ -69,6 +71,7 @@ async def attempt(case: Case, adapter: Adapter, tick: float, patience: float) ->
     start = trio.current_time()
     outcome = Outcome(None, None, 0)
     harness: Harness | None = None
+    adapter.forget_words()
     try:
         async with trio.open_nursery() as nursery:
             harness = Harness(case, adapter, nursery, tick, patience)
@@ -82,6 +85,7 @@ async def attempt(case: Case, adapter: Adapter, tick: float, patience: float) ->
         outcome.error = error
         await adapter.kill()
     finally:
+        outcome.stderr = adapter.words
         if harness is not None:
             for other in harness.others:
                 await other.kill()
@@ -98,7 +102,7 @@ async def _error_of(case: Case, harness: Harness) -> Exception | None:
         return failure
     except OSError as failure:
         got = f"a broken connection ({failure.strerror})"
-        return Mismatch(Problem(case.rule, case.level, "wire", got, "that it holds"))
+        return Mismatch(Problem(case.rule, case.level, "wire", got, "that it holds", saw="broken"))
     return None
 
 

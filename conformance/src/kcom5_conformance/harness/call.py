@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from ..results import Json
+from ..results import Json, Saw
 from .adapter import Adapter, AdapterError, Misplaced
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Call:
     async def listening(self) -> int | str:
         """Waits until the server listens."""
         if not await self.decided():
-            self.harness.fail("delivered", f"the answer {self.told}", "that it listens")
+            self.harness.fail("delivered", f"the answer {self.told}", "that it listens", "refuses")
         return self.place
 
     @property
@@ -116,7 +116,8 @@ class Call:
         with trio.move_on_after(bound) as scope:
             await self.ended.wait()
         if scope.cancelled_caught:
-            self.harness.fail("ended", "the call does not end", f"an end within {bound:.1f} s")
+            got = self.harness.give_up(bound, "the call has not ended")
+            self.harness.fail("ended", got, f"an end within {bound:.1f} s", "hangs")
         if self.error:
             raise self.error
         assert self.answer is not None
@@ -128,21 +129,25 @@ class Call:
         """It succeeds; a client delivers exactly this."""
         answer = await self.result(within)
         if "ok" not in answer:
-            self.harness.fail("delivered", self.told, "success")
+            self.harness.fail("delivered", self.told, "success", "refuses")
         if message is None or data is None:
             return
         if answer["message"] != message:
             got, wanted = clip(answer["message"]), clip(message)
-            self.harness.fail("delivered", f"the message {got}", f"the message {wanted}")
+            self.harness.fail("delivered", f"the message {got}", f"the message {wanted}", "message")
         got = answer["data"]
         if got["size"] != len(data):
-            self.harness.fail("delivered", f"{got['size']:,} octets delivered as the whole", f"{len(data):,} octets")
+            saw: Saw = "lost" if got["size"] < len(data) else "altered"
+            self.harness.fail(
+                "delivered", f"{got['size']:,} of {len(data):,} octets delivered as the whole", "all of them", saw
+            )
         digest = hashlib.sha256(data).hexdigest()
         if got["sha256"] != digest or got.get("hex", data.hex()) != data.hex():
             self.harness.fail(
                 "delivered",
                 f"{got['size']:,} octets with SHA-256 {got['sha256'][:16]}…",
                 f"the octets sent, SHA-256 {digest[:16]}…",
+                "altered",
             )
 
     async def expect_error(self, *names: str, within: float | None = None) -> None:
@@ -152,10 +157,10 @@ class Call:
                 await self._listening.wait()  # or the end
             if self.place:
                 got = f"it listens on {self.place}"
-                self.harness.fail("wire", got, f"{' or '.join(names)} before a socket is opened")
+                self.harness.fail("wire", got, f"{' or '.join(names)} before a socket is opened", "listens")
         answer = await self.result(within)
         if answer.get("error") not in (*names, "error"):
-            self.harness.fail("delivered", self.told, " or ".join(names))
+            self.harness.fail("delivered", self.told, " or ".join(names), "accepts" if "ok" in answer else "name")
 
 
 def clip(text: str) -> str:

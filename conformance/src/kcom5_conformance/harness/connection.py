@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import trio
 
-from ..results import KEPT, Axis, Problem
+from ..results import KEPT, Axis, Problem, Saw
 from .case import Mismatch
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Connection:
     async def send(self, octets: bytes, *, may_fail: bool = False, may_break: bool = False, written: str = "") -> None:
         """Sends all. A broken connection is a mismatch, unless it may break; so is one that takes not all, unless the
         send may fail. `written` is how a vector writes the octets."""
+        rung = len(self.harness.rungs)
         self.harness.log("suite", "octets", octets)
         if not written and len(self.greeting) == 8 and octets.startswith(self.greeting):
             written = f"4b434f4d35n0n1n2{octets[8:MOST_WRITTEN].hex()}"
@@ -49,12 +50,25 @@ class Connection:
                 with trio.move_on_after(self.harness.patience) as scope:
                     left = left[await self.raw.send(left) :]
                 if scope.cancelled_caught:
-                    if may_fail:
-                        return
-                    self._fail(f"{len(octets) - len(left):,} of {len(octets):,} octets taken", "all of them taken")
+                    break
         except OSError as error:
+            self._taken(rung, octets, len(octets) - len(left))
             if not may_fail and not may_break:
-                self._fail(f"a broken connection ({error.strerror})", "that it takes the octets")
+                self._fail(f"a broken connection ({error.strerror})", "that it takes the octets", saw="broken")
+            return
+        if left:
+            self._taken(rung, octets, len(octets) - len(left))
+            got = self.harness.give_up(
+                self.harness.patience, f"{len(octets) - len(left):,} of {len(octets):,} octets taken"
+            )
+            if not may_fail:
+                self._fail(got, "all of them taken", saw="untaken")
+
+    def _taken(self, rung: int, octets: bytes, size: int) -> None:
+        """Corrects the rung of a send of which the implementation's system took a part."""
+        at, who, what, _, _, _ = self.harness.rungs[rung]
+        text = f"taken of {len(octets):,}"
+        self.harness.rungs[rung] = (at, who, what, octets[: min(size, KEPT)], size, text)
 
     async def some(self, most: int = 1 << 16) -> bytes:
         """What comes next; empty at the end, and at a reset: `ended` tells."""
@@ -97,12 +111,13 @@ class Connection:
         wrong = _first_difference(octets, expected)
         if wrong < len(octets):
             got = f"{octets[wrong]:02x} at octet {before + wrong}"
-            wanted = f"{expected[wrong]:02x}"
-        else:
-            how = {"end": "the end", "reset": "a reset", "": "nothing more"}[self.ended]
-            got = f"{how} after {before + len(octets):,} octets"
-            wanted = f"{before + len(expected):,} octets"
-        self._fail(got, wanted, before + wrong)
+            self._fail(got, f"{expected[wrong]:02x}", before + wrong, "octets")
+        total = f"{before + len(octets):,} of {before + len(expected):,} octets"
+        if self.ended:
+            how = {"end": "the end of the stream", "reset": "a reset"}[self.ended]
+            self._fail(f"{how} after {total}", "all of them", before + wrong, "short")
+        got = self.harness.give_up(self.harness.patience, f"{total}, and the connection still open")
+        self._fail(got, "all of them", before + wrong, "silent")
 
     async def hello(self) -> bytes:
         """A client's hello: the magic and three octets."""
@@ -111,9 +126,15 @@ class Connection:
         self.wanted += b"KCOM5"
         if octets[:5] != b"KCOM5" or len(octets) < 8:
             wrong = _first_difference(octets, b"KCOM5")
-            how = {"end": "the end", "reset": "a reset", "": "nothing"}[self.ended]
-            got = octets.hex(" ") + (f" and {how}" if len(octets) < 8 else "")
-            self._fail(got, "4b 43 4f 4d 35 and three octets", wrong)
+            got = octets.hex(" ") or "no octet"
+            saw: Saw = "octets"
+            if len(octets) < 8 and wrong == min(len(octets), 5):
+                saw = "short" if self.ended else "silent"
+            if len(octets) < 8 and not self.ended:
+                got += ", and " + self.harness.give_up(self.harness.patience, "the connection still open")
+            elif len(octets) < 8:
+                got += {"end": ", and the end of the stream", "reset": ", and a reset"}[self.ended]
+            self._fail(got, "4b 43 4f 4d 35 and three octets", wrong, saw)
         self.wanted += octets[5:]
         self.greeting = octets
         return octets
@@ -124,7 +145,7 @@ class Connection:
             octets = await self.some()
             if octets:
                 before = self.received - len(octets)
-                self._fail(f"{len(octets)} octets: {octets[:16].hex(' ')}", "not one octet", before)
+                self._fail(f"{len(octets)} octets: {octets[:16].hex(' ')}", "nothing", before, "surplus")
 
     async def expect_end(self, *, or_reset: bool = False) -> None:
         """The implementation ends its sending: nothing comes before that."""
@@ -142,10 +163,14 @@ class Connection:
         wanted = " or ".join({"end": "the end of the stream", "reset": "a reset"}[way] for way in ways)
         if octets:
             before = self.received - len(octets)
-            self._fail(f"{len(octets)} octets more: {octets[:16].hex(' ')}", wanted, before)
+            self._fail(f"{len(octets)} octets more: {octets[:16].hex(' ')}", wanted, before, "surplus")
+        if not self.ended:
+            got = self.harness.give_up(self.harness.patience, "the connection is still open")
+            raise Mismatch(self._problem("ended", got, wanted, saw="open"))
+        if self.ended == "end" and self.ended not in ways:
+            raise Mismatch(self._problem("ended", "an orderly end", wanted, saw="orderly"))
         if self.ended not in ways:
-            got = {"end": "an orderly end", "reset": "a reset", "": "nothing"}[self.ended]
-            raise Mismatch(self._problem("ended", got, wanted))
+            raise Mismatch(self._problem("ended", "a reset", wanted, saw="reset"))
 
     def half_close(self) -> None:
         self.harness.log("suite", "end")
@@ -166,12 +191,12 @@ class Connection:
             self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.raw.close()
 
-    def _problem(self, axis: Axis, got: str, expected: str, at: int | None = None) -> Problem:
-        case = self.harness.case
-        return Problem(case.rule, case.level, axis, got, expected, bytes(self.got).hex(), bytes(self.wanted).hex(), at)
+    def _problem(self, axis: Axis, got: str, expected: str, at: int | None = None, saw: Saw = "") -> Problem:
+        case, stream, wanted = self.harness.case, bytes(self.got).hex(), bytes(self.wanted).hex()
+        return Problem(case.rule, case.level, axis, got, expected, stream, wanted, at, saw)
 
-    def _fail(self, got: str, expected: str, at: int | None = None) -> NoReturn:
-        raise Mismatch(self._problem("wire", got, expected, at))
+    def _fail(self, got: str, expected: str, at: int | None = None, saw: Saw = "") -> NoReturn:
+        raise Mismatch(self._problem("wire", got, expected, at, saw))
 
 
 def _first_difference(octets: bytes, expected: bytes) -> int:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import trio
 
 from ..report import causes
-from ..results import KEPT, Axis, Event, Json, Problem
+from ..results import KEPT, Axis, Event, Json, Problem, Saw
 from .adapter import Adapter
 from .call import Call, shown
 from .case import Case, Mismatch
@@ -84,9 +84,14 @@ class Harness:
             for at, who, what, octets, size, text in self.rungs
         ]
 
-    def fail(self, axis: Axis, got: str, expected: str) -> NoReturn:
+    def fail(self, axis: Axis, got: str, expected: str, saw: Saw = "") -> NoReturn:
         """Ends the case: the implementation is wrong."""
-        raise Mismatch(Problem(self.case.rule, self.case.level, axis, got, expected))
+        raise Mismatch(Problem(self.case.rule, self.case.level, axis, got, expected, saw=saw))
+
+    def give_up(self, seconds: float, what: str) -> str:
+        """Notes that the suite waited in vain; says so."""
+        self.log("suite", "wait", text=f"gives up after {seconds:.1f} s: {what}")
+        return f"{what} after {seconds:.1f} s"
 
     # ---- calls of the implementation
 
@@ -279,8 +284,11 @@ class Listener:
         with trio.move_on_after(self.harness.patience) as scope:
             raw = await call.unless_ended(self.raw.accept)
         if scope.cancelled_caught or raw is None:
-            answer = "nothing" if call.answer is None else f"the answer {call.told}"
-            self.harness.fail("wire", f"no connection, but {answer}", "a connection of the client")
+            if call.answer is None:
+                got = self.harness.give_up(self.harness.patience, "no connection")
+            else:
+                got = f"no connection, but the answer {call.told}"
+            self.harness.fail("wire", got, "a connection of the client", "unreached")
         connection = Connection(self.harness, raw[0], self.harness.via)
         self.harness.connections.append(connection)
         self.harness.log("implementation", "connect")

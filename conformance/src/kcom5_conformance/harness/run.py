@@ -8,14 +8,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import trio
 
 from ..errors import leaves
-from ..report import causes
-from ..results import KEPT, Level, Peer, Problem, Result, Verdict
+from ..results import KEPT, Peer, Problem, Result, Verdict
 from . import procfs
 from .adapter import Adapter, AdapterError, Crashed, SuiteBroken
 from .attempt import PATIENCE, Outcome, ask, attempt, one_exchange
@@ -23,6 +21,7 @@ from .case import Case, Mismatch, NotRun, TooBusy, Unsupported
 from .ports import why_not
 from .smoke import Smoke
 from .subject import Subject, why_not_alone
+from .verdicts import problem_of, result_of
 from .waits import Waits
 
 LONG_LANES = 40
@@ -83,7 +82,7 @@ class Runner:
 
     @property
     def peer(self) -> Peer:
-        return Peer(self.subject.name, self.subject.command, self.smoke.about, self.smoke.tick)
+        return Peer(self.subject.name, self.subject.command, self.smoke.about, self.smoke.tick, self.smoke.failures)
 
     async def run(self, cases: list[Case]) -> None:
         """Runs all; each result is given to `report` as it comes."""
@@ -163,7 +162,7 @@ class Runner:
             self.complaint = f"{self.subject.name}: {error}"
         elif not result.verdict.has_failed:
             result.verdict, result.level = Verdict.CRASHED, "MUST"
-            result.problems = [Problem(result.rule, "MUST", "adapter", str(error), "an answer to every request")]
+            result.problems, result.stderr = [problem_of(result.rule, error)], error.stderr
 
     async def _case(self, case: Case, adapters: dict[bool, Adapter]) -> None:
         """Reports on a case."""
@@ -217,7 +216,7 @@ class Runner:
                 return Outcome(None, NotRun(why_not_alone()) if case.is_alone else error, 0)
             waited = procfs.waited(adapter.processes()) if case.takes else 0.0
             outcome = await attempt(case, adapter, self.smoke.tick, self.patience(case))
-            if outcome.error is None and case.is_hostile and adapter.is_in_use:
+            if outcome.error is None and case.is_hostile and adapter.is_in_use and not self.smoke.has_failed(case):
                 outcome = await self._still_serves(case, adapter, outcome)
             if not isinstance(outcome.error, TooBusy) and not (
                 outcome.is_about_time and case.takes and self._was_late(start, adapter, waited)
@@ -238,36 +237,16 @@ class Runner:
         then = await attempt(after, adapter, self.smoke.tick, self.patience(case))
         if then.error is None:
             return outcome
-        problem = Problem("close.residue", "MUST", "residue", f"afterwards: {then.words}", "that it serves again")
+        got = f"afterwards: {then.words}"
+        problem = Problem("close.residue", "MUST", "residue", got, "that it serves again", saw="residue")
         then.error = then.error if isinstance(then.error, AdapterError) else Mismatch(problem)
         return then
 
     def _result(self, case: Case, verdict: Verdict, outcome: Outcome | None = None, reason: str = "") -> Result:
-        result = Result(
-            case.id, self.subject.name, case.rule, case.level, case.role, case.via, case.note, verdict, reason=reason
-        )
-        if outcome is not None:
-            result.seconds = outcome.seconds
-            if outcome.error is not None:
-                result.problems = [_problem(case, outcome.error)]
-                result.level = result.problems[0].level
-                if outcome.harness is not None:
-                    with suppress(Exception):  # what cannot be shown costs what is shown, and not the run
-                        result.events = outcome.harness.events
-                    result.cause = causes.cause_of(result, outcome.harness.answer)
-                    with suppress(Exception):
-                        result.reproduction = outcome.harness.reproduction()
-        return result
+        return result_of(self.subject.name, case, verdict, outcome, reason)
 
 
 def _verdict(failed: list[Outcome], tries: int) -> Verdict:
     if len(failed) < tries:
         return Verdict.FLAKY
     return Verdict.CRASHED if isinstance(failed[0].error, Crashed) else Verdict.FAIL
-
-
-def _problem(case: Case, error: Exception) -> Problem:
-    if isinstance(error, Mismatch):
-        return error.problem
-    level: Level = "MUST"
-    return Problem(case.rule, level, "adapter", str(error), "an answer to every request")

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 import trio
 
-from ..results import Json, Role
-from .adapter import Adapter, AdapterError, Misplaced
+from ..results import Json, Result, Role, Verdict
+from .adapter import Adapter, AdapterError, Crashed, Hung, Misplaced
 from .attempt import ask, attempt, one_exchange
 from .case import Case
 from .ports import TRANSPORTS, why_not
 from .subject import Subject
+from .verdicts import result_of
+
+RULES = {"server": "frame.order", "client": "data.opaque"}
+"""The rule that a right exchange stands for."""
 
 
 class AdapterBroken(Exception):
@@ -26,8 +30,12 @@ class Smoke:
 
     about: Json
     tick: float
-    warnings: list[str]
+    failures: list[Result]
     """Right exchanges that failed."""
+
+    def has_failed(self, case: Case) -> bool:
+        """Whether no right exchange succeeds in the case's role over its transport."""
+        return any((result.role, result.via) == (case.role, case.via) for result in self.failures)
 
 
 async def smoke(subject: Subject, patience: float) -> Smoke:
@@ -35,7 +43,7 @@ async def smoke(subject: Subject, patience: float) -> Smoke:
     adapter = subject.adapter()
     try:
         await adapter.start()
-        return await _smoke(adapter, patience)
+        return await _smoke(subject, adapter, patience)
     except AdapterError as error:
         raise AdapterBroken(str(error)) from error
     finally:
@@ -45,7 +53,7 @@ async def smoke(subject: Subject, patience: float) -> Smoke:
             raise AdapterBroken(fault)
 
 
-async def _smoke(adapter: Adapter, patience: float) -> Smoke:
+async def _smoke(subject: Subject, adapter: Adapter, patience: float) -> Smoke:
     about = await ask(adapter, {"op": "about"}, 2 * patience, "answer-about")
     supports = set(about["supports"])
     await adapter.ask({"op": "dance"}, patience, is_in_contract=False)
@@ -68,17 +76,20 @@ async def _smoke(adapter: Adapter, patience: float) -> Smoke:
     took = []
     for role in roles:
         for via in here:
-            case = Case(f"smoke/{role}@{via}", "", "MUST", role, via, "one right exchange", one_exchange(role))
+            case = Case(f"smoke/{role}@{via}", RULES[role], "MUST", role, via, "a right exchange", one_exchange(role))
             for _ in range(2):
                 if not adapter.is_running:
                     await adapter.start()
                 outcome = await attempt(case, adapter, found.tick, patience)
                 if outcome.is_defect:
                     raise outcome.error  # type: ignore[misc]
-                if isinstance(outcome.error, AdapterError) and not isinstance(outcome.error, Misplaced):
+                # An implementation that crashes or hangs is no reason to doubt its adapter.
+                is_its_own = isinstance(outcome.error, (Crashed, Hung, Misplaced))
+                if isinstance(outcome.error, AdapterError) and not is_its_own:
                     raise outcome.error
                 if outcome.error is not None:
-                    found.warnings.append(f"one right exchange over {via} as {role} fails: {outcome.words}")
+                    verdict = Verdict.CRASHED if isinstance(outcome.error, Crashed) else Verdict.FAIL
+                    found.failures.append(result_of(subject.name, case, verdict, outcome))
                     break
                 took.append(outcome.seconds)
     if took:

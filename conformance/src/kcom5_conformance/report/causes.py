@@ -7,12 +7,14 @@ recognised there is none. The octets are those of `spec/kcom5.md`, Wire format.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..results import KEPT, Event, Json, Problem, Result
+from ..results import KEPT, Json, Result
+from .conduct import conduct
+from .seen import Seen
 
 MAGIC = b"KCOM5"
 ROW = 16
@@ -137,11 +139,12 @@ def hexdump(rows: Iterable[Row]) -> str:
         if row.skipped:
             lines.append(f"          … {row.skipped} more row{'s' if row.skipped > 1 else ''}")
             continue
-        lines.append(f"{row.offset:08x}  {' '.join(row.octets):<47}  |{row.text:<16}|  {row.label}")
+        lines.append(f"{row.offset:08x}  {' '.join(row.octets):<47}  |{row.text:<16}|")
         if row.wrong is not None:
             lines.append(" " * (10 + 3 * row.wrong) + "^^ first wrong octet")
             if row.expected:
                 lines.append(f"expected  {' '.join(row.expected)}")
+        lines.append(f"          {row.label}")
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -156,68 +159,18 @@ def cause_of(result: Result, answer: Json | None = None) -> str:
     """
     for problem in result.problems:
         with suppress(Exception):
-            if found := cause(problem, result.role, result.events, answer):
+            seen = Seen(result, problem, answer or {})
+            if found := _of_octets(seen) or conduct(seen):
                 return found
     return ""
 
 
-def cause(problem: Problem, role: str = "", events: Sequence[Event] = (), answer: Json | None = None) -> str:
-    """The likely cause of a problem of an implementation in this role; empty if none is recognised.
-
-    What was sent is looked at first, then the adapter's answer beside what the suite sent, then the rule.
-    """
-    if re.search(r"SIGPIPE|signal 13\b", f"{problem.got} {problem.expected}"):
-        return "a write to a connection that is gone raised SIGPIPE, which ends the process: ignore it, or MSG_NOSIGNAL"
-    got, wanted = bytes.fromhex(problem.stream), bytes.fromhex(problem.expected_stream)
-    found = ""
-    if role == "client":
-        found = _of_hello(got) or _of_answer(answer or {}, _octets_of_suite(events), events)
-    elif role == "server":
-        found = _of_server(got, wanted, events)
-    return found or _BY_RULE.get((problem.rule, problem.axis), "") or _BY_RULE.get((problem.rule, ""), "")
-
-
-_BY_RULE = {
-    ("address.expand", ""): "the key is returned as it stands in the address: it is to be repeated up to 48 octets",
-    ("address.case", ""): "hexadecimal digits are compared with lower-case letters only",
-    ("address.reject", ""): "the language's own number parser takes signs, spaces or other digits too: match the "
-    "grammar first",
-    ("listen.loopback", ""): "the server binds a wildcard address",
-    ("listen.exclusive", ""): "an option that shares the port is set (SO_REUSEPORT)",
-    ("listen.rebind", ""): "SO_REUSEADDR is not set before bind: the last connection is in TIME_WAIT",
-    ("listen.one-client", ""): "the listening socket stays open, and more than one connection is accepted",
-    ("listen.refuse-others", ""): "the listening socket stays open after the first client was accepted",
-    ("listen.port-zero", ""): "the port is chosen by a probe, closed and bound again; or is never read back",
-    ("connect.self", ""): "getsockname is not compared with getpeername",
-    ("connect.refused", ""): "the client tries again until its timeout, or maps ECONNREFUSED to another error",
-    ("hello.nonce", ""): "the nonce is a constant, or a generator with a fixed seed",
-    ("hello.segments", ""): "one recv for eight octets: what arrived in the first piece is taken for all",
-    ("hello.reject", "wire"): "the magic is not compared, or only after something was sent",
-    ("hello.reject", "ended"): "the magic is not compared, or only in part or without regard to case",
-    ("hello.reject-early", ""): "the server waits for eight octets before it compares the first",
-    ("hello.alone", ""): "eight octets are read exactly: a ninth that is there already is never seen",
-    ("hello.eof", ""): "a recv that returns nothing is taken for a field, or tried again for ever",
-    ("close.half", ""): "the client's end is taken for a hang-up",
-    ("close.extra", ""): "closes with octets unread: that becomes a reset, which destroys what is in flight",
-    ("close.confirm", ""): "closes when the last octet was handed to the system, without waiting for the client's end",
-    ("close.abort", ""): "an ordinary close after a failure: set SO_LINGER to zero before it",
-    ("close.residue", ""): "a socket, thread or timer outlives the call, often on the way out by an error",
-    ("limit.memory", ""): "the declared length is allocated before anything has arrived",
-    ("limit.over", ""): "the limit is compared too late, or a length equal to it is refused",
-    ("time.wait", ""): "accept has no timeout",
-    ("time.connect", ""): "connect has no timeout",
-    ("time.handshake", ""): "no timeout on the accepted connection; or one per call, which starts anew with each octet",
-    ("time.stall", ""): "no timeout on the connection once the handshake is done",
-    ("time.slow", ""): "one deadline for the whole transfer, which does not start anew with each octet",
-    ("time.confirm", ""): "the wait for the client's end has no timeout",
-    ("time.bounds", ""): "the remaining time is rounded down, or taken from the wall clock",
-    ("time.prompt", ""): "the timeout starts anew with each call instead of being one deadline",
-    ("time.never", ""): "zero or less is handed to the system as a timeout, where it means at once",
-    ("result.message", ""): "the message is assigned as soon as it has arrived, before the data have",
-    ("unix.mode", ""): "the mode is set after listen, or left to the umask",
-    ("unix.stale", ""): "bind fails on a file that is there; or the file is removed though it is in use",
-    ("unix.cleanup", ""): "the path is not removed on every way out; or though it is another file by now",
-}
+def _of_octets(seen: Seen) -> str:
+    """What was sent, or what a client says that it received, beside what it should be."""
+    got = bytes.fromhex(seen.problem.stream)
+    if seen.role == "client":
+        return (_of_hello(got) if seen.saw in ("octets", "short", "silent", "surplus") else "") or _of_answer(seen)
+    return _of_server(got, seen.wanted) if seen.role == "server" else ""
 
 
 def _of_hello(got: bytes) -> str:
@@ -239,65 +192,36 @@ def _of_hello(got: bytes) -> str:
             return "a trailing newline: the hello is sent as a line"
         if len(got) in (11, 14) and re.fullmatch(rb"[0-9a-fA-F]{6}|[0-9a-fA-F]{9}", got[5:]):
             return "the nonce is written as hexadecimal digits: it is three octets"
-        if rest:
-            return "octets follow the hello"
         if len(got) < 8:
             return "fewer than eight octets: part of the hello was not sent"
     return ""
 
 
-def _of_server(got: bytes, wanted: bytes, events: Sequence[Event]) -> str:
+def _of_server(got: bytes, wanted: bytes) -> str:
     """What a server sent, beside what it should have sent."""
-    early = _answered_early(events)
-    if early:
-        return early
     at = first_wrong(got, wanted)
-    if not wanted or at is None:
+    if not wanted or at is None or at == len(got):
         return ""
-    if at < 8 and at < len(got):
+    if at < 8:
         return _of_echo(got, wanted, at)
-    if at == len(got):
-        return _of_stop(len(got), wanted, events)
     if at == len(wanted):
         return _of_surplus(got, wanted) if len(wanted) < KEPT else ""
     return _of_frame(got, wanted, at)
 
 
-def _answered_early(events: Sequence[Event]) -> str:
-    hello = 0
-    for event in events:
-        if event.what == "octets" and event.who == "suite":
-            hello += event.size
-        elif event.what == "octets" and hello < 8:
-            return f"answers before eight octets: {hello} had arrived"
-    return ""
-
-
 def _of_echo(got: bytes, wanted: bytes, at: int) -> str:
     if got[:8] == wanted[:8][::-1]:
         return "the echo is reversed: looks big-endian"
-    if at < 5 and len(got) >= 8 and got[: len(wanted) - 8] == wanted[8:]:
+    if wanted[:8] in got[1:]:
+        return "octets come before the echo: a greeting, or a length"
+    if at < 5 and len(got) >= 8 and len(wanted) > 12 and got[: len(wanted) - 8] == wanted[8:]:
         return "no echo: the frame is sent at once"
     if at < 5 and got[:5].upper() == MAGIC:
         return "the magic is in lower case"
     if at >= 5 and got[5:8] == b"\0\0\0":
         return "the nonce of the echo is zeros: only the magic is sent back"
     if at >= 5:
-        return "the server sends a nonce of its own instead of the client's"
-    return ""
-
-
-def _of_stop(sent: int, wanted: bytes, events: Sequence[Event]) -> str:
-    """The implementation sent less than it should, and all of it was right."""
-    reset = any(event.what == "reset" and event.who == "implementation" for event in events)
-    unread = sum(event.size for event in events if event.what == "octets" and event.who == "suite") > 8
-    where = field_at(wanted, "server", sent)
-    if reset and unread:
-        return "closes with octets unread: that becomes a reset, which destroys what is in flight"
-    if sent in (0, 8) and any(event.what == "end" and event.who == "suite" for event in events):
-        return "the client's end is taken for a hang-up"
-    if where == "data" and len(wanted) >= KEPT:
-        return "one send for all the data: the system takes part of it, and the rest is forgotten"
+        return "perhaps the server sends a nonce of its own instead of the client's"
     return ""
 
 
@@ -411,60 +335,50 @@ def _of_data(got: bytes, data: bytes) -> str:
     return ""
 
 
-def _octets_of_suite(events: Sequence[Event]) -> bytes:
-    """What the suite sent, as far as it was kept without a gap."""
-    sent = b""
-    for event in events:
-        if event.who == "suite" and event.what == "octets":
-            sent += bytes.fromhex(event.octets)
-            if event.size > len(event.octets) // 2:
-                break
-    return sent
-
-
-def _of_answer(answer: Json, sent: bytes, events: Sequence[Event]) -> str:
+def _of_answer(seen: Seen) -> str:
     """What a client says it received, beside what it was sent."""
-    hello = bytes.fromhex(
-        "".join(event.octets for event in events if event.who == "implementation" and event.what == "octets")
-    )
+    answer, sent = seen.answer, seen.sent
     delivered = answer.get("data")
     if not answer.get("ok") or not isinstance(delivered, dict):
-        return _of_client_error(answer, sent, hello, events)
-    if hello and (at := first_wrong(sent[:8], hello[:8])) is not None:
+        return ""
+    if seen.got and (at := first_wrong(sent[:8], seen.got[:8])) is not None:
         if at >= len(sent):
             return "the end of the stream in the echo is not looked at"
         return "the echo is not compared beyond the magic" if at >= 5 else "the echo is not compared"
-    size = int.from_bytes(sent[8:12], "little")
-    message = sent[12 : 12 + size]
-    said = answer.get("message")
-    if len(message) == size and isinstance(said, str) and said.encode("utf-8", "surrogatepass") != message:
-        return _of_message_said(said, message)
-    head = 20 + size
-    if len(sent) < head or not isinstance(delivered.get("size"), int):
+    frame, said = seen.frame, answer.get("message")
+    if (
+        len(frame.message) == frame.message_size
+        and isinstance(said, str)
+        and (said.encode("utf-8", "surrogatepass") != frame.message)
+    ):
+        return _of_message_said(said, frame.message)
+    if len(sent) < frame.head or not isinstance(delivered.get("size"), int):
         return ""
-    declared, got = int.from_bytes(sent[12 + size : head], "little"), int(delivered["size"])
-    arrived = sum(event.size for event in events if event.who == "suite" and event.what == "octets") - head
-    if got < declared and arrived < declared:
+    return _of_data_said(seen, int(delivered["size"]), bytes.fromhex(str(delivered.get("hex", ""))))
+
+
+def _of_data_said(seen: Seen, size: int, octets: bytes) -> str:
+    frame = seen.frame
+    arrived = seen.sent_size - frame.head
+    if size < frame.data_size and arrived < frame.data_size:
         return "the stream's end is taken for the end of the data: the declared length is not compared with what came"
-    if got < declared:
+    if size < frame.data_size:
         return "one recv per field: stops where the first piece ended"
-    if got > declared:
+    if size > frame.data_size:
         return "reads to the end of the stream instead of the declared length"
-    octets = bytes.fromhex(str(delivered.get("hex", "")))
-    if octets and octets != sent[head : head + len(octets)] and not any(octets[_piece(events, head) :]):
+    if octets and not frame.data.startswith(octets[: len(frame.data)]) and not any(octets[_piece(seen) :]):
         return "one recv per field: the buffer has the declared size, and is zeros where the first piece ended"
     return ""
 
 
-def _piece(events: Sequence[Event], head: int) -> int:
+def _piece(seen: Seen) -> int:
     """How many octets of the data came in the first piece that held any."""
     total = 0
-    for event in events:
-        if event.who == "suite" and event.what == "octets":
-            total += event.size
-            if total > head:
-                break
-    return max(total - head, 0)
+    for size in seen.pieces:
+        total += size
+        if total > seen.frame.head:
+            break
+    return max(total - seen.frame.head, 0)
 
 
 def _of_message_said(said: str, message: bytes) -> str:
@@ -480,26 +394,6 @@ def _of_message_said(said: str, message: bytes) -> str:
         return "the message is decoded as Latin-1: it is UTF-8"
     if message.startswith(said.encode()):
         return "one recv per field: the message stops where the first piece ended"
-    return ""
-
-
-def _of_client_error(answer: Json, sent: bytes, hello: bytes, events: Sequence[Event]) -> str:
-    """What a client means that fails though all it was sent is right."""
-    sizes = [event.size for event in events if event.who == "suite" and event.what == "octets"]
-    if not hello or sent[:8] != hello[:8]:
-        return ""
-    if answer.get("error") == "invalid-connection":
-        if len(sizes) > 1 and sizes[0] < 8:
-            return "one recv per field: the first piece of the echo is taken for all of it"
-        if sizes[0] > 8:
-            return "the echo is read by one large recv, and what came with it is compared or lost"
-    size = int.from_bytes(sent[8:12], "little")
-    length = int.from_bytes(sent[12 + size : 20 + size], "little")
-    if answer.get("error") == "timeout" and len(sent) >= 20 + size and sum(sizes) >= 20 + size + length:
-        if size and int.from_bytes(sent[8:12], "big") != size:
-            return "waits for more than was declared: the message length may be read as big-endian"
-        if length and int.from_bytes(sent[12 + size : 20 + size], "big") != length:
-            return "waits for more than was declared: for the stream's end, or it reads the data length as big-endian"
     return ""
 
 

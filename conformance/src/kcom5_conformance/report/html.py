@@ -20,8 +20,7 @@ import jinja2
 from .. import data, files, spec
 from ..escape import safe
 from ..results import Event, Json, Problem, Result, Run, Verdict
-from . import causes, words
-from .terminal import must_rules, verdict_of
+from . import causes, summary, words
 
 _SHOWN = 48
 """How many octets of an event the ladder shows."""
@@ -37,10 +36,10 @@ def write_html(run: Run, path: Path, spec_url: str = "") -> None:
     names = list(dict.fromkeys([*(peer.name for peer in run.peers), *(_row(result) for result in run.results)]))
     page = environment.get_template("report.html.j2").render(
         run=run,
-        verdict=verdict_of(run),
+        verdict=summary.verdict(run),
         verdicts=[verdict.value for verdict in Verdict if any(counts[name, verdict] for name in names)],
         counts=[(name, {verdict.value: counts[name, verdict] for verdict in Verdict}) for name in names],
-        must=must_rules(run),
+        rules_line=summary.rules_in_words(run),
         spec_url=spec_url or _seen_from(path),
         data=_embedded(_document(run, spec_url or _seen_from(path))),
     )

@@ -10,11 +10,13 @@ import jsonschema
 
 from .. import files
 from ..results import Json, Run, run_from_json
+from . import roots
 
 
 def write_json(run: Run, path: Path) -> None:
     """Writes the report, complete or not at all. OSError comes through."""
-    files.write(path, json.dumps(run.to_json(), ensure_ascii=True, indent=1) + "\n")
+    document = {**run.to_json(), "groups": [group.to_json() for group in roots.groups(run)]}
+    files.write(path, json.dumps(document, ensure_ascii=True, indent=1) + "\n")
 
 
 def read_json(path: Path) -> Run:
@@ -22,8 +24,8 @@ def read_json(path: Path) -> Run:
     octets = files.read(path, files.MOST_REPORT)
     try:
         document = json.loads(octets.decode(), parse_constant=_no_number)
-        if isinstance(document, dict):  # of a suite that did not write them
-            document = {"program": "kcom5-conformance", "subjects": "", **document}
+        if isinstance(document, dict):
+            _complete(document)
         jsonschema.Draft202012Validator(schema()).validate(document)
         return run_from_json(document)
     except jsonschema.ValidationError as error:
@@ -32,6 +34,19 @@ def read_json(path: Path) -> Run:
         raise ValueError(f"{path}: no report: it is nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"{path}: no report: {str(error)[:200]}") from None
+
+
+def _complete(document: Json) -> None:
+    """Adds what an earlier version of the suite did not write."""
+    new: Json = {"program": "kcom5-conformance", "subjects": "", "since": None, "groups": []}
+    for key, value in new.items():
+        document.setdefault(key, value)
+    for peer in document.get("peers", []):
+        peer.setdefault("smoke", [])
+    for result in document.get("results", []):
+        result.setdefault("stderr", "")
+        for problem in result.get("problems", []):
+            problem.setdefault("saw", "")
 
 
 def _no_number(name: str) -> float:

@@ -1,5 +1,6 @@
 """JUnit XML: a suite for each implementation, a case for each result; report/junit.xsd describes it.
 
+The times are shares of the run's time: cases run side by side, and their own seconds would add up to more than that.
 `fail`, `flaky` and `unexpected-pass` are failures if the run counts them, `crashed` is an error; what does not count is
 skipped, with the reason.
 """
@@ -10,12 +11,12 @@ import io
 import re
 from pathlib import Path
 
-from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from junitparser import Error, Failure, JUnitXml, Properties, Property, Skipped, TestCase, TestSuite
 
 from .. import files
 from ..escape import escaped, safe
 from ..results import Result, Run, Verdict
-from . import words
+from . import roots, words
 
 _CONTROL = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -23,11 +24,13 @@ _CONTROL = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def write_junit(run: Run, path: Path) -> None:
     """Writes the report, complete or not at all. OSError comes through."""
     report = JUnitXml("kcom5-conformance")
+    share = run.seconds / (sum(result.seconds for result in run.results) or 1)
+    titles = {id(result): group.title for group in roots.groups(run) for result in group.results}
     for peer in dict.fromkeys(result.peer for result in run.results):
         suite = TestSuite(_clean(peer))
         suite.timestamp = run.started[:19]
         # All at once: add_testcase counts the whole suite each time.
-        suite.add_testcases([_case(run, result) for result in run.results if result.peer == peer])
+        suite.add_testcases([_case(run, result, titles, share) for result in run.results if result.peer == peer])
         report.add_testsuite(suite)
     if run.complaints:
         suite = TestSuite("the run")
@@ -42,10 +45,15 @@ def write_junit(run: Run, path: Path) -> None:
     files.write(path, octets.getvalue().decode())
 
 
-def _case(run: Run, result: Result) -> TestCase:
+def _case(run: Run, result: Result, titles: dict[int, str], share: float) -> TestCase:
     case = TestCase(
-        _clean(result.id), _clean(f"{result.peer}.{result.rule}"), round(result.seconds, 3)
+        _clean(result.id), _clean(f"{result.peer}.{result.rule}"), round(result.seconds * share, 3)
     )  # never 1e-06, which is no decimal
+    if title := titles.get(id(result)):
+        properties = Properties()  # type: ignore[no-untyped-call]
+        for name, value in {"group": title, "cause": result.cause, "level": result.level}.items():
+            properties.add_property(Property(name, _clean(value)))
+        case.append(properties)  # type: ignore[no-untyped-call]
     words_of = _clean(words.explain(run, result))
     if run.counts_as_failure(result):
         kind = Error if result.verdict is Verdict.CRASHED else Failure
@@ -56,6 +64,8 @@ def _case(run: Run, result: Result) -> TestCase:
         case.result = [Skipped(_clean(f"{result.verdict.value}: {result.reason or words.headline(result)}"))]
     if result.verdict is not Verdict.PASS and result.events:
         case.system_out = _clean(words.ladder(result))
+    if result.stderr:
+        case.system_err = _clean(result.stderr)
     return case
 
 

@@ -5,21 +5,29 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
-from itertools import groupby
 
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
 from ..escape import safe
-from ..results import Problem, Result, Rule, Run, Verdict
-from . import causes, words
+from ..results import Problem, Result, Run, Verdict
+from . import causes, roots, summary, words
 
-SHOWN_PER_RULE = 3
-"""How many failures of one rule and implementation are shown in full."""
+MOST_BAR = 60
+"""Columns of the bar."""
+MOST_BROKEN = 10
+"""How many cases that the last run had passed are named."""
+_PARTS = {
+    "pass": "green",
+    "fail": "red",
+    "should": "yellow",
+    "known": "cyan",
+    "unsupported": "bright_black",
+    "not-run": "bright_black",
+}
 
 _COLOURS = {
     Verdict.PASS: "green",
@@ -85,75 +93,90 @@ class Progress:
         self._console.print(Text(text), soft_wrap=True)
 
 
-def print_summary(run: Run, console: Console) -> None:
-    """What failed and why; the counts; what was not tried; and as the last line whether all was as expected."""
-    _failures(run, console)
-    _counts(run, console)
-    _coverage(run, console)
+def print_summary(run: Run, console: Console, *, is_quiet: bool = False) -> None:
+    """Each group of failures with its shortest case; then, to be seen at once, what all of it comes to."""
+    found = roots.groups(run)
+    if not is_quiet:
+        for number, group in enumerate(found, 1):
+            _group(run, number, group, console)
     _explored(run, console)
     _left_out(run, console)
     for complaint in run.complaints:
         console.print(Text.assemble(("complaint  ", "bold red"), safe(complaint)))
+    _overview(run, found, console)
+
+
+def _overview(run: Run, found: list[roots.Group], console: Console) -> None:
+    _counts(run, console)
+    console.print(_bar(run, min(console.width, MOST_BAR)))
+    console.print(Text(summary.rules_in_words(run)))
+    if run.since is not None:
+        fixed, broken = len(run.since["fixed"]), len(run.since["broken"])
+        console.print(Text(f"since the last run: {fixed:,} fixed, {broken:,} broken", "red" if broken else ""))
+        for name in run.since["broken"][:MOST_BROKEN]:
+            console.print(Text(f"  broken: {safe(name)}", "red"))
+    if found:
+        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+        table.add_column(justify="right")
+        table.add_column(justify="right", style="bold")
+        table.add_column(overflow="fold")
+        for number, group in enumerate(found, 1):
+            text = Text(safe(_titled(run, group)), _style(group))
+            if group.cause:
+                text.append(f"\n{safe(group.cause)}", "default")
+            table.add_row(f"{number}.", f"{len(group.results):,}", text)
+        console.print(table)
     console.print(_last_line(run), soft_wrap=True)
 
 
-def verdict_of(run: Run) -> str:
-    """`as expected`, or `NOT as expected: ` and why."""
-    if run.is_as_expected:
-        return "as expected"
-    counts = Counter(result.verdict for result in run.results if run.counts_as_failure(result))
-    why = [f"{counts[verdict]:,} {verdict.value}" for verdict in Verdict if counts[verdict]]
-    if run.complaints:
-        why.append(f"{len(run.complaints)} complaint{'s' if len(run.complaints) > 1 else ''}")
-    return f"NOT as expected: {', '.join(why)}"
+def _titled(run: Run, group: roots.Group) -> str:
+    several = len(run.peers) > 1
+    return f"{group.peer} {group.title}" if several else group.title
 
 
-def must_rules(run: Run) -> tuple[list[Rule], list[Rule], list[Rule]]:
-    """The MUST rules of which a case passed, those of which cases were chosen and none passed, and the others."""
-    passed = {result.rule for result in run.results if result.verdict in (Verdict.PASS, Verdict.UNEXPECTED_PASS)}
-    tried = {result.rule for result in run.results}
-    must = [rule for rule in run.rules if rule.level == "MUST"]
-    return (
-        [rule for rule in must if rule.name in passed],
-        [rule for rule in must if rule.name in tried - passed],
-        [rule for rule in must if rule.name not in tried],
-    )
+def _style(group: roots.Group) -> str:
+    return "red" if group.counts else "yellow"
 
 
-def _failures(run: Run, console: Console) -> None:
-    order = {rule.name: number for number, rule in enumerate(run.rules)}
-    found = [result for result in run.results if result.verdict.has_failed or run.counts_as_failure(result)]
-    found.sort(key=lambda result: (result.peer, order.get(_broken(result), len(order)), _broken(result)))
-    rules = {rule.name: rule for rule in run.rules}
-    for (peer, name), group in groupby(found, key=lambda result: (result.peer, _broken(result))):
-        results = list(group)
-        level = rules[name].level if name in rules else results[0].level
-        console.rule(Text.assemble((safe(peer), "bold"), " · ", (safe(name), "bold red"), f" · {level}"), align="left")
-        if name in rules:
-            console.print(_rows([("says", rules[name].sentence), ("effect", rules[name].effect)]))
-        for result in results[:SHOWN_PER_RULE]:
-            console.print(_failure(result))
-            console.print(_again(run, result), soft_wrap=True)
-        if len(results) > SHOWN_PER_RULE:
-            console.print(Text(f"… and {len(results) - SHOWN_PER_RULE:,} more of this rule", "bold"))
-        console.print()
+def _bar(run: Run, width: int) -> Text:
+    """A bar of the parts, and their numbers."""
+    counts = summary.parts(run)
+    total = sum(counts.values()) or 1
+    bar, legend = Text(), Text("\n")
+    for name, count in counts.items():
+        bar.append("█" * max(1, round(width * count / total)), _PARTS[name])
+        legend.append(f"{count:,} {summary.PARTS[name]}   ", _PARTS[name])
+    return bar + legend
 
 
-def _broken(result: Result) -> str:
-    """The rule that a failed case is filed under: the first that it found broken."""
-    return result.problems[0].rule if result.problems else result.rule
+def _group(run: Run, number: int, group: roots.Group, console: Console) -> None:
+    head = Text(f"{number}. {safe(_titled(run, group))}: {words.count(len(group.results), 'case')}")
+    head.append("" if group.counts else ", SHOULD, still conformant")
+    head.stylize(f"bold {_style(group)}")
+    console.print(head)
+    lines = [("likely", safe(group.cause))] if group.cause else []
+    lines.append(("rules", ", ".join(group.rules)))
+    if group.follows:
+        lines.append(("follows", f"from the first right exchange: {safe(group.follows)}"))
+    console.print(_rows(lines))
+    console.print(_failure(run, group.example))
+    console.print(_again(run, group.example), soft_wrap=True)
+    for result, count in group.others:
+        seen = f"{words.count(count, 'case')}, as {result.id}: {words.headline(result)}"
+        console.print(_rows([("also", safe(seen))]))
+    console.print()
 
 
 def _again(run: Run, result: Result) -> Text:
     return Text.assemble(("again      ", "bright_black"), safe(words.again(run, result)))
 
 
-def _failure(result: Result) -> RenderableType:
+def _failure(run: Run, result: Result) -> RenderableType:
     style = _COLOURS[result.verdict]
     parts: list[RenderableType] = [
-        Text(),
         Text.assemble((f"{result.verdict.value} ", f"bold {style}"), (safe(result.id), "bold")),
     ]
+    rules = {rule.name: rule for rule in run.rules}
     lines = [("why", safe(result.note))]
     if result.verdict is Verdict.FLAKY:
         lines.append(("found", f"failed {result.failed} of {result.tried} times"))
@@ -161,20 +184,33 @@ def _failure(result: Result) -> RenderableType:
         lines.append(("found", words.headline(result)))
     shown: Problem | None = None
     for problem in result.problems:
-        if problem.rule != _broken(result):
-            lines.append(("also", safe(problem.rule)))
+        lines.append(("rule", f"{safe(problem.rule)} ({problem.level})"))
+        if rule := rules.get(problem.rule):
+            lines += [("says", rule.sentence), ("effect", rule.effect)]
         lines += [("got", safe(problem.got)), ("expected", safe(problem.expected))]
         if shown is None and problem.at is not None and problem.stream:
             shown = problem
-    lines += [("likely", safe(result.cause))] if result.cause else []
     parts.append(_rows(lines))
     if shown:
         rows = causes.annotate(shown.stream, result.role, shown.at, shown.expected_stream)
-        parts.append(Padding(Text(causes.hexdump(rows), no_wrap=True, overflow="ellipsis"), (0, 0, 0, 11)))
+        parts.append(Text(causes.hexdump(rows)))
+    if result.events:
+        parts.append(_ladder(result))
+    if result.stderr:
+        parts.append(_rows([("stderr", safe(result.stderr))]))
     if result.vector:
-        parts.append(_rows([("ladder", words.ladder(result))]))
         parts += [Text(text) for text in (result.reproduction, f"as a vector: {result.vector}") if text]
     return Group(*parts)
+
+
+def _ladder(result: Result) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="bright_black", justify="right", width=9, no_wrap=True)
+    table.add_column(style="bright_black", no_wrap=True)
+    table.add_column(overflow="fold")
+    for at, arrow, happened in words.rungs(result):
+        table.add_row(f"{at:.3f} s", arrow, Text(happened))
+    return table
 
 
 def _rows(lines: Iterable[tuple[str, str]]) -> Table:
@@ -187,32 +223,15 @@ def _rows(lines: Iterable[tuple[str, str]]) -> Table:
 
 
 def _counts(run: Run, console: Console) -> None:
+    """A line for each implementation, if there are several."""
     peers = list(dict.fromkeys([*(peer.name for peer in run.peers), *(result.peer for result in run.results)]))
-    counts = Counter((result.peer, result.verdict) for result in run.results)
-    used = [verdict for verdict in Verdict if any(counts[peer, verdict] for peer in peers)]
-    table = Table(box=None, pad_edge=False, header_style="bright_black")
-    table.add_column("implementation", overflow="fold")
-    for verdict in used:
-        table.add_column(verdict.value, justify="right", style=_COLOURS[verdict], overflow="fold")
-    for peer in peers:
-        table.add_row(
-            Text(safe(peer)),
-            *(
-                Text(f"{counts[peer, verdict]:,}", "bright_black" if not counts[peer, verdict] else "")
-                for verdict in used
-            ),
-        )
-    console.print(table)
-
-
-def _coverage(run: Run, console: Console) -> None:
-    shown, missing, untried = must_rules(run)
-    console.print(Text(f"rules: {len(shown)} of {len(shown + missing + untried)} MUST have a case that passed"))
-    if missing:
-        console.print(Text.assemble(("no case passed: ", "yellow"), ", ".join(rule.name for rule in missing)))
-    if untried:
-        few = len(untried) <= 5
-        console.print(f"not tried: {', '.join(rule.name for rule in untried) if few else f'{len(untried)} rules'}")
+    for peer in peers if len(peers) > 1 else ():
+        counts = summary.parts(run, peer)
+        text = Text.assemble((safe(peer), "bold"), ": ")
+        for number, (name, count) in enumerate(counts.items()):
+            text.append(", " if number else "")
+            text.append(f"{count:,} {summary.PARTS[name]}", _PARTS[name])
+        console.print(text)
 
 
 def _explored(run: Run, console: Console) -> None:
@@ -240,4 +259,4 @@ def _left_out(run: Run, console: Console) -> None:
 
 def _last_line(run: Run) -> Text:
     cases = f"{len(run.results):,} result{'' if len(run.results) == 1 else 's'} in {run.seconds:.1f} s: "
-    return Text.assemble(cases, (verdict_of(run), "bold green" if run.is_as_expected else "bold red"))
+    return Text.assemble(cases, (summary.verdict(run), "bold green" if run.is_as_expected else "bold red"))

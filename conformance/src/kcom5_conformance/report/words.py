@@ -21,9 +21,13 @@ def headline(result: Result) -> str:
     flaky = f"failed {result.failed} of {result.tried} times: " if result.verdict is Verdict.FLAKY else ""
     if not result.problems:
         return flaky + (safe(result.reason) or result.verdict.value)
-    problem = result.problems[0]
     more = f" (and {len(result.problems) - 1} more)" if len(result.problems) > 1 else ""
-    return f"{flaky}{problem.rule}: got {safe(problem.got)}, expected {safe(problem.expected)}{more}"
+    return f"{flaky}{result.problems[0].rule}: {safe(seen(result))}{more}"
+
+
+def seen(result: Result) -> str:
+    """What its first problem is."""
+    return f"got {result.problems[0].got}, expected {result.problems[0].expected}"
 
 
 def again(run: Run, result: Result) -> str:
@@ -40,7 +44,12 @@ def again(run: Run, result: Result) -> str:
 
 def ladder(result: Result) -> str:
     """What passed between the two ends, one line for each event."""
-    return "\n".join(f"{event.at:9.3f} s  {_arrow(event)}  {happened(event)}" for event in result.events)
+    return "\n".join(f"{at:9.3f} s  {arrow:<15}  {happened}" for at, arrow, happened in rungs(result))
+
+
+def rungs(result: Result) -> list[tuple[float, str, str]]:
+    """The same in parts: seconds, the direction, and what passed."""
+    return [(event.at, _arrow(event), happened(event)) for event in result.events]
 
 
 def happened(event: Event) -> str:
@@ -67,6 +76,8 @@ def explain(run: Run, result: Result) -> str:
             lines += ["", causes.hexdump(rows)]
     if result.cause:
         lines += ["", f"likely    {safe(result.cause)}"]
+    if result.stderr:
+        lines += ["", "its standard error:", safe(result.stderr)]
     if result.reason:
         lines += ["", f"reason    {safe(result.reason)}"]
     lines += ["", f"again     {again(run, result)}"]
@@ -75,5 +86,5 @@ def explain(run: Run, result: Result) -> str:
 
 def _arrow(event: Event) -> str:
     if event.what == "wait":
-        return "suite ·        "
+        return "suite"
     return "suite ---> peer" if event.who == "suite" else "suite <--- peer"

@@ -1,0 +1,211 @@
+"""Failures grouped by what was observed: the same role, the same thing seen, in the same phase of the exchange.
+
+One bug breaks many rules over many transports; a group is what one change may mend.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from ..results import Json, Result, Role, Run, Verdict
+from . import words
+from .seen import PHASES, Seen
+
+SAID = {
+    "accepts": "succeeds where it has to fail",
+    "altered": "delivers other octets than were sent",
+    "broken": "breaks the connection",
+    "connects": "lets a second client in",
+    "crashes": "its process ends",
+    "early": "times out too early",
+    "hangs": "does not end",
+    "late": "times out too late",
+    "listens": "listens though its arguments are wrong",
+    "lost": "loses octets",
+    "memory": "takes memory for what has not arrived",
+    "message": "delivers another message",
+    "mute": "does not answer",
+    "octets": "sends wrong octets",
+    "open": "keeps the connection open",
+    "orderly": "closes in order where it has to reset",
+    "refuses": "fails where it has to succeed",
+    "reset": "resets where it has to close in order",
+    "residue": "leaves something behind",
+    "short": "closes before it has sent all",
+    "silent": "stops sending",
+    "surplus": "sends octets where none belong",
+    "unreached": "is not connected",
+    "untaken": "stops reading",
+}
+"""What was seen, in words."""
+_AXES = {
+    "delivered": "gives a wrong result",
+    "ended": "ends in another way",
+    "wire": "does something else on the wire",
+    "time": "keeps another time",
+    "memory": SAID["memory"],
+    "residue": SAID["residue"],
+    "adapter": "its adapter breaks the contract",
+}
+
+
+DIFFERENT = 3
+"""From so many kinds of failure on that are reported by one name, it is taken for the only one."""
+
+
+RENAMES = "gives another failure the name "
+DIFFERENT = 3
+"""From so many kinds of failure on that are reported by one name, it is taken for the only one."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What was seen, in words, and the phase: a key of `PHASES`."""
+
+    saw: str
+    phase: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Failures of one implementation that look alike, or that have one cause."""
+
+    peer: str
+    role: Role
+    kinds: list[Kind]
+    """What was seen and in which phases, the most frequent first."""
+    results: list[Result]
+    """The shortest first."""
+    counts: bool
+    """Whether they fail the run: what breaks a SHOULD does by `strict` only."""
+    cause: str
+    """The likely cause of most of them; empty if none is recognised."""
+    follows: str = ""
+    """The failure of the first right exchange that explains the group."""
+
+    @property
+    def title(self) -> str:
+        who = {"server": "as server", "client": "as client", "address": "address"}.get(self.role, self.role)
+        saw = self.kinds[0].saw
+        phases = [PHASES[kind.phase] for kind in self.kinds if kind.saw == saw and kind.phase]
+        where = phases[0] if len(phases) == 1 else f"{', '.join(phases[:-1])} or {phases[-1]}" if phases else ""
+        return f"{who}: {saw}{', ' if where else ''}{where}"
+
+    @property
+    def example(self) -> Result:
+        """The shortest case: the fewest steps, and of these the fastest. It has the group's cause."""
+        return next((result for result in self.results if result.cause == self.cause), self.results[0])
+
+    @property
+    def rules(self) -> list[str]:
+        """The broken rules, the most frequent first."""
+        return [rule for rule, _ in Counter(broken(result) for result in self.results).most_common()]
+
+    @property
+    def explained(self) -> int:
+        """How many cases have the group's cause."""
+        return sum(result.cause == self.cause for result in self.results)
+
+    @property
+    def others(self) -> list[tuple[Result, int]]:
+        """Of whatever was seen besides, the shortest case and how many there are: another cause, or another kind."""
+        found: dict[tuple[str, str], list[Result]] = {}
+        for result in self.results:
+            found.setdefault((kind_of(result).saw, result.cause), []).append(result)
+        own = (kind_of(self.example).saw, self.example.cause)
+        return [(some[0], len(some)) for key, some in found.items() if key != own]
+
+    def to_json(self) -> Json:
+        return {
+            "title": self.title,
+            "peer": self.peer,
+            "role": self.role,
+            "observed": [{"saw": kind.saw, "phase": kind.phase} for kind in self.kinds],
+            "counts": self.counts,
+            "rules": self.rules,
+            "cause": self.cause,
+            "explained": self.explained,
+            "follows": self.follows,
+            "example": self.example.id,
+            "cases": [result.id for result in self.results],
+        }
+
+
+def groups(run: Run) -> list[Group]:
+    """What failed, in groups: those that fail the run first, then the largest.
+
+    Cases of one role are one group if their cause is the same: a missing timeout shows in each phase. A case without a
+    cause goes to the group in which most look like it, or to one of what was seen and phase.
+    """
+    found: dict[tuple[str, Role, bool], list[Result]] = {}
+    for result in run.results:
+        counts = run.counts_as_failure(result)
+        if result.verdict.has_failed or counts:
+            found.setdefault((result.peer, result.role, counts), []).append(result)
+    smoke = {(peer.name, result.role): result for peer in run.peers for result in peer.smoke}
+    made = []
+    for (peer, role, counts), results in found.items():
+        for cause, some in _by_cause(results):
+            kinds = [kind for kind, _ in Counter(kind_of(result) for result in some).most_common()]
+            group = Group(peer, role, kinds, sorted(some, key=_length), counts, cause)
+            first = smoke.get((peer, role))
+            made.append(replace(group, follows=_followed(group, first)) if first else group)
+    return sorted(made, key=lambda group: (not group.counts, -len(group.results), group.peer, group.title))
+
+
+def _by_cause(results: list[Result]) -> list[tuple[str, list[Result]]]:
+    alike: dict[Kind, list[Result]] = {}
+    for result in results:
+        alike.setdefault(kind_of(result), []).append(result)
+    found: dict[tuple[str, Kind | None], list[Result]] = {}
+    for kind, some in alike.items():
+        whole = _one_name(kind, some)
+        causes = Counter(result.cause for result in some if result.cause)
+        most = causes.most_common(1)[0][0] if causes else ""
+        for result in some:
+            cause = whole or result.cause or most
+            found.setdefault((cause, None if cause else kind), []).append(result)
+    return [(cause, some) for (cause, _), some in found.items()]
+
+
+def _one_name(kind: Kind, results: list[Result]) -> str:
+    """The cause of failures of different kinds that have one name."""
+    names = {result.problems[0].expected for result in results if result.problems}
+    if not kind.saw.startswith(RENAMES) or len(names) < DIFFERENT:
+        return ""
+    return f"different failures have one name, {kind.saw.removeprefix(RENAMES)}: map each to its own"
+
+
+def _length(result: Result) -> tuple[bool, int, float, str]:
+    """The order within a group: what failed each time first, then by the number of steps."""
+    return result.verdict is Verdict.FLAKY, len(result.events), result.seconds, result.id
+
+
+def _followed(group: Group, first: Result) -> str:
+    """What the failure of a right exchange was, if it came no later than the group's."""
+    order = list(PHASES)
+    if order.index(kind_of(first).phase) > min(order.index(kind.phase) for kind in group.kinds):
+        return ""
+    return words.seen(first)
+
+
+def broken(result: Result) -> str:
+    """The rule that a failed case is filed under: the first that it found broken."""
+    return result.problems[0].rule if result.problems else result.rule
+
+
+def kind_of(result: Result) -> Kind:
+    """What was seen, and in which phase."""
+    if not result.problems or result.verdict is Verdict.UNEXPECTED_PASS:
+        return Kind("passes, and the baseline says that it fails", "")
+    if result.verdict is Verdict.FLAKY:
+        kind = kind_of(replace(result, verdict=Verdict.FAIL))
+        return Kind(f"now and then {kind.saw}", kind.phase)
+    problem = result.problems[0]
+    seen = Seen(result, problem)
+    if problem.saw == "name":
+        error = re.search(r'"error": "([a-z-]+)"', problem.got)
+        return Kind(f"{RENAMES}{error[1] if error else 'an error'}", "")
+    return Kind(SAID.get(problem.saw) or _AXES[problem.axis], seen.phase)

@@ -1,0 +1,283 @@
+"""Facts of one failed case, read from its ladder: who sent how much, who waited, who closed, and in which phase.
+
+Causes and groups are made from these facts and never from the rule that a case belongs to.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ..results import Event, Json, Problem, Result
+
+MOST_MESSAGE = 1 << 24
+"""Octets of a message: a client's limit, if it was told no other."""
+NO_TIMEOUT = 20
+"""Seconds. A case with a longer T does not measure it."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What happened in a case. Octets are the first ones of each side, as far as they were kept."""
+
+    result: Result
+    problem: Problem
+    last_answer: Json = field(default_factory=dict)
+    """The adapter's last answer, whole."""
+
+    @property
+    def role(self) -> str:
+        return self.result.role
+
+    @property
+    def saw(self) -> str:
+        return self.problem.saw
+
+    @cached_property
+    def request(self) -> Json:
+        """The last request; empty if it is not shown whole."""
+        texts = [event.text for event in self.result.events if event.what == "request"]
+        with suppress(ValueError, IndexError):
+            found: Json = json.loads(texts[-1])
+            return found
+        return {}
+
+    @property
+    def timeout(self) -> int | None:
+        """T in seconds, if the case measures it."""
+        close = self.request.get("close")
+        return close if isinstance(close, int) and 0 < close < NO_TIMEOUT else None
+
+    def _octets(self, who: str) -> list[Event]:
+        """Of the first connection."""
+        found: list[Event] = []
+        for event in self.events:
+            if event.what == "octets" and event.who == who:
+                found.append(event)
+        return found
+
+    @cached_property
+    def events(self) -> list[Event]:
+        """From the last connection on; all of them if there is none."""
+        events = self.result.events
+        at = [index for index, event in enumerate(events) if event.what == "connect"]
+        return events[at[-1] :] if at else events
+
+    @property
+    def is_connected(self) -> bool:
+        return any(event.what == "connect" for event in self.result.events)
+
+    @cached_property
+    def sent(self) -> bytes:
+        """What the suite sent, without a gap."""
+        return _joined(self._octets("suite"))
+
+    @cached_property
+    def sent_size(self) -> int:
+        return sum(event.size for event in self._octets("suite"))
+
+    @cached_property
+    def got(self) -> bytes:
+        """What the implementation sent, without a gap."""
+        return _joined(self._octets("implementation"))
+
+    @cached_property
+    def got_size(self) -> int:
+        return sum(event.size for event in self._octets("implementation"))
+
+    @property
+    def wanted(self) -> bytes:
+        """What it should have sent, as far as that is known."""
+        return bytes.fromhex(self.problem.expected_stream)
+
+    @property
+    def pieces(self) -> list[int]:
+        """The sizes of what the suite sent at a time."""
+        return [event.size for event in self._octets("suite")]
+
+    def _how(self, who: str) -> str:
+        ways = [event.what for event in self.events if event.who == who and event.what in ("end", "reset", "close")]
+        return "reset" if "reset" in ways else "end" if ways else ""
+
+    @property
+    def suite_ended(self) -> str:
+        """How the suite ended its side: `end` or `reset`, or not."""
+        return self._how("suite")
+
+    @property
+    def peer_ended(self) -> str:
+        """How the implementation ended its side."""
+        return self._how("implementation")
+
+    @cached_property
+    def answer(self) -> Json:
+        """The adapter's last answer; empty if there was none before the suite gave up."""
+        for event in self.result.events:
+            if event.what == "answer" and "listening" not in event.text:
+                return self.last_answer
+            if _is_giving_up(event):
+                return {}
+        return self.last_answer
+
+    @cached_property
+    def silence(self) -> float:
+        """Seconds from the last thing that the suite did to the moment at which it gave up; 0 if it did not."""
+        last = 0.0
+        for event in self.result.events:
+            if _is_giving_up(event):
+                return event.at - last
+            if event.who == "suite" and event.what != "wait":
+                last = event.at
+        return 0.0
+
+    @property
+    def error(self) -> str:
+        return str(self.answer.get("error", ""))
+
+    @property
+    def is_ok(self) -> bool:
+        return bool(self.answer.get("ok"))
+
+    @cached_property
+    def frame(self) -> Frame:
+        """The frame that the server of the exchange sent, whoever that was."""
+        return Frame(self.got, self.got_size) if self.role == "server" else Frame(self.sent, self.sent_size)
+
+    @property
+    def is_listening(self) -> bool:
+        """A server of the implementation has said that it listens."""
+        return any(event.what == "answer" and "listening" in event.text for event in self.result.events)
+
+    @property
+    def is_answered_last(self) -> bool:
+        """The suite had sent all when the first octet of the implementation came."""
+        who = [event.who for event in self.events if event.what == "octets"]
+        return "implementation" in who and "suite" not in who[who.index("implementation") :]
+
+    @property
+    def has_right_message(self) -> bool:
+        """The message that a server is asked to send is UTF-8."""
+        message = self.request.get("message", "")
+        return not isinstance(message, dict) or "hex" not in message or _is_utf8(bytes.fromhex(message["hex"]))
+
+    @property
+    def is_malformed(self) -> bool:
+        """The message that was sent to a client is whole, and not UTF-8."""
+        message = self.frame.message
+        return len(message) == self.frame.message_size and not _is_utf8(message)
+
+    @property
+    def is_over_limit(self) -> bool:
+        """A length that was sent to a client is over its limit."""
+        limits, frame = self.request.get("limits", {}), self.frame
+        if len(self.sent) >= 12 and frame.message_size > limits.get("message", MOST_MESSAGE):
+            return True
+        return len(self.sent) >= frame.head and frame.data_size > limits.get("data", 1 << 64)
+
+    @cached_property
+    def phase(self) -> str:
+        """How far the exchange had come when it went wrong."""
+        if self.role not in ("server", "client"):
+            return ""
+        for name, phase in _NAMED.items():
+            if name in self.problem.expected:
+                return phase
+        if self.role == "client" and self.saw == "surplus":
+            return "hello"
+        if not self.is_connected:
+            return "start"
+        if self.role == "server":
+            if self.sent_size < 8 or self.sent[:5] != b"KCOM5"[: len(self.sent)]:
+                return "hello"
+            if self.problem.at is not None and self.saw in ("octets", "short", "silent"):
+                return Frame(self.wanted, len(self.wanted)).phase_at(self.problem.at)
+        else:
+            if self.got_size < 8 or (self.saw == "octets" and (self.problem.at or 0) < 8):
+                return "hello"
+            if self.sent_size < 8 or self.sent[:8] != self.got[:8]:
+                return "echo"
+        return self.frame.phase_at(self.frame.size)
+
+
+_NAMED = {"malformed-message": "message", "message-not-utf8": "start", "invalid-port": "start"}
+"""Errors that tell the phase themselves."""
+PHASES = {
+    "": "",
+    "start": "before the connection",
+    "hello": "in the hello",
+    "echo": "in the echo",
+    "lengths": "in a length",
+    "message": "in the message",
+    "data": "in the data",
+    "confirming": "while closing",
+}
+"""The phases in their order, in words."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Echo and frame, as far as they were sent."""
+
+    octets: bytes
+    size: int
+
+    @property
+    def message_size(self) -> int:
+        return int.from_bytes(self.octets[8:12], "little")
+
+    @property
+    def message(self) -> bytes:
+        return self.octets[12 : 12 + self.message_size]
+
+    @property
+    def head(self) -> int:
+        """Where the data begins."""
+        return 20 + self.message_size
+
+    @property
+    def data_size(self) -> int:
+        return int.from_bytes(self.octets[self.head - 8 : self.head], "little")
+
+    @property
+    def data(self) -> bytes:
+        return self.octets[self.head : self.head + self.data_size]
+
+    @property
+    def is_whole(self) -> bool:
+        """All that it declares was sent."""
+        return len(self.octets) >= self.head and self.size >= self.head + self.data_size
+
+    def phase_at(self, at: int) -> str:
+        """The phase in which the octet at this offset is sent."""
+        if at < 8:
+            return "echo"
+        if at < 12:
+            return "lengths"
+        if at < 12 + self.message_size:
+            return "message"
+        if at < self.head or len(self.octets) < self.head:
+            return "lengths"
+        return "data" if at < self.head + self.data_size else "confirming"
+
+
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_giving_up(event: Event) -> bool:
+    return event.what == "wait" and event.text.startswith("gives up")
+
+
+def _joined(events: list[Event]) -> bytes:
+    octets = b""
+    for event in events:
+        octets += bytes.fromhex(event.octets)
+        if event.size > len(event.octets) // 2:
+            break
+    return octets

@@ -1,0 +1,727 @@
+"""Causes by conduct: each text has wrong peers that have it, and others that fail alike without it.
+
+A situation is a ladder in a line, named after a peer in which it is seen, of `mutants` where there is one. `T=1` is the
+timeout, `big` at the start an exchange with more data; `listen` and `ask` are requests to a server and to a client.
+`>8`: the suite sends octets up to the eighth of a right exchange; `<25`: the implementation does. `end>` and `reset>`:
+the suite ends; `<end` and `<reset`: the implementation does. `wait=2` takes seconds, `ok` and `err=NAME` are answers,
+and with `up` the suite gives up.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+
+from kcom5_conformance.report import causes, conduct
+from kcom5_conformance.results import Event, Json, Problem, Result, Verdict
+
+HELLO = b"KCOM5\xaa\xbb\xcc"
+STREAM = HELLO + b"\2\0\0\0hi" + (3).to_bytes(8, "little") + b"\0\1\2"
+DECLARED = HELLO + b"\2\0\0\0hi" + (900).to_bytes(8, "little") + bytes(range(250)) * 3
+WORDS = {
+    "magic": b"GET / HT",
+    "lower": b"kcom5\xaa\xbb\xcc",
+    "part": b"KCOM4\xaa\xbb\xcc",
+    "nul": b"KCOM5\xaa\x00\xcc",
+    "high": b"KCOM5\x61\xbb\x62",
+    "over": HELLO + b"\xff\xff\xff\x7f",
+    "malformed": HELLO + b"\1\0\0\0\xff",
+    "empty": HELLO + bytes(4) + (3).to_bytes(8, "little") + b"\0\1\2",
+    "none": HELLO + bytes(12),
+    "bad": b"GET",
+    "nul-byte": HELLO + b"\0",
+    "newline": HELLO + b"\n",
+    "other": b"KCOM5\x11\x22\x33",
+}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What was seen of a peer, and the cause that is to be told."""
+
+    peer: str
+    role: str
+    saw: str
+    steps: str
+    cause: str
+    expected: str = ""
+    got: str = ""
+    message: str = "hi"
+    stderr: str = ""
+
+    @property
+    def result(self) -> Result:
+        return _Ladder(self).result
+
+    @property
+    def told(self) -> str:
+        ladder = _Ladder(self)
+        return causes.cause_of(ladder.result, ladder.answer)
+
+
+class _Ladder:
+    """The result of a situation."""
+
+    def __init__(self, situation: Situation) -> None:
+        self.situation = situation
+        self.events: list[Event] = []
+        self.at, self.close = 0.0, 30
+        self.answer: Json = {}
+        self.sent = self.got = 0
+        self.streams = {"suite": b"", "implementation": b""}
+        for step in situation.steps.split():
+            self.at += 0.001
+            self.step(step)
+        stream = self.streams["implementation"].hex()
+        wanted = DECLARED if situation.steps.startswith("big") else STREAM
+        problem = Problem(
+            "frame.order",
+            "MUST",
+            "ended",
+            situation.got or "something",
+            situation.expected or "another thing",
+            stream,
+            wanted.hex() if situation.role == "server" and situation.saw in ("octets", "short", "silent") else "",
+            self.got if situation.saw in ("short", "silent") else None,
+            situation.saw,  # type: ignore[arg-type]
+        )
+        role = situation.role
+        self.result = Result("x/y@tcp6", "mine", "frame.order", "MUST", role, "tcp6", "", Verdict.FAIL)  # type: ignore[arg-type]
+        self.result.problems, self.result.events = [problem], self.events
+        self.result.stderr = situation.stderr
+
+    def add(self, who: str, what: str, octets: bytes = b"", text: object = "") -> None:
+        words = text if isinstance(text, str) else json.dumps(text)
+        self.events.append(Event(self.at, who, what, octets.hex(), len(octets), words))  # type: ignore[arg-type]
+
+    def octets(self, who: str, what: str) -> None:
+        whole = DECLARED if self.situation.steps.startswith("big") else STREAM
+        before = self.streams[who]
+        if what in WORDS:
+            octets = WORDS[what]
+        elif what == "more":
+            octets = b"x"
+        else:
+            octets = whole[len(before) : int(what)]
+        self.streams[who] += octets
+        self.add(who, "octets", octets)
+        self.got += len(octets) if who == "implementation" else 0
+
+    def step(self, step: str) -> None:
+        name, _, value = step.partition("=")
+        if step[0] in "<>" and step[1:] not in ("end", "reset"):
+            self.octets("suite" if step[0] == ">" else "implementation", step[1:])
+        elif step in ("end>", "reset>", "<end", "<reset"):
+            self.add("suite" if step[-1] == ">" else "implementation", step.strip("<>"))
+        elif name == "T":
+            self.close = int(value)
+        elif name == "wait":
+            self.at += float(value)
+        elif name in ("listen", "ask"):
+            op = "send" if name == "listen" else "receive"
+            message = {"hex": self.situation.message} if self.situation.message != "hi" else "hi"
+            request: Json = {"op": op, "via": "tcp6", "close": self.close, "message": message}
+            if value == "file":
+                request |= {"data": {"file": "/x"}} if name == "listen" else {"to": {"file": "/x"}}
+            elif value:
+                request["port"] = int(value)
+            self.add("suite", "request", text=request)
+            if name == "listen":
+                self.add("implementation", "answer", text={"listening": 1234})
+        elif name == "row":
+            self.add("suite", "request", text=json.loads(value))
+            self.answer = {"port": 1}
+        elif name in ("ok", "err"):
+            self.answer = {"ok": True} if name == "ok" else {"error": value}
+            if name == "ok" and self.situation.role == "client":
+                self.answer |= {"message": value or "hi", "data": {"size": 3, "hex": "000102"}}
+            self.add("implementation", "answer", text=self.answer)
+        elif name == "up":
+            self.add("suite", "wait", text="gives up after 1.0 s: the connection is still open")
+        elif name == "connect":
+            self.add("suite", "connect")
+
+
+def server(peer: str, saw: str, steps: str, cause: str, **more: str) -> Situation:
+    return Situation(peer, "server", saw, steps, cause, **more)
+
+
+def client(peer: str, saw: str, steps: str, cause: str, **more: str) -> Situation:
+    return Situation(peer, "client", saw, steps, cause, **more)
+
+
+def row(peer: str, request: str, cause: str) -> Situation:
+    return Situation(peer, "address", "accepts", f"row={request}", cause)
+
+
+ACCEPT = "accept has no timeout, or a longer one"
+CONNECT = "connect has no timeout, or a longer one"
+ACCEPTED = "the accepted connection has no timeout: T was set on the listening socket only, or nowhere"
+ECHO = "the wait for the echo has no timeout"
+FRAME = "the wait for the frame has no timeout"
+SEND = "the send has no timeout: a client that stops reading blocks it"
+CLOSE = "the wait for the client's end has no timeout"
+DRIPS = "T starts anew with each octet: the handshake has one deadline"
+TALKS = "octets from the client count as progress: only octets of the frame do"
+LIMIT = "a length is not compared with the limit before what it declares is read"
+LATE_UTF8 = "a malformed message is not refused before the data length is read"
+MESSAGE_BIG = "the message length may be read as big-endian: it waits for more than was declared"
+DATA_BIG = "it waits for the stream's end; or the data length is read as big-endian"
+EARLY_END = "it reports success before the client has ended: it closes when the kernel has the last octet"
+IGNORED = "it reports success though the wait for the client's end timed out"
+NUL = "the hello is handled as a C string: it ends at a NUL among the three octets"
+TEXT = "perhaps the hello is decoded as text: the three octets may have any value"
+HANG_UP = "the client's half-close is taken for a hang-up"
+OWN_WORDS = "it sends octets of its own: a greeting, or words about a wrong hello"
+NOT_COMPARED = "the magic is not compared, or only after the echo was sent"
+PARSER = "perhaps the language's number parser reads the port: it takes signs, spaces or other digits, too"
+RANGE = "the port is not compared with 1 and 65535"
+COUNT = "the number of groups is not checked: it has to divide 48"
+
+SITUATIONS = [
+    # It does not end.
+    server("waits-for-ever-for-a-client", "hangs", "T=1 listen wait=2 up", ACCEPT),
+    server("template-node", "hangs", "T=2 listen wait=7 up", ACCEPT),
+    server("waits-for-ever-for-the-hello", "hangs", "T=1 listen connect wait=2 up", ACCEPTED),
+    server("template-go", "hangs", "T=1 listen connect >7 wait=2 up", ACCEPTED),
+    server("bound-per-call-at-the-server", "hangs", "T=1 listen connect >2 wait=0.6 >4 wait=0.6 >6 wait=0.5 up", DRIPS),
+    server("bound-per-recv", "hangs", "T=1 listen connect >1 wait=0.9 >2 wait=0.9 up", DRIPS),
+    server("waits-for-ever-for-the-reader", "hangs", "big T=1 listen connect >8 <500 wait=2 up", SEND),
+    server("template-java", "hangs", "big T=1 listen connect >8 <18 wait=2 up", SEND),
+    server("talk-extends-the-stall", "hangs", "T=1 listen connect >8 <12 >more wait=0.6 >more wait=0.6 up", TALKS),
+    server("talk-extends-the-close", "hangs", "T=1 listen connect >8 <25 <end >more wait=0.6 >more wait=0.6 up", TALKS),
+    server("waits-for-ever-for-the-close", "hangs", "T=1 listen connect >8 <25 <end wait=2 up", CLOSE),
+    server("template-node", "hangs", "T=2 listen connect >8 <25 <end wait=7 up", CLOSE),
+    server("reader-comes-late", "hangs", "T=1 listen connect >8 wait=2 up", conduct.SEND_OR_CLOSE),
+    server("template-node", "hangs", "T=2 listen connect >8 wait=7 up", conduct.SEND_OR_CLOSE),
+    server("close-in-the-hello-is-waited-out", "hangs", "listen connect >3 end> wait=5 up", conduct.EOF_MISSED),
+    server("recv-of-nothing-is-tried-again", "hangs", "T=1 listen connect >5 reset> wait=2 up", conduct.EOF_MISSED),
+    server("sends-ill-formed", "hangs", "T=1 listen wait=2 up", conduct.UNCHECKED, message="ff"),
+    server("waits-without-a-reason", "hangs", "listen wait=5 up", ""),
+    client("waits-for-ever-for-a-connection", "hangs", "T=1 ask wait=2 up", CONNECT),
+    client("template-node", "hangs", "T=2 ask wait=7 up", CONNECT),
+    client("waits-for-ever-for-the-echo", "hangs", "T=1 ask connect <8 wait=2 up", ECHO),
+    client("template-go", "hangs", "T=1 ask connect <8 >7 wait=2 up", ECHO),
+    client("bound-per-call-at-the-client", "hangs", "T=1 ask connect <8 >2 wait=0.6 >4 wait=0.6 up", DRIPS),
+    client("waits-for-ever-for-the-frame", "hangs", "T=1 ask connect <8 >15 wait=2 up", FRAME),
+    client("template-node", "hangs", "big T=2 ask connect <8 >500 wait=7 up", FRAME),
+    client("has-no-limits", "hangs", "ask connect <8 >over wait=5 up", LIMIT),
+    client("limits-after-reading", "hangs", "T=1 ask connect <8 >over wait=0.5 up", FRAME),
+    client("template-node", "open", "ask connect <8 >over wait=5 up", LIMIT),
+    client("checks-utf8-at-the-end", "hangs", "ask connect <8 >malformed wait=5 up", LATE_UTF8),
+    client("decodes-at-the-end", "open", "ask connect <8 >malformed wait=5 up", LATE_UTF8),
+    client("big-endian-message-length-read", "hangs", "ask connect <8 >25 wait=5 up", MESSAGE_BIG),
+    client("template-of-a-mainframe", "open", "ask connect <8 >25 wait=5 up", MESSAGE_BIG),
+    client("big-endian-data-length-read", "hangs", "ask connect <8 >empty wait=5 up", DATA_BIG),
+    client("waits-for-the-end", "open", "ask connect <8 >empty wait=5 up", DATA_BIG),
+    client("wants-data", "open", "ask connect <8 >none wait=5 up", conduct.NEEDS_MORE),
+    client("waits-for-the-end", "hangs", "ask connect <8 >none wait=5 up", conduct.NEEDS_MORE),
+    client("truncated-is-waited-out", "hangs", "ask connect <8 >15 end> wait=5 up", conduct.EOF_MISSED),
+    client("closed-echo-is-waited-out", "open", "ask connect <8 >4 end> wait=5 up", conduct.EOF_MISSED),
+    # Its connection does not end.
+    server("waits-for-eight", "open", "listen connect >magic wait=5 up", ""),
+    server("waits-for-eight", "open", "listen connect >bad wait=5 up", conduct.EIGHT_FIRST),
+    server("template-node", "hangs", "listen connect >bad wait=5 up", conduct.EIGHT_FIRST),
+    client("compares-the-echo-at-the-end", "open", "ask connect <8 >bad wait=5 up", conduct.ECHO_LAST),
+    client("takes-every-echo", "hangs", "ask connect <8 >bad wait=5 up", conduct.ECHO_LAST),
+    server("does-not-half-close", "open", "listen connect >8 <25 wait=5 up", conduct.NO_HALF_CLOSE),
+    server("waits-for-the-client-first", "hangs", "listen connect >8 <25 wait=5 up", conduct.NO_HALF_CLOSE),
+    server("leaks-rejected", "open", "listen connect >bad err=invalid-connection wait=5 up", conduct.NOT_CLOSED),
+    client("leaks-connections", "open", "ask connect <8 >bad err=invalid-connection wait=5 up", conduct.NOT_CLOSED),
+    client("never-closes", "open", "ask connect <8 >25 ok wait=5 up", conduct.LEFT_OPEN),
+    client("closes-at-exit", "open", "ask connect <8 >none ok wait=5 up", conduct.LEFT_OPEN),
+    # It stops sending.
+    client("waits-for-a-banner", "silent", "ask connect wait=5 up", conduct.SPEAKS_SECOND),
+    client("waits-for-a-greeting", "silent", "T=1 ask connect wait=2 up", conduct.SPEAKS_SECOND),
+    client(
+        "omits-the-nonce",
+        "silent",
+        "ask connect <5 wait=5 up",
+        "fewer than eight octets: part of the hello was not sent",
+    ),
+    client(
+        "sends-the-magic-alone",
+        "silent",
+        "T=1 ask connect <5 up",
+        "fewer than eight octets: part of the hello was not sent",
+    ),
+    server("reads-a-line", "silent", "listen connect >8 wait=5 up", conduct.MORE_HELLO),
+    server("reads-nine-octets", "silent", "T=1 listen connect >8 wait=2 up", conduct.MORE_HELLO),
+    server("wants-an-answer", "silent", "listen connect >8 <8 wait=5 up", conduct.ECHO_ANSWER),
+    server("three-ways", "silent", "T=1 listen connect >8 <8 wait=2 up", conduct.ECHO_ANSWER),
+    server("reads-nothing-while-it-sends", "silent", "big listen connect >8 <400 >more wait=5 up", conduct.BOTH_WRITE),
+    server("blocks-on-its-send", "silent", "big listen connect >8 >more <30 wait=5 up", conduct.BOTH_WRITE),
+    server("stops-in-the-middle", "silent", "big listen connect >8 <400 wait=5 up", ""),
+    server("stops-after-the-head", "silent", "big listen connect >8 <22 wait=5 up", ""),
+    # It ends too early.
+    server("extra-is-wrong", "short", "listen connect >8 >more <8 <reset err=invalid-connection", conduct.EXTRA),
+    server(
+        "wants-eight-alone", "short", "big listen connect >8 >more <500 <reset err=invalid-connection", conduct.EXTRA
+    ),
+    server("closes-with-octets-unread", "short", "listen connect >8 <8 >more <reset ok", conduct.UNREAD),
+    server("closes-at-the-last-octet", "short", "big listen connect >8 >more <500 <reset ok", conduct.UNREAD),
+    server("half-close-is-the-end", "short", "listen connect >8 end> <end err=invalid-connection", HANG_UP),
+    server("end-is-a-hang-up", "short", "listen connect >8 end> <8 <reset err=unconfirmed", HANG_UP),
+    server("one-recv-for-the-hello", "short", "listen connect >3 >8 <reset err=invalid-connection", conduct.ONE_RECV),
+    server("reads-once", "short", "listen connect >7 >8 <end err=invalid-connection", conduct.ONE_RECV),
+    server("refuses-nul-nonces", "short", "listen connect >nul <reset err=invalid-connection", NUL),
+    server("reads-a-string", "short", "listen connect >nul <end err=io", NUL),
+    server("refuses-binary-nonces", "short", "listen connect >high <reset err=invalid-connection", TEXT),
+    server("decodes-the-hello", "short", "listen connect >high <end err=io", TEXT),
+    server(
+        "bound-of-the-whole-at-the-server",
+        "short",
+        "big T=1 listen connect >8 <500 wait=1 <reset err=timeout",
+        conduct.WHOLE,
+    ),
+    server("deadline-of-the-call", "short", "big T=2 listen connect >8 <30 wait=2 <reset err=timeout", conduct.WHOLE),
+    server("ignores-short-writes", "short", "big listen connect >8 <500 <end ok", conduct.ONE_SEND),
+    server("loses-the-last-piece", "short", "big listen connect >8 <600 <end ok", conduct.ONE_SEND),
+    server("template-node", "short", "big listen connect >8 end> <500 <end ok", conduct.CUT_SHORT),
+    server("destroys-at-the-end", "short", "big listen connect >8 end> <40 <end ok", conduct.CUT_SHORT),
+    server("gives-up", "short", "listen connect >8 <10 <end err=io", ""),
+    # It closes in another way.
+    server("server-closes-in-order", "orderly", "listen connect >magic <end err=invalid-connection", conduct.ORDERLY),
+    client("client-closes-in-order", "orderly", "ask connect <8 >magic <end err=invalid-connection", conduct.ORDERLY),
+    server("closes-with-octets-unread", "reset", "listen connect >8 <25 >more <reset ok", conduct.UNREAD),
+    server("never-reads-again", "reset", "listen connect >8 >more <25 <reset ok", conduct.UNREAD),
+    server("always-resets", "reset", "listen connect >8 <25 <reset ok", ""),
+    server("lingers-zero", "reset", "listen connect >8 <25 wait=1 <reset ok", ""),
+    server("one-recv-for-the-hello", "broken", "listen connect >3 wait=1 >4", conduct.ONE_RECV),
+    server("reads-once", "broken", "listen connect >1 >2", conduct.ONE_RECV),
+    server("goes-away", "broken", "listen connect >8 >more", ""),
+    client("goes-away", "broken", "ask connect <8 >8", ""),
+    # It sends what does not belong.
+    client("says-thanks", "surplus", "ask connect <8 >25 <more", conduct.MORE_THAN_HELLO),
+    client("acknowledges-the-echo", "surplus", "ask connect <8 >8 <more", conduct.MORE_THAN_HELLO),
+    client("sends-nine-octets", "surplus", "ask connect <nul-byte", "a trailing NUL: the hello is sent as a C string"),
+    client("sends-a-line", "surplus", "ask connect <newline", "a trailing newline: the hello is sent as a line"),
+    server("greets-at-once", "surplus", "listen connect >3 <part", conduct.TOO_EARLY),
+    server("answers-at-the-fifth", "surplus", "listen connect >5 <5", conduct.TOO_EARLY),
+    server("says-why", "surplus", "listen connect >magic <part", OWN_WORDS),
+    server("greets-first", "surplus", "listen connect >magic <25", OWN_WORDS),
+    server("takes-every-hello", "surplus", "listen connect >magic <magic", NOT_COMPARED),
+    server("echoes-before-it-looks", "surplus", "listen connect >magic <magic <more", NOT_COMPARED),
+    server(
+        "takes-every-case", "surplus", "listen connect >lower <lower", "the magic is compared without regard to case"
+    ),
+    server(
+        "upper-cases-first",
+        "surplus",
+        "listen connect >lower <lower <more",
+        "the magic is compared without regard to case",
+    ),
+    server("compares-four-octets", "surplus", "listen connect >part <part", "only a part of the magic is compared"),
+    server("looks-for-kcom", "surplus", "listen connect >part <part <more", "only a part of the magic is compared"),
+    server("takes-more-than-eight", "surplus", "listen connect >8 >more <25", conduct.NINTH),
+    server("template-node", "surplus", "listen connect >8 >more <8", conduct.NINTH),
+    server("sends-a-trailer", "surplus", "listen connect >8 <25 <more", ""),
+    # Its result is wrong.
+    row("unpack-is-lenient", '{"op":"unpack","address":"+13600.aa"}', PARSER),
+    row("unpack-takes-every-digit", '{"op":"unpack","address":"１3600.aa"}', PARSER),
+    row("unpack-takes-every-port", '{"op":"unpack","address":"65536.aa"}', RANGE),
+    row("unpack-takes-port-zero", '{"op":"unpack","address":"0.aa"}', RANGE),
+    row("unpack-takes-every-count", '{"op":"unpack","address":"1.aa.aa.aa.aa.aa"}', COUNT),
+    row("unpack-counts-nothing", '{"op":"unpack","address":"1.00.01.02.03.04.05.06"}', COUNT),
+    row("unpack-takes-leading-zeros", '{"op":"unpack","address":"01.aa"}', "a port with leading zeros is taken"),
+    row("template-python", '{"op":"unpack","address":"013600.aa"}', "a port with leading zeros is taken"),
+    row("unpack-takes-trailing-dot", '{"op":"unpack","address":"1.aa."}', "a dot after the last group is taken"),
+    row("unpack-splits-and-filters", '{"op":"unpack","address":"1.aa.bb."}', "a dot after the last group is taken"),
+    row("unpack-joins-groups", '{"op":"unpack","address":"1.aabb"}', conduct.TWO_DIGITS),
+    row("unpack-takes-one-digit", '{"op":"unpack","address":"1.a"}', conduct.TWO_DIGITS),
+    row("unpack-strips", '{"op":"unpack","address":"1.aa\\n"}', conduct.STRIPS),
+    row("unpack-trims", '{"op":"unpack","address":"1.aa\\t"}', conduct.STRIPS),
+    row("unpack-stops-at-nul", '{"op":"unpack","address":"1.aa\\u0000x"}', conduct.ADDRESS_NUL),
+    row("template-c", '{"op":"unpack","address":"1.aa\\u0000"}', conduct.ADDRESS_NUL),
+    row("unpack-is-lenient", '{"op":"unpack","address":"1.-a"}', conduct.GROUP_PARSER),
+    row("unpack-parses-groups", '{"op":"unpack","address":"1.0xa"}', conduct.GROUP_PARSER),
+    row("pack-takes-any-port", '{"op":"pack","port":0,"key":"00"}', conduct.PACK_PORT),
+    row("pack-wraps-the-port", '{"op":"pack","port":65537,"key":"00"}', conduct.PACK_PORT),
+    row("pack-takes-any-key", '{"op":"pack","port":1,"key":"0001020304"}', conduct.PACK_KEY),
+    row("pack-takes-empty-key", '{"op":"pack","port":1,"key":""}', conduct.PACK_KEY),
+    server("closes-at-once", "accepts", "listen connect >8 <25 ok wait=1 reset>", EARLY_END, expected="unconfirmed"),
+    server("returns-before-it-sends", "accepts", "T=1 listen connect >8 ok wait=1", EARLY_END, expected="unconfirmed"),
+    server(
+        "takes-a-reset-for-success",
+        "accepts",
+        "listen connect >8 <25 reset> ok",
+        conduct.RESET_OK,
+        expected="unconfirmed",
+    ),
+    server("template-node", "accepts", "big listen connect >8 <30 reset> ok", conduct.RESET_OK, expected="unconfirmed"),
+    server("unconfirmed-is-ok", "accepts", "T=1 listen connect >8 <25 <end wait=1 ok", IGNORED, expected="unconfirmed"),
+    server("swallows-the-timeout", "accepts", "T=2 listen connect >8 <25 wait=2 ok", IGNORED, expected="unconfirmed"),
+    server(
+        "talk-extends-the-close",
+        "accepts",
+        "T=1 listen connect >8 <25 >more wait=1 end> ok",
+        conduct.CLOSE_ENDLESS,
+        expected="unconfirmed",
+    ),
+    server(
+        "template-node",
+        "accepts",
+        "T=2 listen connect >8 <25 >more wait=3 end> ok",
+        conduct.CLOSE_ENDLESS,
+        expected="unconfirmed",
+    ),
+    server("takes-every-hello", "accepts", "listen connect >magic <25 ok", NOT_COMPARED, expected="invalid-connection"),
+    server(
+        "takes-a-short-hello",
+        "accepts",
+        "listen connect >5 end> <25 ok",
+        conduct.EOF_MISSED,
+        expected="invalid-connection",
+    ),
+    client(
+        "bound-per-call-at-the-client",
+        "accepts",
+        "T=1 ask connect <8 >2 wait=0.7 >4 wait=0.7 >25 ok",
+        conduct.PIECES,
+        expected="timeout",
+    ),
+    client("template-go", "accepts", "T=1 ask connect <8 >7 wait=2 >25 ok", conduct.PIECES, expected="timeout"),
+    client(
+        "takes-ill-formed",
+        "accepts",
+        "ask connect <8 >malformed ok=\ufffd",
+        conduct.REPLACED,
+        expected="malformed-message",
+    ),
+    client(
+        "template-node",
+        "accepts",
+        "ask connect <8 >malformed >more ok=\ufffd",
+        conduct.REPLACED,
+        expected="malformed-message",
+    ),
+    client("limit-is-one-more", "accepts", "ask connect <8 >over ok", conduct.OVER_LIMIT, expected="over-limit"),
+    client("has-no-limits", "accepts", "T=1 ask connect <8 >over ok", conduct.OVER_LIMIT, expected="over-limit"),
+    server("in-use-is-io", "name", "listen err=io", "EADDRINUSE is reported as io", expected="in-use"),
+    client("refused-is-io", "name", "ask err=io", "ECONNREFUSED is reported as io", expected="refused"),
+    client("waits-for-a-server", "name", "T=1 ask wait=1 err=timeout", conduct.TRIES_ON, expected="refused"),
+    client("dials-until-t", "name", "T=2 ask wait=2 err=timeout", conduct.TRIES_ON, expected="refused"),
+    client(
+        "truncated-is-io",
+        "name",
+        "ask connect <8 >15 end> err=io",
+        "a close within the frame is reported as io",
+        expected="truncated",
+    ),
+    server(
+        "reset-is-io",
+        "name",
+        "listen connect >8 <25 reset> err=io",
+        "a client that left without its end is reported as io",
+        expected="unconfirmed",
+    ),
+    server(
+        "unconfirmed-is-timeout",
+        "name",
+        "T=1 listen connect >8 <25 wait=1 err=timeout",
+        "a client that does not end within T is reported as timeout",
+        expected="unconfirmed",
+    ),
+    server(
+        "waits-for-eight",
+        "name",
+        "T=1 listen connect >bad wait=1 err=timeout",
+        conduct.EIGHT_FIRST,
+        expected="invalid-connection",
+    ),
+    client(
+        "compares-the-echo-at-the-end",
+        "name",
+        "T=1 ask connect <8 >bad wait=1 err=timeout",
+        conduct.ECHO_LAST,
+        expected="invalid-connection",
+    ),
+    server(
+        "close-in-the-hello-is-waited-out",
+        "name",
+        "T=1 listen connect >3 end> wait=1 err=timeout",
+        conduct.EOF_MISSED,
+        expected="invalid-connection",
+    ),
+    server(
+        "one-recv-for-the-hello",
+        "name",
+        "T=1 listen connect >7 err=invalid-connection",
+        conduct.ONE_RECV,
+        expected="timeout",
+    ),
+    server(
+        "has-one-name",
+        "name",
+        "T=1 listen connect >7 wait=1 err=io",
+        "this failure is reported as io",
+        expected="timeout",
+    ),
+    client(
+        "has-one-name-as-client",
+        "name",
+        "ask connect <8 >magic err=io",
+        "this failure is reported as io",
+        expected="invalid-connection",
+    ),
+    client("over-limit-is-truncated", "name", "ask connect <8 >over err=truncated", "", expected="over-limit"),
+    client("zero-is-at-once-as-client", "refuses", "T=0 ask connect <8 err=timeout", conduct.ZERO, expected="success"),
+    server("negative-is-at-once", "refuses", "T=-1 listen err=timeout", conduct.ZERO, expected="success"),
+    server(
+        "counts-milliseconds", "refuses", "T=2 listen connect >8 err=timeout", conduct.MILLISECONDS, expected="success"
+    ),
+    client(
+        "divides-by-a-thousand", "refuses", "T=5 ask connect <8 err=timeout", conduct.MILLISECONDS, expected="success"
+    ),
+    client(
+        "bound-of-the-whole-at-the-client",
+        "refuses",
+        "T=1 ask connect <8 >9 wait=0.6 >12 wait=0.6 err=timeout",
+        conduct.ONE_DEADLINE,
+        expected="success",
+    ),
+    client(
+        "bound-of-the-clients-call",
+        "refuses",
+        "T=2 ask connect <8 >8 wait=1.5 >15 wait=1 err=timeout",
+        conduct.ONE_DEADLINE,
+        expected="success",
+    ),
+    server(
+        "cannot-rebind",
+        "refuses",
+        "listen=15000 connect >8 <25 listen=15000 err=in-use",
+        conduct.TIME_WAIT,
+        expected="that it listens",
+    ),
+    server(
+        "rebinds-late",
+        "refuses",
+        "listen=15000 connect >8 listen=15000 err=io",
+        conduct.TIME_WAIT,
+        expected="that it listens",
+    ),
+    client(
+        "one-recv-for-the-echo",
+        "refuses",
+        "ask connect <8 >3 >25 err=invalid-connection",
+        conduct.ONE_RECV,
+        expected="success",
+    ),
+    client(
+        "wants-the-echo-alone",
+        "refuses",
+        "ask connect <8 >25 err=invalid-connection",
+        conduct.LARGE_RECV,
+        expected="success",
+    ),
+    client(
+        "compares-all-that-came",
+        "refuses",
+        "ask connect <8 >9 >25 err=invalid-connection",
+        conduct.LARGE_RECV,
+        expected="success",
+    ),
+    server(
+        "one-recv-for-the-hello",
+        "refuses",
+        "listen connect >3 >8 err=invalid-connection",
+        conduct.ONE_RECV,
+        expected="success",
+    ),
+    server("refuses-to-send-nothing", "refuses", "listen err=io", "", expected="success"),
+    # What is measured.
+    server("sends-ill-formed", "listens", "listen", conduct.UNCHECKED, message="ff"),
+    server("template-node", "listens", "listen connect", conduct.UNCHECKED, message="c080"),
+    server("wraps-the-server-port", "listens", "listen=70000", conduct.PORT_UNCHECKED),
+    server("leaves-the-port-to-the-kernel", "listens", "listen=65536", conduct.PORT_UNCHECKED),
+    server("binds-the-wildcard", "connects", "listen", conduct.WILDCARD, got="it listens on 0.0.0.0"),
+    server(
+        "binds-every-address",
+        "connects",
+        "listen",
+        conduct.WILDCARD,
+        got="3 octets on a second connection to 127.0.0.2",
+    ),
+    server(
+        "serves-two", "connects", "listen connect", conduct.SERVES_MORE, got="3 octets on a second connection to 1234"
+    ),
+    server(
+        "serves-the-next-client",
+        "connects",
+        "listen connect >magic",
+        conduct.SERVES_MORE,
+        got="25 octets on a second connection to 1234",
+    ),
+    server(
+        "keeps-listening",
+        "connects",
+        "listen connect",
+        conduct.KEEPS_LISTENING,
+        got="a second connection to 1234 still open after 1.0 s",
+    ),
+    server(
+        "closes-the-listener-late",
+        "connects",
+        "listen connect >8",
+        conduct.KEEPS_LISTENING,
+        got="a second connection to 1234 still open after 5.0 s",
+    ),
+    client("ends-too-early-as-client", "early", "T=1 ask connect <8 wait=0.9 err=timeout", conduct.ROUNDED),
+    server("ends-too-early", "early", "T=1 listen wait=0.9 err=timeout", conduct.ROUNDED),
+    client("ends-too-late-as-client", "late", "T=1 ask connect <8 wait=4 err=timeout", conduct.ANEW),
+    server("ends-too-late", "late", "T=1 listen wait=4 err=timeout", conduct.ANEW),
+    client(
+        "allocates-what-is-declared",
+        "memory",
+        "ask connect <8",
+        conduct.ALLOCATED,
+        got="memory for 4,294,967,296 octets reserved",
+    ),
+    client(
+        "makes-the-buffer-first", "memory", "T=1 ask connect <8", conduct.ALLOCATED, got="the process grew by 256 MiB"
+    ),
+    server("reads-its-file-first", "memory", "listen=file connect", conduct.HELD, got="the process grew by 64 MiB"),
+    server("maps-and-copies", "memory", "listen=file connect >8", conduct.HELD, got="the process grew by 128 MiB"),
+    client("crashes-at-what-is-declared", "crashes", "ask connect <8", conduct.ALLOCATED, stderr="MemoryError"),
+    client("panics", "crashes", "ask connect <8", conduct.ALLOCATED, stderr="fatal error: runtime: out of memory"),
+    server(
+        "dies-of-sigpipe", "crashes", "listen connect", conduct.SIGPIPE, got="the adapter ended (killed by SIGPIPE)"
+    ),
+    server("template-c", "crashes", "listen connect >8", conduct.SIGPIPE, got="the adapter ended (killed by SIGPIPE)"),
+    server("falls-over", "crashes", "listen connect >8", "", got="the adapter ended (killed by SIGSEGV)"),
+    client("unpack-crashes", "crashes", "ask", "", got="the adapter ended (exit code 1)"),
+    server("leaks-listeners", "residue", "listen", conduct.DESCRIPTOR, got="3 more descriptors after 3 servers"),
+    client("leaks-connections", "residue", "ask", conduct.DESCRIPTOR, got="400 more descriptors after 400 exchanges"),
+    server(
+        "leaks-threads",
+        "residue",
+        "listen",
+        "a thread of an exchange never ends",
+        got="400 more threads after 400 exchanges",
+    ),
+    client(
+        "leaks-memory", "residue", "ask", "memory of an exchange is never freed", got="100 MiB more after 400 exchanges"
+    ),
+    server("open-to-all", "residue", "listen", conduct.MODE, got="the socket file has mode 0o666"),
+    server("mode-of-the-umask", "residue", "listen", conduct.MODE, got="the socket file has mode 0o755"),
+    server("leaves-children", "residue", "listen", "", got="afterwards: got nothing"),
+    client("leaves-the-temporary-file", "residue", "ask", "", got="left in the folder: .part"),
+    client(
+        "reads-the-hello-as-c",
+        "surplus",
+        "T=1 ask connect <nul-byte",
+        "a trailing NUL: the hello is sent as a C string",
+    ),
+    client(
+        "prints-the-hello", "surplus", "T=1 ask connect <newline", "a trailing newline: the hello is sent as a line"
+    ),
+    server("template-c", "name", "listen=13600 err=io", "EADDRINUSE is reported as io", expected="in-use"),
+    client("template-c", "name", "T=1 ask err=io", "ECONNREFUSED is reported as io", expected="refused"),
+    client(
+        "has-one-name-as-client",
+        "name",
+        "ask connect <8 >11 reset> err=io",
+        "a close within the frame is reported as io",
+        expected="truncated",
+    ),
+    server(
+        "has-one-name",
+        "name",
+        "listen connect >8 <12 reset> err=io",
+        "a client that left without its end is reported as io",
+        expected="unconfirmed",
+    ),
+    server(
+        "template-go",
+        "name",
+        "T=2 listen connect >8 <25 <end wait=2 err=timeout",
+        "a client that does not end within T is reported as timeout",
+        expected="unconfirmed",
+    ),
+    server("takes-every-hello", "orderly", "listen connect >magic <25 <end ok", ""),
+    server("takes-a-short-hello", "orderly", "listen connect >5 end> <25 <end ok", ""),
+    client(
+        "compares-five-of-the-echo", "accepts", "ask connect <8 >other ok", "the echo is not compared beyond the magic"
+    ),
+    client(
+        "takes-surrogates",
+        "accepts",
+        "ask connect <8 >malformed ok=x",
+        conduct.NOT_CHECKED,
+        expected="malformed-message",
+    ),
+    client(
+        "takes-the-long-nul",
+        "accepts",
+        "ask connect <8 >malformed >more ok=y",
+        conduct.NOT_CHECKED,
+        expected="malformed-message",
+    ),
+    client("takes-every-echo", "orderly", "ask connect <8 >other <end ok", "the echo is not compared beyond the magic"),
+    client("takes-ill-formed", "orderly", "ask connect <8 >malformed <end ok", ""),
+    client("compares-all-that-came", "broken", "ask connect <8 >9 >25", ""),
+    server("stops-reading", "broken", "listen connect >8 <25", ""),
+    server("counts-milliseconds", "early", "T=2 listen err=timeout", conduct.MILLISECONDS),
+    client("divides-by-a-thousand", "early", "T=2 ask connect <8 err=timeout", conduct.MILLISECONDS),
+    server("gives-up-with-io", "early", "T=2 listen wait=1 err=io", ""),
+    client("gives-up-with-io", "early", "T=2 ask connect <8 wait=1 err=io", ""),
+    server("waits-for-the-kernel", "late", "T=1 listen wait=4 err=io", ""),
+    server("is-woken-late", "late", "T=1 listen connect >8 wait=4 ok", ""),
+    client("waits-for-the-kernel", "late", "T=1 ask wait=4 err=refused", ""),
+    client("is-woken-late", "late", "T=1 ask connect <8 wait=4 err=io", ""),
+    client("stores-in-memory-first", "memory", "ask=file connect <8", conduct.HELD, got="the process grew by 64 MiB"),
+    client("maps-its-file", "memory", "T=1 ask=file connect <8", conduct.HELD, got="the process grew by 128 MiB"),
+    server("copies-its-data", "memory", "listen connect", "", got="the process grew by 64 MiB"),
+    server("buffers-in-vain", "memory", "listen connect >8", "", got="the process grew by 96 MiB"),
+    client("falls-over", "crashes", "ask connect", "", got="the adapter ended (killed by SIGSEGV)"),
+    server("asserts", "crashes", "listen", "", got="the adapter ended (killed by SIGABRT)"),
+    client(
+        "leaks-threads-as-client",
+        "residue",
+        "ask",
+        "a thread of an exchange never ends",
+        got="9 more threads after 400 exchanges",
+    ),
+    server(
+        "leaks-memory-as-server",
+        "residue",
+        "listen",
+        "memory of an exchange is never freed",
+        got="40 MiB more after 400 exchanges",
+    ),
+]
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda one: f"{one.saw}:{one.peer}:{one.steps}"[:80])
+def test_the_cause_follows_from_what_was_seen(situation: Situation) -> None:
+    told = situation.told
+    assert told == situation.cause
+
+
+def test_each_cause_has_two_peers_that_have_it_and_two_that_fail_alike_without_it() -> None:
+    having = Counter(one.cause for one in SITUATIONS if one.cause)
+    few = {}
+    for one in SITUATIONS:
+        alike = [other for other in SITUATIONS if (other.saw, other.role) == (one.saw, one.role)]
+        without = sum(other.cause != one.cause for other in alike)
+        if one.cause and (having[one.cause] < 2 or without < 2):
+            few[one.cause] = having[one.cause], without
+    assert few == {}
+
+
+def test_every_text_is_in_the_table() -> None:
+    texts = {
+        value for name, value in vars(conduct).items() if name[0] != "_" and name.isupper() and isinstance(value, str)
+    }
+    assert texts - {"KCOM5"} <= {one.cause for one in SITUATIONS}
+    tree = ast.parse(inspect.getsource(conduct))
+    returned = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
+    spelt = [node.value for node in returned if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    told = {one.told for one in SITUATIONS}
+    assert [text for text in spelt if text and text not in told] == []
