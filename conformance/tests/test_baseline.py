@@ -157,7 +157,13 @@ def test_repair_keeps_reasons_and_what_was_not_tried_and_mends_the_rest(tmp_path
         result("not-run", Verdict.NOT_RUN),
     )
     existing = {*names, "new"} - {"stale"}
+    before = path.read_text()
     repaired = repair(tried, path, PEERS, existing)
+    assert [(e.id, e.observed) for e in read(path) if e.id in ("new", "differs")] == [
+        ("differs", "echo.exact: got 3 octets")
+    ], "a regression is told, and comes into the file by accept_new only"
+    path.write_text(before)
+    repaired = repair(tried, path, PEERS, existing, accept_new=True)
     assert [e.id for e in repaired.added] == ["new"]
     assert [e.id for e in repaired.dropped] == ["fails", "passes", "stale", "unsupported"]
     assert [e.id for e in repaired.changed] == ["differs"]
@@ -169,9 +175,9 @@ def test_repair_keeps_reasons_and_what_was_not_tried_and_mends_the_rest(tmp_path
         ("not-run", "why not-run"),
         ("not-selected", "why not-selected"),
     ]
-    before = path.read_bytes()
+    whole = path.read_bytes()
     again = repair(tried, path, PEERS, existing)
-    assert (again.added, again.dropped, again.changed, path.read_bytes()) == ([], [], [], before)
+    assert (again.added, again.dropped, again.changed, path.read_bytes()) == ([], [], [], whole)
     apply(tried, entries, PEERS, existing)
     assert tried.is_as_expected
     assert [p.name for p in tmp_path.iterdir()] == ["known.toml"]

@@ -104,7 +104,7 @@ def test_broken_should_fails_the_run_by_strict_only(here: Path) -> None:
         ("run --peers empty.toml", "empty.toml names no peer"),
         ("run --peers top.toml", "[command] is "),
         ("run --peers word.toml", "[a] is {'command': 'true'}"),
-        ("run --peers more.toml", "[a] is {'command': ['true'], 'cwd': '/'}"),
+        ("run --peers more.toml", "[a] is {'command': ['true'], 'user': '/'}"),
         ("run a -- true", "got the name a and a command"),
         ("run --", "nothing follows --"),
         ("list -- true", "this command takes no adapter"),
@@ -120,7 +120,7 @@ def test_broken_should_fails_the_run_by_strict_only(here: Path) -> None:
         ("frob", "invalid choice: 'frob'"),
         ("", "the following arguments are required: COMMAND"),
         ("explain", "the following arguments are required: CASE|RULE"),
-        ("explain hallo", "no case and no rule is called 'hallo'"),
+        ("explain hallo", "no case and no rule matches 'hallo'"),
         ("compare old.json new.json", "cannot read old.json"),
         ("compare good.toml good.toml", "good.toml: no report"),
         ("compare list.json list.json", "list.json: no report"),
@@ -143,7 +143,7 @@ def test_wrong_use_is_one_error_with_a_hint(
     (here / "empty.toml").write_text("")
     (here / "top.toml").write_text('command = ["true"]\n')
     (here / "word.toml").write_text('[a]\ncommand = "true"\n')
-    (here / "more.toml").write_text('[a]\ncommand = ["true"]\ncwd = "/"\n')
+    (here / "more.toml").write_text('[a]\ncommand = ["true"]\nuser = "/"\n')
     (here / "list.json").write_text("[]")
     monkeypatch.chdir(here)
     code = cli.run_command(arguments.split())
@@ -299,7 +299,7 @@ def test_known_failure_passes_the_gate_and_each_change_fails_it(here: Path) -> N
     written = known.read_text()
     changes = {
         # The peer has it right now: that the list still says otherwise fails the run.
-        written.replace("leading-zero-digit", "document-example"): "1 unexpected-pass",
+        written.replace("leading-zero-digit", "document-example"): "2 failed",
         # No such case any more.
         written.replace("leading-zero-digit", "gone"): "is no case any more",
         # It fails otherwise.
@@ -314,9 +314,12 @@ def test_known_failure_passes_the_gate_and_each_change_fails_it(here: Path) -> N
 
     known.write_text(written.replace("leading-zero-digit", "gone"))
     done = inside("baseline", "repair", "known.toml", *FEW, "--", *PADS, at=here)
-    assert done.returncode == 0
-    assert "added: address.canonical/" in done.stdout
+    assert done.returncode == 1
+    assert "new, and not added: address.canonical/" in done.stdout
     assert "dropped: address.canonical/gone" in done.stdout
+    assert inside(*gate, *PADS, at=here).returncode == 1
+    done = inside("baseline", "repair", "known.toml", "--accept-new", *FEW, "--", *PADS, at=here)
+    assert (done.returncode, done.stdout.splitlines()[0][:27]) == (0, "added: address.canonical/le")
     assert inside(*gate, *PADS, at=here).returncode == 0
 
 

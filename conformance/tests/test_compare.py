@@ -41,7 +41,7 @@ LISTS = ("regressions", "fixes", "others", "new", "gone", "renamed")
         (V.FAIL, V.PASS, "fixes", 0),
         (V.KNOWN_FAILURE, V.UNEXPECTED_PASS, "fixes", 0),
         (V.UNSUPPORTED, V.PASS, "others", 0),
-        (V.FAIL, V.KNOWN_FAILURE, "others", 0),
+        (V.FAIL, V.KNOWN_FAILURE, None, 0),
         (None, V.PASS, "new", 0),
         (None, V.FAIL, "new", 1),
         (V.PASS, None, "gone", 0),
@@ -111,3 +111,11 @@ def test_text_tells_what_changed_the_worst_first() -> None:
         "  c/d@tcp6 of mine: fail → pass\n"
         "1 worse, 1 better, 1 new, 1 gone, 0 renamed, 1 the same\n"
     )
+
+
+def test_what_only_the_baseline_renamed_is_the_same() -> None:
+    comparison = compare(
+        run(result("a/b@tcp6", V.FAIL), result("c/d@tcp6", V.PASS)),
+        run(result("a/b@tcp6", V.KNOWN_FAILURE), result("c/d@tcp6", V.UNEXPECTED_PASS)),
+    )
+    assert (comparison.others, comparison.same) == ([], 2)

@@ -125,9 +125,12 @@ def write(run: Run, path: Path) -> list[Entry]:
     return entries
 
 
-def repair(run: Run, path: Path, peers: Collection[str], cases: Collection[str]) -> Repaired:
+def repair(
+    run: Run, path: Path, peers: Collection[str], cases: Collection[str], *, accept_new: bool = False
+) -> Repaired:
     """Brings a file up to date with a run to which no baseline was applied: drops what passes, what is not supported
-    and what is stale, adds what fails, and keeps the reasons and whatever the run did not try."""
+    and what is stale, and keeps the reasons and whatever the run did not try. A regression comes into the file by
+    `accept_new` only: a new failure, and a case that fails in another way."""
     old = {(entry.peer, entry.id): entry for entry in read(path)}
     failures = {(entry.peer, entry.id): entry for entry in _failures(run)}
     results = {(result.peer, result.id): result for result in run.results}
@@ -147,9 +150,9 @@ def repair(run: Run, path: Path, peers: Collection[str], cases: Collection[str])
             continue
         if now is not entry:
             repaired.changed.append(now)
-        new.append(now)
+        new.append(now if accept_new else entry)
     repaired.added.extend(entry for key, entry in failures.items() if key not in old)
-    whole = _text([*new, *repaired.added])
+    whole = _text([*new, *(repaired.added if accept_new else ())])
     try:
         files.write(path, whole)
     except OSError as error:

@@ -8,11 +8,12 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from json import dumps
 from pathlib import Path
 
 from rich.console import Console
 
-from . import baseline, compare, files, program, spec, streams, templates, verify
+from . import baseline, compare, files, program, streams, templates, verify
 from .errors import UsageError
 from .escape import one_line, safe
 from .exits import (
@@ -26,6 +27,7 @@ from .exits import (
     output_lost,
     warn,
 )
+from .explain import explain
 from .harness import children
 from .harness.smoke import AdapterBroken
 from .options import parser
@@ -35,6 +37,7 @@ from .results import Run, Verdict
 from .selection import Selection, every_case, subjects
 
 MOST_WARNINGS = 3
+FAILED = (Verdict.FAIL, Verdict.FLAKY, Verdict.CRASHED, Verdict.KNOWN_FAILURE)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -66,9 +69,11 @@ def run_command(given: list[str]) -> int:
         code = ACTIONS[options.what](options)
         return code or flushed()
     except UsageError as error:
-        return complain(str(error), error.hint or "conformance/README.md tells how it is used", USAGE)
+        return complain(str(error), error.hint or f"`{program.command()} --help` tells how it is used", USAGE)
     except AdapterBroken as error:
-        hint = 'conformance/ADAPTER.md says what an adapter does; try it by hand with one line: {"op":"about"}'
+        hint = 'try the adapter by hand with one line on its standard input: {"op":"about"}'
+        if "is no JSON" in str(error):
+            hint = "standard output is for answers alone: write a banner and a log to standard error"
         return complain(f"adapter broken: {error}", hint, BROKEN_ADAPTER)
     except BaseException as error:
         if isinstance(error, OSError) and error.errno in streams.FAULTS:
@@ -81,7 +86,13 @@ def run_command(given: list[str]) -> int:
 
 
 def _selection(options: argparse.Namespace) -> Selection:
-    return Selection(options.case, options.rule, options.role, options.via, options.level)
+    only = None
+    if getattr(options, "failed", None) is not None:
+        failed = {result.id for result in _report(options.failed).results if result.verdict in FAILED}
+        only = frozenset(failed & _every_id())
+        if not only:
+            raise UsageError(f"no case failed in {options.failed}", "leave --failed out to run every case")
+    return Selection(options.case, options.rule, options.role, options.via, options.level, only)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -91,6 +102,9 @@ def _run(options: argparse.Namespace) -> int:
     if known is not None and done.ended is None:
         baseline.apply(done.run, known, _every_peer(options), _every_id())
         warnings = baseline.warnings(known)
+        if options.require_reasons:
+            done.run.complaints += [f"baseline: {warning}" for warning in warnings]
+            warnings = []
         for warning in warnings[:MOST_WARNINGS]:
             warn(f"{options.baseline}: {warning}")
         if more := len(warnings[MOST_WARNINGS:]):
@@ -144,15 +158,22 @@ def _baseline(options: argparse.Namespace) -> int:
     if options.how == "write":
         print(one_line(f"{options.file}: {words.count(len(baseline.write(run, options.file)), 'known failure')}"))
         return AS_EXPECTED
-    repaired = baseline.repair(run, options.file, _every_peer(options), _every_id())
+    repaired = baseline.repair(run, options.file, _every_peer(options), _every_id(), accept_new=options.accept_new)
     for word, entries in (
-        ("added", repaired.added),
+        ("added" if options.accept_new else "new, and not added", repaired.added),
         ("dropped", repaired.dropped),
-        ("fails in another way", repaired.changed),
+        ("fails in another way" + ("" if options.accept_new else ", and not changed"), repaired.changed),
     ):
         for entry in entries:
             print(one_line(f"{word}: {entry.id} of {entry.peer}: {entry.observed}"))
-    print(one_line(f"{options.file}: {words.count(len(baseline.read(options.file)), 'known failure')}"))
+    known = baseline.read(options.file)
+    print(one_line(f"{options.file}: {words.count(len(known), 'known failure')}"))
+    if not options.accept_new and (repaired.added or repaired.changed):
+        print("--accept-new takes what is new and what fails in another way into the list")
+        return NOT_AS_EXPECTED
+    if options.require_reasons and (missing := baseline.warnings(known)):
+        print("\n".join(map(one_line, missing)))
+        return NOT_AS_EXPECTED
     return AS_EXPECTED
 
 
@@ -161,13 +182,15 @@ def _finish(options: argparse.Namespace, done: Done) -> int:
     run = done.run
     if done.ended is None and all(result.verdict in (Verdict.NOT_RUN, Verdict.UNSUPPORTED) for result in run.results):
         run.complaints.append("nothing was tried: every case is unsupported or could not be run")
+    if options.report and done.ended is None:
+        run.since = _since(run, options.report / "report.json")
     run.results.sort(key=lambda result: (result.peer, result.rule, result.id))
     run.complaints += [f"the suite itself is broken: {why(defect)}" for defect in done.defects[:1]]
     code = AS_EXPECTED if run.is_as_expected else NOT_AS_EXPECTED
     lost: OSError | None = None
     try:
         if run.results:
-            terminal.print_summary(run, Console())
+            terminal.print_summary(run, Console(), is_quiet=options.quiet)
         sys.stdout.flush()
     except OSError as error:
         lost = error
@@ -181,6 +204,21 @@ def _finish(options: argparse.Namespace, done: Done) -> int:
     if done.defects:
         return ended_by(done.defects[0])
     return output_lost(lost, code) if lost is not None else code
+
+
+def _since(run: Run, path: Path) -> dict[str, list[str]] | None:
+    """What changed since the report that is still in the folder, if it can be read."""
+    try:
+        changes = compare.compare(json.read_json(path), run)
+    except (UsageError, ValueError):
+        return None
+    names = {
+        "fixed": changes.fixes,
+        "broken": [*changes.regressions, *(one for one in changes.new if one.new and one.new.verdict.has_failed)],
+    }
+    return {
+        word: [f"{one.new.id} of {one.new.peer}" for one in some if one.new is not None] for word, some in names.items()
+    }
 
 
 def _write_reports(run: Run, folder: Path) -> bool:
@@ -205,38 +243,19 @@ REPORTS: dict[str, Callable[[Run, Path], None]] = {
 
 
 def _list(options: argparse.Namespace) -> int:
-    for case in _selection(options).choose():
+    chosen = _selection(options).choose()
+    if options.json:
+        keys = ("id", "rule", "level", "role", "via", "note")
+        print(dumps([{key: getattr(case, key) for key in keys} for case in chosen], indent=1))
+        return AS_EXPECTED
+    for case in chosen:
         print(f"{case.id}\t{case.level}\t{case.role}\t{case.note}")
     return AS_EXPECTED
 
 
-def _explain(options: argparse.Namespace) -> int:
-    name = options.name
-    rules = {rule.name: rule for rule in spec.rules()}
-    found = [case for case in every_case() if name in (case.id, case.id.split("@")[0])]
-    if name not in rules and not found:
-        raise UsageError(f"no case and no rule is called {name!r}", f"`{program.command()} list` shows all of them")
-    rule = rules[found[0].rule if found else name]
-    if found:
-        case = found[0]
-        print(f"{case.id.split('@')[0]}  ({case.level}, {case.role})")
-        print(f"  tries: {case.note}")
-        print(f"  over: {', '.join(one.via or 'the adapter alone' for one in found)}")
-        print()
-    print(f"{rule.name}  ({rule.level})")
-    print(f"  {rule.sentence}")
-    print(f"  where it is broken: {rule.effect}")
-    print(f"  {spec.link(rule.name)}")
-    if not found:
-        print()
-        print("shown by:")
-        for slug in dict.fromkeys(case.id.split("@")[0] for case in every_case() if case.rule == rule.name):
-            print(f"  {slug}")
-    return AS_EXPECTED
-
-
 def _compare(options: argparse.Namespace) -> int:
-    return compare.show(_report(options.old), _report(options.new), Console())
+    show = compare.show_markdown if options.format == "markdown" else compare.show
+    return show(_report(options.old), _report(options.new), Console())
 
 
 def _report(path: Path) -> Run:
@@ -265,7 +284,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "learn": _learn,
     "matrix": _matrix,
     "list": _list,
-    "explain": _explain,
+    "explain": explain,
     "baseline": _baseline,
     "compare": _compare,
     "init": _init,

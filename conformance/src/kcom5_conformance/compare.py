@@ -77,10 +77,15 @@ def _sort_in(comparison: Comparison, old: Result, new: Result) -> None:
         comparison.regressions.append(change)
     elif _has_failed(old) and new.verdict in _PASSED:
         comparison.fixes.append(change)
-    elif old.verdict is not new.verdict:
+    elif _without_baseline(old.verdict) is not _without_baseline(new.verdict):
         comparison.others.append(change)
     else:
         comparison.same += 1
+
+
+def _without_baseline(verdict: Verdict) -> Verdict:
+    """The verdict as it was before a baseline renamed it."""
+    return {Verdict.KNOWN_FAILURE: Verdict.FAIL, Verdict.UNEXPECTED_PASS: Verdict.PASS}.get(verdict, verdict)
 
 
 def _has_failed(result: Result | None) -> bool:
@@ -104,25 +109,56 @@ def _same_slug(one: Result, other: Result) -> bool:
 def show(old: Run, new: Run, console: Console) -> int:
     """Writes what changed, the worst first, and returns the exit code."""
     comparison = compare(old, new)
-    for title, changes, style in (
+    for title, changes, style in _parts(comparison):
+        if changes:
+            console.print(f"[bold {style}]{title}[/] ({len(changes)})")
+        for change in changes:
+            console.print(f"  {one_line(_line(change))}", soft_wrap=True, highlight=False, markup=False)
+    console.print(_counts(comparison), soft_wrap=True, highlight=False)
+    return comparison.exit_code
+
+
+def show_markdown(old: Run, new: Run, console: Console) -> int:
+    """The same as Markdown, for a comment of a code review."""
+    comparison = compare(old, new)
+    lines = [f"**{_counts(comparison)}**"]
+    for title, changes, _ in _parts(comparison):
+        if changes:
+            lines += ["", f"### {title} ({len(changes)})", "", "| case | verdict | seen |", "|---|---|---|"]
+        for change in changes:
+            name, verdict, seen = (_cell(text) for text in _words(change))
+            lines.append(f"| `{name}` | {verdict} | {seen} |")
+    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+    return comparison.exit_code
+
+
+def _cell(text: str) -> str:
+    return one_line(text).replace("\\", "\\\\").replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
+
+
+def _parts(comparison: Comparison) -> list[tuple[str, list[Change], str]]:
+    return [
         ("regressions", comparison.regressions, "red"),
         ("new", comparison.new, "default"),
         ("gone", comparison.gone, "yellow"),
         ("other changes", comparison.others, "yellow"),
         ("renamed", comparison.renamed, "default"),
         ("fixes", comparison.fixes, "green"),
-    ):
-        if changes:
-            console.print(f"[bold {style}]{title}[/] ({len(changes)})")
-        for change in changes:
-            console.print(f"  {one_line(_line(change))}", soft_wrap=True, highlight=False, markup=False)
+    ]
+
+
+def _counts(comparison: Comparison) -> str:
     counts = f"{len(comparison.regressions)} worse, {len(comparison.fixes)} better, {len(comparison.new)} new"
-    counts += f", {len(comparison.gone)} gone, {len(comparison.renamed)} renamed, {comparison.same} the same"
-    console.print(counts, soft_wrap=True, highlight=False)
-    return comparison.exit_code
+    return counts + f", {len(comparison.gone)} gone, {len(comparison.renamed)} renamed, {comparison.same} the same"
 
 
 def _line(change: Change) -> str:
+    name, verdict, seen = _words(change)
+    return f"{name}: {verdict}{f' ({seen})' if seen else ''}"
+
+
+def _words(change: Change) -> tuple[str, str, str]:
+    """The case, its verdict, and what was seen if it fails."""
     old, new = change.old, change.new
     result = new or old
     assert result is not None
@@ -131,5 +167,5 @@ def _line(change: Change) -> str:
         verdict = f"{old.verdict.value} → {new.verdict.value}"
     else:
         verdict = result.verdict.value
-    seen = f" ({observation(new)})" if new is not None and _has_failed(new) and new.problems else ""
-    return f"{name} of {result.peer}: {verdict}{seen}"
+    seen = observation(new) if new is not None and _has_failed(new) and new.problems else ""
+    return f"{name} of {result.peer}", verdict, seen

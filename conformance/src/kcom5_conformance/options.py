@@ -48,7 +48,12 @@ def parser() -> _Parser:
     _selection_options(run)
     _run_options(run)
     _report_option(run)
+    run.add_argument("--failed", type=Path, metavar="REPORT", help="the cases that failed in this report.json")
+    run.add_argument("--stop-first", action="store_true", help="end at the first failure that counts")
+    run.add_argument("--repeat", type=_positive, default=1, metavar="N",
+                     help="run each case N times: one that fails in some of them is flaky")  # fmt: skip
     run.add_argument("--baseline", type=Path, metavar="FILE", help="known failures: the run fails if it differs")
+    _reasons_option(run)
     run.add_argument("--matrix", action="store_true", help="then run every server with every client, too")
 
     run.add_argument("--explore", type=_seconds, default=EXPLORE_SECONDS, metavar="SECONDS",
@@ -86,13 +91,17 @@ def parser() -> _Parser:
 
     listing = command("list", "show cases, with the rule that each shows")
     _selection_options(listing)
+    listing.add_argument("--json", action="store_true", help="as a JSON array of objects")
 
     explain = command("explain", "say what a case or a rule is about")
-    explain.add_argument("name", metavar="CASE|RULE", help="as `list` shows it")
+    explain.add_argument("name", metavar="CASE|RULE", help="as `list` shows it; a pattern may have * and ?")
 
     known = command("baseline", "write or repair the list of known failures")
     known.add_argument("how", choices=("write", "repair"), help="make the list, or bring it up to date")
     known.add_argument("file", type=Path, metavar="FILE", help="the list, in TOML")
+    known.add_argument("--accept-new", action="store_true",
+                       help="repair: take new failures, and those that fail in another way")  # fmt: skip
+    _reasons_option(known)
     _subject_options(known)
     _selection_options(known)
     _run_options(known)
@@ -100,6 +109,9 @@ def parser() -> _Parser:
     two = command("compare", "show what changed between two JSON reports")
     two.add_argument("old", type=Path, metavar="OLD", help="report.json of the run before")
     two.add_argument("new", type=Path, metavar="NEW", help="report.json of the run after")
+    two.add_argument(
+        "--format", choices=("text", "markdown"), default="text", help="of what is printed (default: text)"
+    )
 
     start = command("init", "write an adapter to start from")
     start.add_argument(
@@ -134,7 +146,14 @@ def _selection_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", **several, choices=("MUST", "SHOULD", "MAY"), help="of the rule")  # type: ignore[arg-type]
 
 
+def _reasons_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--require-reasons", action="store_true", help="an entry of the list without a reason is not as expected"
+    )
+
+
 def _run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="print the overview only, and no progress")
     parser.add_argument("--strict", action="store_true", help="a broken SHOULD fails the run, too")
     jobs = 2 * (os.cpu_count() or 1)
     parser.add_argument("--jobs", type=_positive, default=jobs, metavar="N",

@@ -26,7 +26,13 @@ from .exits import warn
 from .explore import settings as exploring
 from .harness import procfs
 from .harness.attempt import PATIENCE
-from .harness.run import LEAST_DESCRIPTORS, LONG_LANES, Runner, lanes_by_descriptors
+from .harness.case import Case
+from .harness.run import (
+    LEAST_DESCRIPTORS,
+    LONG_LANES,
+    Runner,
+    lanes_by_descriptors,
+)
 from .harness.smoke import AdapterBroken, Smoke, smoke
 from .harness.subject import Subject
 from .harness.waits import Waits
@@ -52,7 +58,7 @@ def perform(options: argparse.Namespace, selection: Selection | None, *, with_ma
     seed = options.seed if options.seed is not None else secrets.randbelow(1 << 31)
     jobs, long_lanes = _lanes(options.jobs)
     console = Console(stderr=True)
-    progress = terminal.Progress(console)
+    progress = terminal.Progress(console, is_quiet=options.quiet)
     started, clock = datetime.now(timezone.utc), time.monotonic()
     run = Run(
         suite=__version__,
@@ -73,6 +79,9 @@ def perform(options: argparse.Namespace, selection: Selection | None, *, with_ma
         if result.verdict.has_failed and not result.cause:
             result.cause = causes.cause_of(result)
         run.results.append(result)
+
+    def is_wanted(case: Case) -> bool:
+        return not (options.stop_first and any(run.counts_as_failure(result) for result in run.results))
 
     def report(result: Result) -> None:
         add(result)
@@ -96,6 +105,8 @@ def perform(options: argparse.Namespace, selection: Selection | None, *, with_ma
                 subject, found, seed, options.timeout_scale, jobs, report, long_lanes=long_lanes, waits=waits
             )
             runner.defects = done.defects
+            if options.what == "run":
+                runner.repeat, runner.is_wanted = options.repeat, is_wanted
             run.peers.append(runner.peer)
             if chosen:
                 progress.start(subject.name, len(chosen))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -34,32 +36,40 @@ class Selection:
     roles: list[str] = field(default_factory=list)
     vias: list[str] = field(default_factory=list)
     levels: list[str] = field(default_factory=list)
+    only: frozenset[str] | None = None
+    """The ids to choose from; None: all."""
 
     def choose(self) -> list[Case]:
         """The cases chosen. Raises UsageError for a pattern that matches nothing, and for no case at all."""
         chosen = [case for case in every_case() if self._matches(case)]
         for kind, patterns in (("case", self.cases), ("rule", self.rules)):
             for pattern in patterns:
-                if not any(_is(pattern, case.id if kind == "case" else case.rule) for case in every_case()):
-                    raise UsageError(
-                        f"no {kind} matches {pattern!r}",
-                        f"`{program.command()} list` shows every {kind}; a pattern may have * and ?",
-                    )
+                if not any(is_named(pattern, case.id if kind == "case" else case.rule) for case in every_case()):
+                    names = {case.id if kind == "case" else case.rule for case in every_case()}
+                    hint = f"`{program.command()} list` shows every {kind}; a pattern may have * and ?"
+                    raise UsageError(f"no {kind} matches {pattern!r}", did_you_mean(pattern, names) or hint)
         if not chosen:
             raise UsageError("no case matches all of this together", "leave one of the options out")
         return chosen
 
     def _matches(self, case: Case) -> bool:
         return (
-            (not self.cases or any(_is(pattern, case.id) for pattern in self.cases))
-            and (not self.rules or any(_is(pattern, case.rule) for pattern in self.rules))
+            (self.only is None or case.id in self.only)
+            and (not self.cases or any(is_named(pattern, case.id) for pattern in self.cases))
+            and (not self.rules or any(is_named(pattern, case.rule) for pattern in self.rules))
             and (not self.roles or case.role in self.roles)
             and (not self.vias or not case.via or case.via in self.vias)
             and (not self.levels or case.level in self.levels)
         )
 
 
-def _is(pattern: str, name: str) -> bool:
+def did_you_mean(name: str, names: Collection[str]) -> str:
+    """A hint with the name that is closest; empty if none is close."""
+    found = difflib.get_close_matches(name, names, 1)
+    return f"did you mean {found[0]}?" if found else ""
+
+
+def is_named(pattern: str, name: str) -> bool:
     """A pattern without a transport stands for all of them."""
     return fnmatchcase(name, pattern) or ("@" not in pattern and fnmatchcase(name.split("@")[0], pattern))
 
@@ -75,29 +85,35 @@ def subjects(names: list[str], command: list[str], peers_file: Path) -> list[Sub
             f"there is no {peers_file}",
             f"name the file with --peers, or give the adapter's command: {program.command()} run -- COMMAND",
         )
-    table = files.read_toml(peers_file, "the peers file", 'a peer is: [NAME], and command = ["program", "argument"]')
+    table = files.read_toml(peers_file, "the peers file", _FORM)
     for name in table:
         _check_peer(peers_file, name, table[name])
     for name in names:
         if name not in table:
-            raise UsageError(f"no peer {name!r} in {peers_file}", f"it has: {', '.join(table)}")
+            hint = did_you_mean(name, table) or f"it has: {', '.join(table)}"
+            raise UsageError(f"no peer {name!r} in {peers_file}", hint)
     if not table:
-        raise UsageError(f"{peers_file} names no peer", 'a peer is: [NAME], and command = ["program", "argument"]')
-    return [Subject(name, _command(table[name]["command"])) for name in (names or table)]
+        raise UsageError(f"{peers_file} names no peer", _FORM)
+    here = peers_file.absolute().parent
+    return [
+        Subject(name, _command(table[name]["command"]), here / table[name].get("cwd", ".")) for name in (names or table)
+    ]
+
+
+_FORM = 'a peer is: [NAME], command = ["program", "argument"], and cwd = "FOLDER" if it runs elsewhere than the file'
 
 
 def _check_peer(file: Path, name: str, peer: object) -> None:
     is_right = (
         isinstance(peer, dict)
-        and set(peer) == {"command"}
+        and {"command"} <= set(peer) <= {"command", "cwd"}
+        and isinstance(peer.get("cwd", "."), str)
         and isinstance(peer["command"], list)
         and peer["command"]
         and all(isinstance(part, str) for part in peer["command"])
     )
     if not is_right:
-        raise UsageError(
-            f"{file}: [{name}] is {str(peer)[:200]}", 'expected command = ["program", "argument"] and nothing else'
-        )
+        raise UsageError(f"{file}: [{name}] is {str(peer)[:200]}", _FORM)
 
 
 def _command(command: list[str]) -> list[str]:

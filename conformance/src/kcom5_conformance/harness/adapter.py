@@ -102,9 +102,14 @@ class Adapter:
     """One process. One request at a time."""
 
     def __init__(
-        self, command: list[str], supports: frozenset[str] = frozenset(), environment: dict[str, str] | None = None
+        self,
+        command: list[str],
+        supports: frozenset[str] = frozenset(),
+        environment: dict[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> None:
         self.command = command
+        self.cwd = cwd
         self.environment = environment or {}
         """Added to the suite's own."""
         self.supports = supports
@@ -138,10 +143,11 @@ class Adapter:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                cwd=self.cwd,
                 env={**os.environ, **self.environment, children.MARK: self._mark},
             )
         except (OSError, ValueError) as error:
-            words = f"{shlex.join(self.command)} cannot be started from {Path.cwd()}"
+            words = f"{shlex.join(self.command)} cannot be started from {self.cwd or Path.cwd()}"
             raise AdapterError(f"{words}: {getattr(error, 'strerror', None) or error}") from error
         assert isinstance(self._process.stderr, trio.lowlevel.FdStream)
         trio.lowlevel.spawn_system_task(self._listen, self._process.stderr)

@@ -114,7 +114,7 @@ class Harness:
 
     async def another(self, **environment: str) -> Adapter:
         """A second process of the adapter, which ends with the case."""
-        adapter = Adapter(self.adapter.command, self.adapter.supports, environment)
+        adapter = Adapter(self.adapter.command, self.adapter.supports, environment, self.adapter.cwd)
         await adapter.start()
         self.others.append(adapter)
         return adapter

@@ -64,6 +64,8 @@ class Runner:
     """Asked when the turn of a case comes; of one that is not wanted there is no result."""
     tries: int = TRIES
     """How often a case that failed is run in all."""
+    repeat: int = 1
+    """How often each case is run, whether it fails or not; above 1 in place of `tries`."""
     long_lanes: int = LONG_LANES
     waits: Waits = field(default_factory=Waits)
     complaint: str = ""
@@ -183,16 +185,18 @@ class Runner:
             return self._result(case, Verdict.UNSUPPORTED, reason=str(outcome.error))
         if outcome.is_defect:
             return self._defect(case, outcome)
-        if outcome.error is None:
+        if outcome.error is None and self.repeat == 1:
             return self._result(case, Verdict.PASS, outcome)
-        is_in_vain = outcome.seconds - case.takes >= patience and self._late < start
+        is_in_vain = outcome.error is not None and outcome.seconds - case.takes >= patience and self._late < start
         is_again = self._failures[case.rule, case.role] < MOST_FAILURES and not case.is_heavy
         if is_in_vain:
             is_again = is_again and not self.waits.is_known(case)
             self.waits.add(case)
-        tries = self.tries if is_again else 1
+        tries = self.repeat if self.repeat > 1 else self.tries if is_again else 1
         others = [await self._once(case, adapters) for _ in range(tries - 1)]
         failed = [other for other in (outcome, *others) if isinstance(other.error, (Mismatch, AdapterError))]
+        if not failed:
+            return self._result(case, Verdict.PASS, outcome)
         result = self._result(case, _verdict(failed, tries), failed[0])
         result.failed, result.tried = len(failed), tries
         self._failures[case.rule, case.role] += len(failed) == tries

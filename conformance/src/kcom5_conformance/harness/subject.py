@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from .adapter import Adapter
 from .case import ALONE_PORT
@@ -17,10 +18,12 @@ class Subject:
 
     name: str
     command: list[str]
+    cwd: Path | None = None
+    """The folder that it runs in; None: the current one."""
 
     def adapter(self, is_alone: bool = False) -> Adapter:
         command = [*_ALONE, *self.command] if is_alone else self.command
-        return Adapter(command)
+        return Adapter(command, cwd=self.cwd)
 
 
 # Root needs no user namespace, which is refused in a chroot.

@@ -44,15 +44,16 @@ _COLOURS = {
 class Progress:
     """How far each implementation is: a bar on a terminal; elsewhere a line at its start and at its end."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, is_quiet: bool = False) -> None:
         self._console = console
+        self._is_quiet = is_quiet
         self._failed: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
         self._total: dict[str, int] = {}
         self._since: dict[str, float] = {}
         self._tasks: dict[str, TaskID] = {}
         self._bars: Bars | None = None
-        if console.is_terminal:
+        if console.is_terminal and not is_quiet:
             self._bars = Bars(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
@@ -90,7 +91,8 @@ class Progress:
             self._bars.stop()
 
     def _line(self, text: str) -> None:
-        self._console.print(Text(text), soft_wrap=True)
+        if not self._is_quiet:
+            self._console.print(Text(text), soft_wrap=True)
 
 
 def print_summary(run: Run, console: Console, *, is_quiet: bool = False) -> None:

@@ -36,10 +36,13 @@ def again(run: Run, result: Result) -> str:
     if result.id.startswith("matrix/"):
         return f"{run.program} matrix --case {case} --seed {run.seed} {run.subjects}".rstrip()
     command = next((peer.command for peer in run.peers if peer.name == result.peer), [])
+    subject = f"-- {shlex.join(command)}"
+    if run.subjects.startswith("--peers "):
+        subject = shlex.join([*shlex.split(run.subjects)[:2], result.peer])
     if result.id.startswith(("explore/", "learn/")):
         act = result.id.split("/")[0]
-        return f"{run.program} {act} --role {result.role} --seed {run.seed} -- {shlex.join(command)}"
-    return f"{run.program} run --case {case} --seed {run.seed} -- {shlex.join(command)}"
+        return f"{run.program} {act} --role {result.role} --seed {run.seed} {subject}"
+    return f"{run.program} run --case {case} --seed {run.seed} {subject}"
 
 
 def ladder(result: Result) -> str:

@@ -1,0 +1,127 @@
+"""The loop of a developer: run what failed, stop early, repeat, compare with the last run, and find a name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from suite_command import FEW, ODD, PADS, RIGHT, inside, is_error
+
+from kcom5_conformance.report.json import read_json
+from kcom5_conformance.results import Verdict
+
+
+def ids(folder: Path) -> list[str]:
+    return [result.id for result in read_json(folder / "report.json").results]
+
+
+def test_failed_runs_the_cases_that_failed_and_since_tells_what_was_mended(tmp_path: Path) -> None:
+    assert inside("run", *FEW, "--report", "report", "--", *PADS, at=tmp_path).returncode == 1
+    failed = [result.id for result in read_json(tmp_path / "report/report.json").results if result.verdict.has_failed]
+    assert len(failed) == 1
+    done = inside("run", "--failed", "report/report.json", "--report", "again", "--", *PADS, at=tmp_path)
+    assert (done.returncode, ids(tmp_path / "again")) == (1, failed)
+    done = inside("run", *FEW, "--report", "report", "--", *PADS, at=tmp_path)
+    assert "since the last run: 0 fixed, 0 broken" in done.stdout
+    done = inside("run", *FEW, "--report", "right", "--", *RIGHT, at=tmp_path)
+    assert "since the last run" not in done.stdout
+    done = inside("run", "--failed", "right/report.json", "--", *RIGHT, at=tmp_path)
+    is_error(done, 2, "no case failed in right/report.json")
+
+
+def test_stop_first_ends_at_the_first_failure(tmp_path: Path) -> None:
+    done = inside("run", "--rule", "address.*", "--stop-first", "--jobs", "1", "--report", "report", "--", *ODD, "liar",
+                  at=tmp_path)  # fmt: skip
+    assert done.returncode == 1
+    verdicts = [result.verdict for result in read_json(tmp_path / "report/report.json").results]
+    assert verdicts.count(Verdict.FAIL) == 1
+
+
+def test_repeat_tells_what_fails_now_and_then(tmp_path: Path) -> None:
+    inside("run", *FEW, "--repeat", "4", "--report", "report", "--", *PADS, at=tmp_path)
+    tried = {
+        (result.verdict, result.failed, result.tried) for result in read_json(tmp_path / "report/report.json").results
+    }
+    assert tried == {(Verdict.PASS, 0, 1), (Verdict.FAIL, 4, 4)}
+
+
+def test_quiet_prints_the_overview_only(tmp_path: Path) -> None:
+    loud = inside("run", *FEW, "--", *PADS, at=tmp_path)
+    quiet = inside("run", *FEW, "--quiet", "--", *PADS, at=tmp_path)
+    assert "got " in loud.stdout
+    assert "got " not in quiet.stdout
+    assert quiet.stderr == ""
+    assert quiet.stdout.splitlines()[-1].endswith("NOT as expected: 1 failed")
+
+
+def test_again_is_the_command_as_the_suite_was_started(tmp_path: Path) -> None:
+    (tmp_path / "peers.toml").write_text(f"[mine]\ncommand = {json.dumps(PADS)}\n")
+    done = inside("run", *FEW, "--seed", "3", at=tmp_path)
+    assert "--seed 3 --peers peers.toml mine" in done.stdout
+
+
+def test_a_command_of_a_peers_file_is_run_from_the_folder_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/peers.toml").write_text(
+        '[here]\ncommand = ["./start"]\n\n[there]\ncommand = ["./sub/start"]\ncwd = ".."\n'
+    )
+    start = tmp_path / "sub/start"
+    start.write_text(f"#!/bin/sh\nexec {' '.join(RIGHT)}\n")
+    start.chmod(0o755)
+    done = inside("run", *FEW, "--peers", "sub/peers.toml", at=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["run", "--rule", "hello.nonse", "--", "true"], "did you mean hello.nonce?"),
+        (["explain", "close.extr"], "did you mean close.extra?"),
+        (["run", "--peers", "peers.toml", "mien"], "did you mean mine?"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_told(tmp_path: Path, arguments: list[str], hint: str) -> None:
+    (tmp_path / "peers.toml").write_text('[mine]\ncommand = ["true"]\n')
+    done = inside(*arguments, at=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"kcom5-conformance: hint: {hint}"
+
+
+def test_explain_takes_a_pattern_and_tells_steps_and_what_is_expected(tmp_path: Path) -> None:
+    out = inside("explain", "hello.alone/*", at=tmp_path).stdout
+    assert "hello.alone/nine-octets  (SHOULD, server)" in out
+    assert "expected: error invalid-connection" in out
+    assert "  step: send " in out
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
+def test_list_can_be_read_by_a_program(tmp_path: Path) -> None:
+    found = json.loads(inside("list", "--rule", "hello.nonce", "--json", at=tmp_path).stdout)
+    assert {case["rule"] for case in found} == {"hello.nonce"}
+    assert set(found[0]) == {"id", "rule", "level", "role", "via", "note"}
+
+
+def test_reasons_can_be_required(tmp_path: Path) -> None:
+    inside("baseline", "write", "known.toml", *FEW, "--", *PADS, at=tmp_path)
+    done = inside("run", *FEW, "--baseline", "known.toml", "--require-reasons", "--", *PADS, at=tmp_path)
+    assert done.returncode == 1
+    assert "no reason given" in done.stdout
+
+
+def test_a_banner_on_standard_output_is_told_to_go_to_standard_error(tmp_path: Path) -> None:
+    done = inside("run", *FEW, "--", *ODD, "banner", at=tmp_path)
+    is_error(done, 3, "adapter broken")
+    assert "to standard error" in done.stderr.splitlines()[-1]
+
+
+def test_markdown_is_a_table_of_what_changed(tmp_path: Path) -> None:
+    for name, peer in (("old", [*RIGHT]), ("new", [*PADS])):
+        (tmp_path / "peers.toml").write_text(f"[mine]\ncommand = {json.dumps(peer)}\n")
+        inside("run", *FEW, "--report", name, at=tmp_path)
+    done = inside("compare", "old/report.json", "new/report.json", "--format", "markdown", at=tmp_path)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert lines[0] == "**1 worse, 0 better, 0 new, 0 gone, 0 renamed, 2 the same**"
+    assert "### regressions (1)" in lines
+    assert any(line.startswith("| `address.canonical/") and "| pass → fail |" in line for line in lines)
