@@ -155,7 +155,7 @@ def page(browser: webdriver.Chrome, tmp_path: Path) -> Iterator[Page]:
 
 
 def test_the_page_opens_with_what_failed(page: Page) -> None:
-    assert page.one(".verdict").text.startswith("NOT as expected: 3 fail")
+    assert page.one(".verdict").text.startswith("NOT as expected: 6 failed")
     assert len(page.ids()) == 6
     assert page.one("#count").text == "6 of 33 cases"
     assert "hello.gone/away" in page.one(".complaints").text
@@ -277,11 +277,47 @@ def test_the_keyboard_is_enough(page: Page) -> None:
 def test_a_link_leads_to_a_case(page: Page) -> None:
     page.all(".case")[1].click()
     there = page.browser.current_url
-    assert "#case=mine%7Cmessage.length%2Ftwo%40tcp6" in there
+    assert "case=mine%7Cmessage.length%2Ftwo%40tcp6" in there
     page.browser.get("about:blank")
     page.browser.get(there)
+    assert page.one("li.open .id").text == "message.length/two@tcp6"
+    assert len(page.ids()) == 6
+    page.browser.get("about:blank")
+    page.browser.get(there.partition("#")[0] + "#case=mine%7Cmessage.length%2Ftwo%40tcp6")
     assert page.ids() == ["message.length/two@tcp6"]
     assert len(page.all(".detail")) == 1
+
+
+def test_back_leads_to_what_was_shown_before(page: Page) -> None:
+    page.all(".case")[1].click()
+    page.all(".case")[2].click()
+    assert len(page.all(".detail")) == 2
+    page.browser.back()
+    assert page.one("li.open .id").text == "message.length/two@tcp6"
+    assert len(page.all(".detail")) == 1
+
+
+def test_a_filter_does_not_close_the_open_case(page: Page) -> None:
+    page.all(".case")[1].click()
+    page.choose("verdict", "flaky")
+    assert page.one("li.open .id").text == "message.length/two@tcp6"
+
+
+def test_groups_come_first_and_lead_to_their_cases(page: Page) -> None:
+    titles = [element.text for element in page.all("#groups-list h3")]
+    assert titles[0] == "1. 2 mine as server: sends wrong octets, in a length"
+    assert "the message length looks big-endian" in page.all("#groups-list li")[0].text
+    page.all("#groups-list li")[0].find_elements(By.TAG_NAME, "button")[1].click()
+    assert page.ids() == ["message.length/one@tcp6", "message.length/two@tcp6"]
+    page.all("#groups-list li")[0].find_elements(By.TAG_NAME, "button")[0].click()
+    assert page.one("li.open .id").text == "message.length/one@tcp6"
+
+
+def test_parts_of_the_bar_are_as_wide_as_they_are_many(page: Page) -> None:
+    widths = {attribute(part, "class"): part.size["width"] for part in page.all(".bar span")}
+    assert list(widths) == ["pass", "fail", "known", "unsupported", "not-run"]
+    assert widths["pass"] > 3 * widths["fail"] > 3 * widths["known"]
+    assert "24 passed" in page.one(".legend").text
 
 
 def test_text_of_a_peer_stays_text(page: Page) -> None:

@@ -20,7 +20,7 @@ import jinja2
 from .. import data, files, spec
 from ..escape import safe
 from ..results import Event, Json, Problem, Result, Run, Verdict
-from . import causes, summary, words
+from . import causes, roots, summary, words
 
 _SHOWN = 48
 """How many octets of an event the ladder shows."""
@@ -40,6 +40,8 @@ def write_html(run: Run, path: Path, spec_url: str = "") -> None:
         verdicts=[verdict.value for verdict in Verdict if any(counts[name, verdict] for name in names)],
         counts=[(name, {verdict.value: counts[name, verdict] for verdict in Verdict}) for name in names],
         rules_line=summary.rules_in_words(run),
+        parts=summary.parts(run),
+        part_words=summary.PARTS,
         spec_url=spec_url or _seen_from(path),
         data=_embedded(_document(run, spec_url or _seen_from(path))),
     )
@@ -70,13 +72,32 @@ def _embedded(document: Json) -> str:
 def _document(run: Run, spec_url: str) -> Json:
     base = spec_url.removesuffix("#")
     notes: dict[str, int] = {}
+    place = {id(result): number for number, result in enumerate(run.results)}
     return {
         "rules": {
             rule.name: [rule.level, rule.sentence, rule.effect, base + "#" + spec.link(rule.name).split("#")[1]]
             for rule in run.rules
         },
+        "parts": summary.parts(run),
+        "states": summary.rule_states(run),
+        "groups": [_group(run, group, place) for group in roots.groups(run)],
         "results": [_compact(run, result, notes) for result in run.results],
         "notes": list(notes),
+    }
+
+
+def _group(run: Run, group: roots.Group, place: dict[int, int]) -> Json:
+    return {
+        "title": safe(f"{group.peer} {group.title}" if len(run.peers) > 1 else group.title),
+        "counts": group.counts,
+        "cause": safe(group.cause),
+        "explained": group.explained,
+        "rules": group.rules,
+        "follows": safe(group.follows),
+        "again": safe(words.again(run, group.example)),
+        "example": place[id(group.example)],
+        "others": [[safe(words.headline(result)), count, place[id(result)]] for result, count in group.others],
+        "cases": [place[id(result)] for result in group.results],
     }
 
 
@@ -89,6 +110,7 @@ def _compact(run: Run, result: Result, notes: dict[str, int]) -> list[Any]:
             "cause": safe(result.cause),
             "again": safe(words.again(run, result)),
             "reproduction": result.reproduction,
+            "stderr": safe(result.stderr),
         }
     if result.reason:
         detail["reason"] = safe(result.reason)
