@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from kcom5_conformance import spec
 from kcom5_conformance.report import causes
+from kcom5_conformance.report.reproduction import reproduction
 from kcom5_conformance.results import Event, Json, Peer, Problem, Result, Run, Verdict
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def failure(name: str, peer: str, verdict: Verdict = Verdict.FAIL, **more: Unpac
             Problem(rule, "MUST", "wire", "00 00 00 02", "02 00 00 00", SWAPPED, RIGHT, 8, "octets"),
             Problem("close.confirm", "SHOULD", "ended", "a reset", "an end"),
         ],
-        reproduction=causes.reproduction("server", "tcp6", [("send", HELLO), ("expect", "25")]),
+        reproduction=reproduction("server", "tcp6", [("send", HELLO), ("expect", "25")], ["mine"], {"op": "send"}),
         **more,
     )
     result.cause = result.cause or causes.cause_of(result)

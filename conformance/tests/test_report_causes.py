@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import socket
-import subprocess
 from collections.abc import Sequence
 from typing import Literal
 
@@ -268,80 +266,3 @@ def test_any_octets_give_a_cause_or_none_and_no_error() -> None:
         events = [*sends(bytes(wrong)), delivered(bytes(wrong)), *sends(b"x")]
         assert isinstance(cause(problem(got=bytes(wrong), wanted=bytes(right)), role, events), str)
         causes.hexdump(causes.annotate(wrong.hex(), role, expected=right.hex()))
-
-
-# Reproductions
-
-
-def _started(text: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(["bash", "-c", text], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def test_a_reproduction_connects_to_a_server_and_prints_what_comes_back() -> None:
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
-        text = causes.reproduction(
-            "server",
-            "tcp6",
-            [("send", "4b434f"), ("wait", "0.0"), ("send", "4d35aabbcc"), ("expect", "8"), ("half-close", "")],
-        )
-        program = _started(text.replace("port = 13600", f"port = {listener.getsockname()[1]}"))
-        listener.settimeout(20)
-        connection = listener.accept()[0]
-        with connection:
-            assert connection.recv(8, socket.MSG_WAITALL) == HELLO
-            connection.sendall(PLAIN)
-            assert connection.recv(1) == b""
-        out, _ = program.communicate(timeout=20)
-    assert program.returncode == 0
-    assert out.splitlines() == [
-        "8 octets 4b 43 4f 4d 35 aa bb cc and goes on",
-        "17 octets 02 00 00 00 68 69 03 00 00 00 00 00 00 00 00 01 02 and then the end",
-    ]
-
-
-def test_a_reproduction_listens_for_a_client_and_echoes_its_nonce() -> None:
-    acts = [("expect", "8"), ("send", "4b434f4d35 n0n1n2^ff 0200"), ("send", "00" * 100), ("reset", "")]
-    program = _started(causes.reproduction("client", "unix", acts))
-    assert program.stdout is not None
-    said, _, path = program.stdout.readline().strip().rpartition(" ")
-    assert said == "now start the client under test:"
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(20)
-        connection.connect(path)
-        connection.sendall(HELLO)
-        got = b""
-        while piece := connection.recv(4096):
-            got += piece
-    assert got == b"KCOM5\xaa\xbb\x33\x02\x00" + bytes(100)
-    out, _ = program.communicate(timeout=20)
-    assert program.returncode == 0
-    assert out == "8 octets 4b 43 4f 4d 35 aa bb cc and goes on\n"
-
-
-@pytest.mark.parametrize("via", ["tcp6", "tcp4", "unix"])
-@pytest.mark.parametrize("role", ["server", "client"])
-def test_a_reproduction_is_a_program(role: str, via: str) -> None:
-    acts = [("expect", "8"), ("send", "00"), ("half-close", ""), ("wait", "1.0"), ("close", "")]
-    lines = causes.reproduction(role, via, acts).splitlines()
-    assert (lines[0], lines[-1]) == ("python3 - <<'E'", "E")
-    compile("\n".join(lines[1:-1]), "reproduction", "exec")
-    text = "\n".join(lines[2:])
-    assert lines[1].removeprefix("import ").split(", ") == [
-        name for name in ("socket", "struct", "tempfile", "time") if f"{name}." in text
-    ]
-
-
-@pytest.mark.parametrize(
-    "octets", [b"", HELLO, bytes(100), PLAIN[:22] + bytes(i % 251 for i in range(9999)), bytes(range(256))]
-)
-def test_octets_are_written_as_python_that_gives_them(octets: bytes) -> None:
-    written = causes._expression(octets.hex())
-    assert eval(written) == octets
-    assert len(written) < 200 or octets == bytes(range(256))
-
-
-def test_an_act_that_nobody_knows_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no such act"):
-        causes.reproduction("server", "unix", [("dance", "")])
-    with pytest.raises(ValueError, match="no octets"):
-        causes.reproduction("server", "unix", [("send", "4g")])

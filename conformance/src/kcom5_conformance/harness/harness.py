@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import trio
 
-from ..report import causes
+from ..report.reproduction import Act, reproduction
 from ..results import KEPT, Axis, Event, Json, Problem, Saw
 from .adapter import Adapter
 from .call import Call, shown
@@ -43,7 +43,7 @@ class Harness:
     started: float = field(default_factory=trio.current_time)
     rungs: list[tuple[float, Any, Any, bytes, int, str | Json]] = field(default_factory=list)
     """What passed, to be made into events if the case fails: most do not."""
-    acts: list[tuple[str, str]] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)
     """What the suite's end did, for a reproduction."""
     calls: list[Call] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
@@ -238,9 +238,11 @@ class Harness:
             self._temporary.cleanup()
 
     def reproduction(self) -> str:
-        """A program that does the same without the suite; empty where there was one connection too few or too many."""
-        role, roles = self.case.role, ("server", "client")
-        return causes.reproduction(role, self.via, self.acts) if role in roles and len(self.connections) == 1 else ""
+        """A program that does the same without the suite; empty unless there was one call and one connection."""
+        role, cwd = self.case.role, str(self.adapter.cwd or "")
+        if role not in ("server", "client") or len(self.connections) != 1 or len(self.calls) != 1:
+            return ""
+        return reproduction(role, self.via, self.acts, self.adapter.command, self.calls[0].request, cwd)
 
     # ---- whole exchanges
 
