@@ -168,14 +168,11 @@ SEND = "the send has no timeout: a client that stops reading blocks it"
 CLOSE = "the wait for the client's end has no timeout"
 DRIPS = "T starts anew with each octet: the handshake has one deadline"
 TALKS = "octets from the client count as progress: only octets of the frame do"
-LIMIT = "a length is not compared with the limit before what it declares is read"
-LATE_UTF8 = "a malformed message is not refused before the data length is read"
-MESSAGE_BIG = "the message length may be read as big-endian: it waits for more than was declared"
-DATA_BIG = "it waits for the stream's end; or the data length is read as big-endian"
+LIMIT = conduct.LATE_LIMIT
+LATE_UTF8 = conduct.LATE_UTF8
 EARLY_END = "it reports success before the client has ended: it closes when the kernel has the last octet"
 IGNORED = "it reports success though the wait for the client's end timed out"
 NUL = "the hello is handled as a C string: it ends at a NUL among the three octets"
-TEXT = "perhaps the hello is decoded as text: the three octets may have any value"
 HANG_UP = "the client's half-close is taken for a hang-up"
 OWN_WORDS = "it sends octets of its own: a greeting, or words about a wrong hello"
 NOT_COMPARED = "the magic is not compared, or only after the echo was sent"
@@ -215,10 +212,10 @@ SITUATIONS = [
     client("template-node", "open", "ask connect <8 >over wait=5 up", LIMIT),
     client("checks-utf8-at-the-end", "hangs", "ask connect <8 >malformed wait=5 up", LATE_UTF8),
     client("decodes-at-the-end", "open", "ask connect <8 >malformed wait=5 up", LATE_UTF8),
-    client("big-endian-message-length-read", "hangs", "ask connect <8 >25 wait=5 up", MESSAGE_BIG),
-    client("template-of-a-mainframe", "open", "ask connect <8 >25 wait=5 up", MESSAGE_BIG),
-    client("big-endian-data-length-read", "hangs", "ask connect <8 >empty wait=5 up", DATA_BIG),
-    client("waits-for-the-end", "open", "ask connect <8 >empty wait=5 up", DATA_BIG),
+    client("big-endian-message-length-read", "hangs", "ask connect <8 >25 wait=5 up", conduct.NEEDS_MORE),
+    client("template-of-a-mainframe", "open", "ask connect <8 >25 wait=5 up", conduct.NEEDS_MORE),
+    client("big-endian-data-length-read", "hangs", "ask connect <8 >empty wait=5 up", conduct.NEEDS_MORE),
+    client("waits-for-the-end", "open", "ask connect <8 >empty wait=5 up", conduct.NEEDS_MORE),
     client("wants-data", "open", "ask connect <8 >none wait=5 up", conduct.NEEDS_MORE),
     client("waits-for-the-end", "hangs", "ask connect <8 >none wait=5 up", conduct.NEEDS_MORE),
     client("truncated-is-waited-out", "hangs", "ask connect <8 >15 end> wait=5 up", conduct.EOF_MISSED),
@@ -271,8 +268,8 @@ SITUATIONS = [
     server("reads-once", "short", "listen connect >7 >8 <end err=invalid-connection", conduct.ONE_RECV),
     server("refuses-nul-nonces", "short", "listen connect >nul <reset err=invalid-connection", NUL),
     server("reads-a-string", "short", "listen connect >nul <end err=io", NUL),
-    server("refuses-binary-nonces", "short", "listen connect >high <reset err=invalid-connection", TEXT),
-    server("decodes-the-hello", "short", "listen connect >high <end err=io", TEXT),
+    server("refuses-binary-nonces", "short", "listen connect >high <reset err=invalid-connection", ""),
+    server("decodes-the-hello", "short", "listen connect >high <end err=io", ""),
     server(
         "bound-of-the-whole-at-the-server",
         "short",
@@ -290,6 +287,10 @@ SITUATIONS = [
     client("client-closes-in-order", "orderly", "ask connect <8 >magic <end err=invalid-connection", conduct.ORDERLY),
     server("closes-with-octets-unread", "reset", "listen connect >8 <25 >more <reset ok", conduct.UNREAD),
     server("never-reads-again", "reset", "listen connect >8 >more <25 <reset ok", conduct.UNREAD),
+    client("data-length-in-four-octets-read", "reset", "ask connect <8 >25 <reset err=io", conduct.CLIENT_UNREAD),
+    client("stops-after-the-head", "reset", "T=1 ask connect <8 >25 <reset err=io", conduct.CLIENT_UNREAD),
+    client("resets-in-the-frame", "reset", "ask connect <8 >15 <reset", ""),
+    client("resets-in-the-echo", "reset", "ask connect <8 >4 <reset", ""),
     server("always-resets", "reset", "listen connect >8 <25 <reset ok", ""),
     server("lingers-zero", "reset", "listen connect >8 <25 wait=1 <reset ok", ""),
     server("one-recv-for-the-hello", "broken", "listen connect >3 wait=1 >4", conduct.ONE_RECV),

@@ -45,7 +45,7 @@ def shown(program: str) -> str:
     [
         ("big-endian-data-length-sent", "data.length/server-every-octet-value@tcp6", "sends wrong octets"),
         ("takes-every-hello", "hello.reject/flip-0@tcp6", "sends octets where none belong"),
-        ("half-close-is-the-end", "close.half/after-the-hello@tcp6", "closes before it has sent all"),
+        ("refuses-nul-nonces", "hello.any-nonce/nul-first@tcp6", "closes before it has sent all"),
         ("waits-for-eight", "hello.reject-early/second-octet@tcp6", "keeps the connection open"),
         ("takes-ill-formed", "message.utf8/rejected-overlong-nul@tcp6", "succeeds where it has to fail"),
         ("truncated-is-io", "result.class/truncated@tcp6", "gives another failure the name io"),

@@ -219,6 +219,8 @@ def _of_echo(got: bytes, wanted: bytes, at: int) -> str:
         return "the magic is in lower case"
     if at >= 5 and got[5:8] == b"\0\0\0":
         return "the nonce of the echo is zeros: only the magic is sent back"
+    if at >= 5 and len(wanted) > 10 and got[5:8] == wanted[8:11]:
+        return "the echo has no nonce: the frame follows the magic"
     if at >= 5:
         return "perhaps the server sends a nonce of its own instead of the client's"
     return ""
@@ -255,6 +257,8 @@ def _of_message_length(got: bytes, size: int, message: bytes, text: str, wanted:
     value = int.from_bytes(field, "little")
     if field == size.to_bytes(4, "big"):
         return "the message length looks big-endian"
+    if not size and len(wanted) >= 20 and got[8:16] == wanted[12:20]:
+        return "perhaps no message length is sent for an empty message"
     if field == wanted[12 + size : 16 + size] and rest[:4] == bytes(4):
         return "the data come before the message"
     if value == len(text) != size:
@@ -365,7 +369,10 @@ def _of_data_said(seen: Seen, size: int, octets: bytes) -> str:
         return "one recv per field: stops where the first piece ended"
     if size > frame.data_size:
         return "reads to the end of the stream instead of the declared length"
-    if octets and not frame.data.startswith(octets[: len(frame.data)]) and not any(octets[_piece(seen) :]):
+    if octets and seen.sent[frame.head - 4 :].startswith(octets):
+        return "the data length is read as 32 bits: it is 64"
+    piece = _piece(seen)
+    if 0 < piece < len(octets) and octets[:piece] == frame.data[:piece] and not any(octets[piece:]):
         return "one recv per field: the buffer has the declared size, and is zeros where the first piece ended"
     return ""
 

@@ -51,12 +51,8 @@ _AXES = {
 }
 
 
-DIFFERENT = 3
-"""From so many kinds of failure on that are reported by one name, it is taken for the only one."""
-
-
 RENAMES = "gives another failure the name "
-DIFFERENT = 3
+DIFFERENT = 5
 """From so many kinds of failure on that are reported by one name, it is taken for the only one."""
 
 

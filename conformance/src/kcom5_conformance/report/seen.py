@@ -146,6 +146,20 @@ class Seen:
         return Frame(self.got, self.got_size) if self.role == "server" else Frame(self.sent, self.sent_size)
 
     @property
+    def is_left(self) -> bool:
+        """The suite ended its side before the implementation had what it waits for."""
+        if not self.suite_ended or not self.is_connected:
+            return False
+        return not self.got_size if self.role == "server" else not self.frame.is_whole
+
+    @property
+    def has_answered_the_end(self) -> bool:
+        """The answer came after the suite had ended its side."""
+        what = [event.what for event in self.events if event.what == "answer" or event.who == "suite"]
+        ends = [at for at, one in enumerate(what) if one in ("end", "close", "reset")]
+        return bool(ends) and "answer" in what[ends[0] :]
+
+    @property
     def is_listening(self) -> bool:
         """A server of the implementation has said that it listens."""
         return any(event.what == "answer" and "listening" in event.text for event in self.result.events)
