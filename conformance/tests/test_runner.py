@@ -23,8 +23,10 @@ import trio
 import trio.testing
 from suite_command import wait_until_gone
 
+from kcom5_conformance import data
+from kcom5_conformance.cases import replay, vectors
 from kcom5_conformance.harness import procfs
-from kcom5_conformance.harness.adapter import Adapter
+from kcom5_conformance.harness.adapter import Adapter, fault
 from kcom5_conformance.harness.attempt import PATIENCE
 from kcom5_conformance.harness.call import Call
 from kcom5_conformance.harness.case import Case, Mismatch, NotRun, TooBusy, Unsupported
@@ -775,3 +777,16 @@ def test_no_answer_that_the_schema_allows_ends_the_run(answers: dict[str, Any], 
     results, made = conduct(odd, *met, scale=SHORT, tries=1, jobs=2)
     assert not made.defects
     assert Verdict.FAIL in {result.verdict for result in results.values()}
+
+
+def test_every_request_of_a_vector_is_one_that_the_contract_allows() -> None:
+    faults = {}
+    for vector in vectors.load(data.vectors_folder()):
+        if vector.role not in ("server", "client"):
+            continue
+        play = object.__new__(replay._Play)
+        play.vector = vector
+        op = "send" if vector.role == "server" else "receive"
+        if reason := fault({"op": op, "via": "tcp6", "port": 1, **play.keys()}, f"request-{op}"):
+            faults[vector.id] = reason
+    assert faults == {}

@@ -160,6 +160,8 @@ class _Play:
             keys["message"] = message["text"] if isinstance(message, dict) and "text" in message else message
             if isinstance(message, dict) and "size" in message:
                 keys["message"] = vectors.octets(message).decode()
+            if isinstance(message, dict) and "hex" in message:  # vectors write spaces between the pairs
+                keys["message"] = {"hex": vectors.octets(message).hex()}
             is_rule = isinstance(data, dict) and "size" in data
             keys["data"] = data if is_rule else {"hex": vectors.octets(data).hex()}
         return keys

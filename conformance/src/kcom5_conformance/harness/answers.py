@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import Any
 
 from .. import data
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEX = re.compile(r"([0-9a-f]{2}){0,4096}")
-_SCHEMA = json.loads(data.adapter_schema_file().read_text("utf-8"))
-_ERRORS = frozenset(_SCHEMA["$defs"]["error"]["properties"]["error"]["enum"])
+
+
+@cache
+def _errors() -> frozenset[str]:
+    """The names of the schema. Read when it is asked for: a suite without its data has to say so itself."""
+    schema = json.loads(data.adapter_schema_file().read_text("utf-8"))
+    return frozenset(schema["$defs"]["error"]["properties"]["error"]["enum"])
 
 
 def is_plain(line: object, definition: str) -> bool:
@@ -30,7 +36,7 @@ def is_plain(line: object, definition: str) -> bool:
             is_ok = line.get("ok") is True and line.keys() == {"ok", "message", "data"}
             return is_ok and isinstance(line["message"], str) and _is_data(line["data"])
         case "error":
-            is_named = isinstance(line.get("error"), str) and line["error"] in _ERRORS
+            is_named = isinstance(line.get("error"), str) and line["error"] in _errors()
             known = line.keys() <= {"error", "detail", "message"}
             return is_named and known and _is(line, "detail", str) and _is(line, "message", str)
     return False
