@@ -41,12 +41,17 @@ def _complete(document: Json) -> None:
     new: Json = {"program": "kcom5-conformance", "subjects": "", "since": None, "groups": []}
     for key, value in new.items():
         document.setdefault(key, value)
-    for peer in document.get("peers", []):
+    for peer in _objects(document.get("peers")):
         peer.setdefault("smoke", [])
-    for result in document.get("results", []):
+    for result in _objects(document.get("results")):
         result.setdefault("stderr", "")
-        for problem in result.get("problems", []):
+        for problem in _objects(result.get("problems")):
             problem.setdefault("saw", "")
+
+
+def _objects(value: object) -> list[Json]:
+    """The objects in what may be a list; whatever else is there fails the schema afterwards."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _no_number(name: str) -> float:
