@@ -258,12 +258,12 @@ def listener(world: World, kind: int = socket.SOCK_STREAM, name: str = "socket")
 
 
 def stored(running: Running) -> int:
-    """The most bytes in an open file of the program, with a name or without."""
-    sizes = [0]
+    """The most bytes in an open file of the program in a scene's directory, with a name or without."""
+    sizes, scenes = [0], os.path.join(tempfile.gettempdir(), "kcom5-")
     for descriptor in Path(f"/proc/{running.process.pid}/fd").iterdir():
         with suppress(OSError):
             status = descriptor.stat()
-            if stat.S_ISREG(status.st_mode) and os.readlink(descriptor).startswith(tempfile.gettempdir()):
+            if stat.S_ISREG(status.st_mode) and os.readlink(descriptor).startswith(scenes):
                 sizes.append(status.st_size)
     return max(sizes)
 

@@ -96,7 +96,7 @@ def test_a_message_over_4_gib_is_too_long(program: Program, directory: Path) -> 
 
 
 def test_the_table_above_has_every_error() -> None:
-    assert ERRORS.keys() | {"message-too-long", "usage"} == HINTS.keys() == CODES.keys()
+    assert ERRORS.keys() | {"message-too-long", "usage"} == CODES.keys() <= HINTS.keys()
 
 
 @pytest.mark.parametrize("port", ["0", "-1", "65536", "99999"])
