@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 WRONGS = {
     "cuts": (
         "exchange.py",
-        "self.at += len(piece)\n",
-        "self.at += len(piece) + (len(piece) == 3 == len(self._field))\n",
+        "self.consumed += len(piece)\n",
+        "self.consumed += len(piece) + (len(piece) == 3 == len(self._field))\n",
     ),
     "utf8": ("wire.py", "whole.decode()", 'whole.replace(b"\\xed\\xa0\\x80", b"").decode()'),
     "ports": ("address.py", "int(port) > MAX_PORT or", "int(port) > MAX_PORT + 1 or"),
