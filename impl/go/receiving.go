@@ -43,7 +43,7 @@ func (r *receiving) run(to outputs, progress func(done, total uint64)) (err erro
 	}
 	r.exchange.Delivered()
 	if r.isHeld {
-		// Everything is stored: an byte that cannot be taken any more costs the server its confirmation, and nothing else.
+		// Everything is stored: a byte that cannot be taken any more costs the server its confirmation, and nothing else.
 		r.read(make([]byte, 1), deadline(r.timeout))
 	}
 	return outcome(r.exchange)

@@ -132,7 +132,7 @@ class Conversation {
   }
 
   /// On TCP: what is there. On a Unix-domain socket: no more than the field needs, and the last byte of the frame is
-  /// left unread until everything is stored. A close with an byte unread is the only reset that such a socket has.
+  /// left unread until everything is stored. A close with a byte unread is the only reset that such a socket has.
   Event receive(std::span<std::uint8_t> room, std::size_t& count) {
     if (!is_unix()) return stream_.receive(room, count);
     const std::uint64_t needed = exchange_.needed();

@@ -248,7 +248,7 @@ std::optional<std::uint64_t> unacknowledged([[maybe_unused]] int socket) noexcep
   int count = 0;
   if (::ioctl(socket, SIOCOUTQ, &count) != 0) return std::nullopt;
   if (count > 0) {
-    // TCP counts the FIN of a half-close like an byte, until it is acknowledged, too.
+    // TCP counts the FIN of a half-close like a byte, until it is acknowledged, too.
     tcp_info info{};
     socklen_t size = sizeof info;
     const bool is_tcp = ::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
@@ -294,7 +294,7 @@ void prefer_speed(int socket) noexcept {
 std::size_t first_piece([[maybe_unused]] std::size_t head, ByteView data) noexcept {
 #ifdef __linux__
   // What is sent over TCP is copied to chunks, one byte behind the other. A processor with fast short `rep movsb`
-  // takes twice the time where an byte's new place in a page is up to 31 after its old one (impl/bench/README.md). A
+  // takes twice the time where a byte's new place in a page is up to 31 after its old one (impl/bench/README.md). A
   // chunk with less than 32 bytes left is not filled up: to leave 31 moves all that follow out of there.
   // That the head begins a chunk is likely and not known: if it does not, only one more call is made.
   constexpr std::size_t page = 4096, chunk = std::size_t{32} << 10, left = 31;

@@ -20,7 +20,7 @@ LONG = 5.5
 """Seconds of silence: longer than what programs wait for when nobody tells them."""
 LONG_T = 60
 SHORT = 1.6
-"""Seconds of silence for a T that is no bound: longer than the shortest one that is."""
+"""Seconds of silence when T sets no limit; longer than the shortest T that these cases use."""
 Silence = Callable[[Harness, int, float], Awaitable[None]]
 
 

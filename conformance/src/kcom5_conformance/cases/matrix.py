@@ -127,7 +127,7 @@ async def _direction(
                     error = failure
                 if error is not None:
                     result.verdict, result.failed, result.problems = Verdict.FAIL, 1, [_problem(error)]
-                    # What is under way on the other side must not answer the next request.
+                    # A call still running on the other side must not answer the next request.
                     for adapter in adapters.values():
                         await adapter.kill()
                 result.seconds = time.monotonic() - start

@@ -97,7 +97,7 @@ class Learner:
             self._known[word] = ()
         else:
             before = await self.outputs(word[:-1])
-            # After the answer nothing comes any more; and what was seen before stays seen, or it is no machine.
+            # Nothing follows an answer, and the prefix must repeat what was observed before; else it is not a machine.
             last = NOTHING if _has_ended(before) else (await self._ask(word, before))[-1]
             self._known[word] = (*before, last)
         return self._known[word]

@@ -96,7 +96,7 @@ class Script:
 
     @property
     def bound(self) -> float:
-        """T in seconds for pauses; 1 if there is no timeout."""
+        """T in seconds, by which pauses are scaled; 1 for a script without a timeout."""
         return float(self.close) if self.close > 0 else 1.0
 
     @property

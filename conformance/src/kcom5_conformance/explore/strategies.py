@@ -265,7 +265,7 @@ def _declared(message: bytes, detail: _Detail) -> tuple[Step, ...]:
 
 
 def _timed_client(kind: str, head: bytes, data: Octets, detail: _Detail) -> tuple[Step, ...]:
-    """With pauses of 0.6 T: one is no timeout, two are, unless an byte of the frame has come between them."""
+    """Adds pauses of 0.6 T. Two of them exceed T, unless a byte of the frame arrives between them."""
     pause: Step = ("pause", "most")
     whole = head + data.make() if data.size <= 1000 else head
     tail: tuple[Step, ...] = () if data.size <= 1000 else (("fill", data.size, data.fill),)

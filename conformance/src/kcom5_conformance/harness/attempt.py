@@ -107,9 +107,9 @@ async def _error_of(case: Case, harness: Harness) -> Exception | None:
 
 
 async def _idle(harness: Harness, error: Exception | None) -> Exception | None:
-    """Waits until the adapter is idle, or ends it. What it does not answer is this case's, and not the next one's."""
+    """Waits until the adapter is idle, or ends it. A missing answer is charged to this case, never to the next one."""
     adapter = harness.adapter
-    # What is under way ends now that the suite's side is gone.
+    # A running call ends by itself, because the suite has closed its side.
     with trio.move_on_after(harness.patience if error is None else min(1.0, harness.patience)):
         for call in harness.calls:
             await call.ended.wait()
