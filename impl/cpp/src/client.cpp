@@ -163,7 +163,7 @@ class Conversation {
     }
   }
 
-  /// An byte that stays unread would be taken for the first of what follows.
+  /// A byte that stays unread would be taken for the first of what follows.
   Event take_held_back() {
     std::array<std::uint8_t, 1> octet;
     std::size_t count = 0;
