@@ -102,7 +102,7 @@ void configure(kcom5::Options& end, const json& request) {
   if (request.contains("close")) end.timeout = kcom5::timeout_of(number(request["close"]));
 }
 
-/// ByteView by digits, or by a size and what they are filled with.
+/// Bytes by digits, or by a size and what they are filled with.
 Bytes bytes_of(const json& rule) {
   if (rule.contains("hex")) return from_hex(rule["hex"]);
   const std::string fill = rule.at("fill");

@@ -164,12 +164,12 @@ Event Stream::drain() {
   system::Ready ready;
   if (const Event event = wait({.read = !peer_ended_, .write = true}, ready); event != Event::nothing) return event;
   const Event event = ready.read ? skip() : Event::nothing;
-  // ByteView that are thrown away do not count as movement.
+  // Bytes that are thrown away do not count as movement.
   const bool is_over = event == Event::nothing && !ready.write && has_passed && deadline_.passed();
   return is_over ? Event::timeout : event;
 }
 
-/// ByteView were taken.
+/// The kernel took bytes.
 void Stream::moved() noexcept {
   restart();
   unacknowledged_.reset();

@@ -133,7 +133,7 @@ std::size_t splice(int from, int to, std::uint64_t most, std::error_code& ec) no
 
 // ---- memory
 
-/// ByteView from the system's random source: `hello.nonce`.
+/// Bytes from the system's random source: `hello.nonce`.
 void random(std::span<std::uint8_t> octets, std::error_code& ec) noexcept;
 
 /// Memory of another size with the same bytes at its start, moved by the system and not copied where that pays; null:

@@ -88,7 +88,7 @@ class Peer {
   [[nodiscard]] int socket() const { return socket_; }
 
  private:
-  /// ByteView read, 0 at the end, or -1 with errno; waits for at most ten seconds.
+  /// The bytes read, 0 at the end, or -1 with errno; waits for at most ten seconds.
   [[nodiscard]] ssize_t read_some(std::uint8_t* octets, std::size_t size) const;
 
   int socket_;
