@@ -18,13 +18,7 @@ type receiving struct {
 	isHeld   bool // the frame's last byte is looked at, and not read
 }
 
-func (r *receiving) run(to outputs, progress func(done, total uint64)) (err error) {
-	defer func() {
-		if err != nil && r.isUnix && r.exchange.DataLength() > 0 && r.ctx.Err() == nil {
-			// What makes the close a reset may be on its way: then it is waited for, and not for long.
-			r.peek(make([]byte, 1), time.Now().Add(50*time.Millisecond))
-		}
-	}()
+func (r *receiving) run(to outputs, progress func(done, total uint64)) error {
 	r.exchange.On(core.Connected)
 	end := deadline(r.timeout)
 	if _, err := r.write(&net.Buffers{r.exchange.Hello()}, end); err != nil {
@@ -34,10 +28,10 @@ func (r *receiving) run(to outputs, progress func(done, total uint64)) (err erro
 	if err != nil {
 		return err
 	}
-	if err = r.readData(rest, to.data, progress); err != nil {
+	if err := r.readData(rest, to.data, progress); err != nil {
 		return err
 	}
-	if err = to.store(r.exchange.Message()); err != nil {
+	if err := to.store(r.exchange.Message()); err != nil {
 		r.exchange.On(core.Failure)
 		return err
 	}
