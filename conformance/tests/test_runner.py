@@ -685,6 +685,20 @@ def test_after_many_cases_that_waited_in_vain_patience_is_short() -> None:
     assert left_out.rule == "echo.exact"
 
 
+def test_case_that_waits_in_vain_now_and_then_has_no_case_left_out() -> None:
+    tries = itertools.count()
+
+    async def wait_in_vain_first(harness: Harness) -> None:
+        if next(tries) == 0:
+            await trio.sleep(harness.patience)
+            raise mismatch()
+
+    flaky = case("flaky", wait_in_vain_first)
+    results, made = conduct(RIGHT, flaky, scale=SHORT)
+    assert results[flaky.id].verdict is Verdict.FLAKY
+    assert not made.waits.count["MUST", "server"]
+
+
 def test_compared_run_leaves_no_case_out() -> None:
     async def wait_in_vain(harness: Harness) -> None:
         await trio.sleep(harness.patience)

@@ -191,7 +191,6 @@ class Runner:
         is_again = self._failures[case.rule, case.role] < MOST_FAILURES and not case.is_heavy
         if is_in_vain:
             is_again = is_again and not self.waits.is_known(case)
-            self.waits.add(case)
         tries = self.repeat if self.repeat > 1 else self.tries if is_again else 1
         others = [await self._once(case, adapters) for _ in range(tries - 1)]
         failed = [other for other in (outcome, *others) if isinstance(other.error, (Mismatch, AdapterError))]
@@ -199,7 +198,10 @@ class Runner:
             return self._result(case, Verdict.PASS, outcome)
         result = self._result(case, _verdict(failed, tries), failed[0])
         result.failed, result.tried = len(failed), tries
-        self._failures[case.rule, case.role] += len(failed) == tries
+        has_failed_always = len(failed) == tries
+        self._failures[case.rule, case.role] += has_failed_always
+        if is_in_vain and has_failed_always:
+            self.waits.add(case)
         return result
 
     def _defect(self, case: Case, outcome: Outcome) -> Result:
