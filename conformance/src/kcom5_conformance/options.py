@@ -15,14 +15,14 @@ EXPLORE_SECONDS = 2.0
 
 
 class _Parser(argparse.ArgumentParser):
-    """Its errors are those of every other wrong use."""
+    """An argument parser that reports wrong use as the other commands do."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        # Without this a text that cannot be written is no error.
+        # argparse ignores a failed write; here it is reported.
         (file or sys.stderr).write(message)
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, f"`{self.prog} --help` tells what there is")
+        raise UsageError(message, f"`{self.prog} --help` lists the commands and options")
 
 
 def parser() -> _Parser:
@@ -42,43 +42,47 @@ def parser() -> _Parser:
         sub.set_defaults(what=name)
         return sub
 
-    run = command("run", "test implementations, one by one")
+    run = command("run", "test each implementation by itself")
     run.usage = "kcom5-conformance run [OPTIONS] [NAME...] | [OPTIONS] -- ADAPTER-COMMAND"
     _subject_options(run)
     _selection_options(run)
     _run_options(run)
     _report_option(run)
-    run.add_argument("--failed", type=Path, metavar="REPORT", help="the cases that failed in this report.json")
-    run.add_argument("--stop-first", action="store_true", help="end at the first failure that counts")
+    run.add_argument("--failed", type=Path, metavar="REPORT", help="run only the cases that failed in this report.json")
+    run.add_argument("--stop-first", action="store_true", help="stop after the first failure that fails the run")
     run.add_argument("--repeat", type=_positive, default=1, metavar="N",
-                     help="run each case N times: one that fails in some of them is flaky")  # fmt: skip
-    run.add_argument("--baseline", type=Path, metavar="FILE", help="known failures: the run fails if it differs")
+                     help="run each case N times; a case that fails in some of them is flaky")  # fmt: skip
+    run.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="known failures; the run fails if the results differ from them"
+    )
     _reasons_option(run)
-    run.add_argument("--matrix", action="store_true", help="then run every server with every client, too")
+    run.add_argument("--matrix", action="store_true", help="afterwards, run every server with every client")
 
     run.add_argument("--explore", type=_seconds, default=EXPLORE_SECONDS, metavar="SECONDS",
-                     help="then explore each role for so long, if every case is chosen (default: "
-                     f"{EXPLORE_SECONDS:.0f}; 0: not at all)")  # fmt: skip
+                     help="afterwards, if all cases were selected, explore each role for this long (default: "
+                     f"{EXPLORE_SECONDS:.0f}; 0 turns it off)")  # fmt: skip
 
-    conversations = command("explore", "try conversations that nobody wrote, made from the rules")
+    conversations = command("explore", "generate conversations from the rules and try them")
     conversations.usage = "kcom5-conformance explore [OPTIONS] [NAME...] | [OPTIONS] -- ADAPTER-COMMAND"
     _subject_options(conversations)
-    conversations.add_argument("--role", choices=("server", "client"), help="of the implementation (default: both)")
-    conversations.add_argument("--seconds", type=_seconds, default=60.0, metavar="S", help="of each role (default: 60)")
+    conversations.add_argument("--role", choices=("server", "client"), help="test only this role (default: both)")
     conversations.add_argument(
-        "--examples", type=_positive, default=0, metavar="N", help="at most so many of each role"
+        "--seconds", type=_seconds, default=60.0, metavar="SECONDS", help="time for each role (default: 60)"
     )
     conversations.add_argument(
-        "--save", type=Path, metavar="DIR", help="keep failures there; what is there comes first"
+        "--examples", type=_positive, default=0, metavar="N", help="at most N conversations for each role"
     )
-    conversations.add_argument("--first", action="store_true", help="stop at the first failure of a role")
+    conversations.add_argument(
+        "--save", type=Path, metavar="DIR", help="save failures in DIR; failures saved before are replayed first"
+    )
+    conversations.add_argument("--first", action="store_true", help="stop each role at its first failure")
     _run_options(conversations)
     _report_option(conversations)
 
-    machine = command("learn", "learn the state machine from the answers alone, and compare it with the tables")
+    machine = command("learn", "learn the state machine from its answers and compare it with the tables of the spec")
     machine.usage = "kcom5-conformance learn [OPTIONS] [NAME...] | [OPTIONS] -- ADAPTER-COMMAND"
     _subject_options(machine)
-    machine.add_argument("--role", choices=("server", "client"), help="of the implementation (default: both)")
+    machine.add_argument("--role", choices=("server", "client"), help="test only this role (default: both)")
     _run_options(machine)
     _report_option(machine)
 
@@ -86,52 +90,71 @@ def parser() -> _Parser:
     _subject_options(pairs)
     _run_options(pairs)
     _report_option(pairs)
-    pairs.add_argument("--capture", type=Path, metavar="DIR", help="write a pcap of each exchange there")
-    pairs.add_argument("--case", action="append", default=[], metavar="PATTERN", help="cells by id, with * and ?")
+    pairs.add_argument("--capture", type=Path, metavar="DIR", help="write a capture (pcap) of each exchange to DIR")
+    pairs.add_argument(
+        "--case",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="only the cells whose id matches; * and ? are wildcards",
+    )
 
-    listing = command("list", "show cases, with the rule that each shows")
+    listing = command("list", "list the cases and the rule that each tests")
     _selection_options(listing)
-    listing.add_argument("--json", action="store_true", help="as a JSON array of objects")
+    listing.add_argument("--json", action="store_true", help="print a JSON array of objects")
 
-    explain = command("explain", "say what a case or a rule is about")
-    explain.add_argument("name", metavar="CASE|RULE", help="as `list` shows it; a pattern may have * and ?")
+    explain = command("explain", "describe a case or a rule")
+    explain.add_argument("name", metavar="CASE|RULE", help="an id from `list`; * and ? are wildcards")
 
-    known = command("baseline", "write or repair the list of known failures")
-    known.add_argument("how", choices=("write", "repair"), help="make the list, or bring it up to date")
+    known = command("baseline", "write or update the list of known failures")
+    known.add_argument("how", choices=("write", "repair"), help="write: make the list; repair: update it")
     known.add_argument("file", type=Path, metavar="FILE", help="the list, in TOML")
     known.add_argument("--accept-new", action="store_true",
-                       help="repair: take new failures, and those that fail in another way")  # fmt: skip
+                       help="repair: also record new failures, and cases that now fail differently")  # fmt: skip
     _reasons_option(known)
     _subject_options(known)
     _selection_options(known)
     _run_options(known)
 
-    two = command("compare", "show what changed between two JSON reports")
-    two.add_argument("old", type=Path, metavar="OLD", help="report.json of the run before")
-    two.add_argument("new", type=Path, metavar="NEW", help="report.json of the run after")
-    two.add_argument(
-        "--format", choices=("text", "markdown"), default="text", help="of what is printed (default: text)"
-    )
+    two = command("compare", "show the differences between two JSON reports")
+    two.add_argument("old", type=Path, metavar="OLD", help="report.json of the earlier run")
+    two.add_argument("new", type=Path, metavar="NEW", help="report.json of the later run")
+    two.add_argument("--format", choices=("text", "markdown"), default="text", help="output format (default: text)")
 
-    start = command("init", "write an adapter to start from")
+    start = command("init", "create an adapter from a template")
     start.add_argument(
         "--lang", required=True, choices=tuple(templates.TEMPLATES), help="the language of your implementation"
     )
-    start.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER", help="where (default: here)")
+    start.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        default=Path(),
+        metavar="FOLDER",
+        help="where to write it (default: the current folder)",
+    )
 
-    record = command("verify", "judge a recorded exchange: a pcap, or octets")
+    record = command("verify", "judge a recorded exchange: a capture (pcap) or bytes")
     record.add_argument(
-        "file", type=Path, metavar="FILE", help="a capture, or lines `> HEX` and `< HEX`; - is standard input"
+        "file", type=Path, metavar="FILE", help="a capture, or lines `> HEX` and `< HEX`; - reads standard input"
     )
     record.add_argument(
-        "--server", type=Path, metavar="FILE", help="all that the server sent; FILE is all of the client's"
+        "--server",
+        type=Path,
+        metavar="FILE",
+        help="the bytes that the server sent; then the first FILE holds those of the client",
     )
-    record.add_argument("--strict", action="store_true", help="a broken SHOULD counts, too")
+    record.add_argument("--strict", action="store_true", help="a broken SHOULD rule counts as a failure")
     return made
 
 
 def _subject_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="implementations of the peers file (default: all)")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="implementations to test, by their names in the peers file (default: all)",
+    )
     parser.add_argument(
         "--peers", type=Path, default=Path("peers.toml"), metavar="FILE", help="the peers file (default: peers.toml)"
     )
@@ -139,27 +162,46 @@ def _subject_options(parser: argparse.ArgumentParser) -> None:
 
 def _selection_options(parser: argparse.ArgumentParser) -> None:
     several = {"action": "append", "default": []}
-    parser.add_argument("--case", **several, metavar="PATTERN", help="cases by id, with * and ?")  # type: ignore[arg-type]
-    parser.add_argument("--rule", **several, metavar="PATTERN", help="cases of a rule, with * and ?")  # type: ignore[arg-type]
-    parser.add_argument("--role", **several, choices=("server", "client", "address"), help="of the implementation")  # type: ignore[arg-type]
-    parser.add_argument("--via", **several, choices=("tcp6", "tcp4", "unix"), help="over this transport")  # type: ignore[arg-type]
-    parser.add_argument("--level", **several, choices=("MUST", "SHOULD", "MAY"), help="of the rule")  # type: ignore[arg-type]
+    parser.add_argument(
+        "--case", **several, metavar="PATTERN", help="only cases whose id matches; * and ? are wildcards"
+    )  # type: ignore[arg-type]
+    parser.add_argument(
+        "--rule", **several, metavar="PATTERN", help="only cases of matching rules; * and ? are wildcards"
+    )  # type: ignore[arg-type]
+    parser.add_argument("--role", **several, choices=("server", "client", "address"), help="only cases of this role")  # type: ignore[arg-type]
+    parser.add_argument("--via", **several, choices=("tcp6", "tcp4", "unix"), help="only cases over this transport")  # type: ignore[arg-type]
+    parser.add_argument(
+        "--level", **several, choices=("MUST", "SHOULD", "MAY"), help="only cases of rules of this level"
+    )  # type: ignore[arg-type]
 
 
 def _reasons_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--require-reasons", action="store_true", help="an entry of the list without a reason is not as expected"
+        "--require-reasons", action="store_true", help="fail the run if an entry of the list has no reason"
     )
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quiet", action="store_true", help="print the overview only, and no progress")
-    parser.add_argument("--strict", action="store_true", help="a broken SHOULD fails the run, too")
+    parser.add_argument("--quiet", action="store_true", help="print only the summary, without progress")
+    parser.add_argument("--strict", action="store_true", help="a broken SHOULD rule fails the run")
     jobs = 2 * (os.cpu_count() or 1)
-    parser.add_argument("--jobs", type=_positive, default=jobs, metavar="N",
-                        help="cases side by side, beside those that wait (default: twice the processors)")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=None, metavar="N", help="of the order and of random cuts")
-    parser.add_argument("--timeout-scale", type=_positive_float, default=1.0, metavar="X", help="be X times as patient")
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        default=jobs,
+        metavar="N",
+        help="cases that run at once, beside those that wait (default: two for each processor)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=None, metavar="N", help="seed of the order of cases and of random cuts"
+    )
+    parser.add_argument(
+        "--timeout-scale",
+        type=_positive_float,
+        default=1.0,
+        metavar="X",
+        help="multiply every timeout of the suite by X",
+    )
 
 
 def _seconds(text: str) -> float:
@@ -173,7 +215,7 @@ def _seconds(text: str) -> float:
 
 
 def _report_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--report", type=Path, metavar="DIR", help="write report.json, junit.xml and index.html there")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write report.json, junit.xml and index.html to DIR")
 
 
 def _positive(text: str) -> int:
