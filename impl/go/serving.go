@@ -203,7 +203,7 @@ func (s *serving) confirm() error {
 	end := deadline(s.timeout)
 	waiting, _ := s.unacknowledged(true)
 	for isLastLook := false; ; {
-		if err := s.lookAround(); err != nil || s.exchange.State() == core.Done {
+		if err := s.lookAround(isLastLook); err != nil || s.exchange.State() == core.Done {
 			return first(err, outcome(s.exchange))
 		}
 		still, known := s.unacknowledged(true)
@@ -222,12 +222,13 @@ func (s *serving) confirm() error {
 	}
 }
 
-// lookAround tells the exchange what it waits for after the half-close.
-func (s *serving) lookAround() error {
+// lookAround tells the exchange what it waits for after the half-close. On the last look the end may be there while the
+// one who reads has not run yet (`time.late`).
+func (s *serving) lookAround(isLastLook bool) error {
 	if err := s.ctx.Err(); err != nil {
 		return s.failed(err)
 	}
-	if s.exchange.State() == core.Confirming && s.hasDrained() {
+	if s.exchange.State() == core.Confirming && (isLastLook || s.hasDrained()) {
 		if err := s.lookForEnd(); err != nil {
 			return err
 		}

@@ -96,6 +96,10 @@ func interruptOnDone(ctx context.Context, interrupt func()) (stop func()) {
 	return func() { close(quit); <-ended }
 }
 
+// lastLook is the time for a last try when a bound has passed (`time.late`): the system is not even asked with a deadline
+// in the past.
+const lastLook = time.Millisecond
+
 // await tries until end. What came before the end counts, also if nobody was there to see the end pass.
 func await(ctx context.Context, end time.Time, setDeadline func(time.Time) error, try func() error) error {
 	for isLastLook := false; ; isLastLook = true {
@@ -110,7 +114,7 @@ func await(ctx context.Context, end time.Time, setDeadline func(time.Time) error
 		if isLastLook || ctx.Err() != nil {
 			return first(ctx.Err(), err)
 		}
-		end = time.Now().Add(time.Millisecond) // with a deadline in the past the system is not even asked
+		end = time.Now().Add(lastLook)
 	}
 }
 
@@ -159,6 +163,9 @@ func (s *stream) sendFile(file *os.File, most uint64, end time.Time) (int64, err
 }
 
 func (s *stream) send(end time.Time, some func() (int64, error)) (int64, error) {
+	if soon := time.Now().Add(lastLook); !end.IsZero() && end.Before(soon) {
+		end = soon
+	}
 	s.SetWriteDeadline(end)
 	if err := s.ctx.Err(); err != nil {
 		return 0, err

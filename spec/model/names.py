@@ -34,7 +34,7 @@ RULES = {
     "R_SOCKET_ERROR": "close.confirm: an end confirms only if the socket holds no error",
     "R_UNACKED": "close.confirm: an end confirms only if everything is acknowledged",
     "R_ARRIVED_FIRST": "States: octets that arrived before an end or a reset are looked at before it",
-    "R_LAST_LOOK": "States: when a bound has passed an end looks once more, and what is there counts",
+    "R_LAST_LOOK": "time.late: when a bound has passed an end looks once more, and what is there counts",
     "R_CHATTER": "Time: octets from the client do not extend a bound",
 }
 ALL_RULES = (1 << len(RULES)) - 1

@@ -32,6 +32,7 @@ Saw = Literal[
     "octets",
     "open",
     "orderly",
+    "predictable",
     "refuses",
     "reset",
     "residue",

@@ -74,12 +74,19 @@ def is_named(pattern: str, name: str) -> bool:
     return fnmatchcase(name, pattern) or ("@" not in pattern and fnmatchcase(name.split("@")[0], pattern))
 
 
+def _name_of(command: list[str]) -> str:
+    """The name of an implementation that has only a command: its first file, or module, after the interpreter."""
+    if command[1:2] == ["-m"] and len(command) > 2:
+        return command[2]
+    return Path(next((word for word in command[1:] if Path(word).is_file()), command[0])).stem
+
+
 def subjects(names: list[str], command: list[str], peers_file: Path) -> list[Subject]:
     """The implementations: one by its command line, or those of a peers file by name, or all of it."""
     if command:
         if names:
             raise UsageError(f"got the name {names[0]} and a command", "give names of the peers file, or -- COMMAND")
-        return [Subject(Path(command[-1]).stem, command)]
+        return [Subject(_name_of(command), command)]
     if not peers_file.exists():
         raise UsageError(
             f"there is no {peers_file}",

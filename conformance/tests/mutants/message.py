@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from reference_peer import Failure
+from reference_peer import Failure, Sink
 
 from .registry import Mutant
 
@@ -54,6 +54,15 @@ class SendsAString(Mutant):
 
     def message_to_send(self, given: str | dict[str, Any]) -> bytes:
         return super().message_to_send(given).partition(b"\0")[0]
+
+
+class FilesAString(Mutant):
+    """The message's file ends at the first NUL."""
+
+    rule, role = "message.utf8", "client"
+
+    def deliver(self, sink: Sink, note: Sink, message: str) -> dict[str, Any]:
+        return super().deliver(sink, note, message.partition("\0")[0])
 
 
 class TakesIllFormed(Mutant):

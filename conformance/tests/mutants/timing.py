@@ -11,6 +11,28 @@ from reference_peer import Failure
 from .registry import Mutant
 
 
+class LooksAtItsClock(Mutant):
+    """A base: after a wait it looks at its clock, and not once more at the socket."""
+
+    def wait(self, end: socket.socket, events: int, most: float = 60) -> None:
+        super().wait(end, events, most)
+        remaining = self.remaining()
+        if remaining is not None and remaining <= 0:
+            self.late()
+
+
+class ServerLooksAtItsClock(LooksAtItsClock):
+    """A server that was stopped for longer than T ends with `timeout` though its client is there."""
+
+    rule, role = "time.late", "server"
+
+
+class ClientLooksAtItsClock(LooksAtItsClock):
+    """A client that was stopped for longer than T ends with `timeout` though the octets are there."""
+
+    rule, role = "time.late", "client"
+
+
 class Timeless(Mutant):
     """A base: the phase `endless` has no bound."""
 

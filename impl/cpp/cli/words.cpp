@@ -55,7 +55,7 @@ std::pair<char32_t, bool> take_character(std::string_view& text) {
 
 std::string hexadecimal(const char* format, char32_t value) {
   std::array<char, 16> text{};
-  std::snprintf(text.data(), text.size(), format, static_cast<unsigned>(value));
+  (void)std::snprintf(text.data(), text.size(), format, static_cast<unsigned>(value));
   return text.data();
 }
 
@@ -192,9 +192,9 @@ void Words::progress(std::uint64_t done, std::uint64_t total) {
   has_progress_ = true;
   const double share = static_cast<double>(done) / static_cast<double>(total);
   std::array<char, 160> line{};
-  std::snprintf(line.data(), line.size(), "\rkcom5: %3.0f %%  %s of %s bytes  %.0f MiB/s\x1b[K", 100 * share,
-                with_commas(done).c_str(), with_commas(total).c_str(),
-                static_cast<double>(done) / (at - started_) / (1 << 20));
+  (void)std::snprintf(line.data(), line.size(), "\rkcom5: %3.0f %%  %s of %s bytes  %.0f MiB/s\x1b[K", 100 * share,
+                      with_commas(done).c_str(), with_commas(total).c_str(),
+                      static_cast<double>(done) / (at - started_) / (1 << 20));
   (void)write(2, line.data());
 }
 

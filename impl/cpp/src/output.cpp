@@ -264,7 +264,7 @@ void Output::withdraw() noexcept {
   std::error_code ec;
   const system::FileStatus own = system::look(file_.get(), ec);
   const system::FileStatus there = system::look(folder_.get(), name_, ec);
-  if (is_new_ && !ec && own.id == there.id) system::remove(folder_.get(), name_);
+  if (is_new_ && !ec && own.id == there.id) (void)system::remove(folder_.get(), name_);
 }
 
 }  // namespace kcom5

@@ -49,7 +49,7 @@ class Conversation {
     stage_ = Server::Stage::sending;
     if (stream_.is_other_user()) {
       exchange_.refuse_peer();
-      throw Failure{exchange_.error().value(), "the client runs as another user"};
+      throw Failure{Error::invalid_connection, "the client runs as another user"};
     }
     on(Event::connected);
     while (exchange_.state() == ServerState::hello) receive();
@@ -175,16 +175,7 @@ class Server::Impl {
  public:
   int open(const Server& server) {
     check(server);
-    if (listener_) return listener_->port();
-    listener_.emplace(server, cancelled_);
-    const int port = listener_->port();
-    try {
-      if (server.listening) server.listening(port);
-    } catch (...) {
-      listener_.reset();
-      throw;
-    }
-    return port;
+    return listener_of(server).port();
   }
 
   /// `make` gives the source of the data, which is opened before the server listens.
@@ -194,9 +185,8 @@ class Server::Impl {
     stage_ = Stage::listening;
     check(server);
     auto source = make();
-    open(server);
     // The listener goes as soon as it has its client: `listen.refuse-others`.
-    Conversation conversation{server, cancelled_, source, *listener_, stage_};
+    Conversation conversation{server, cancelled_, source, listener_of(server), stage_};
     listener_.reset();
     return conversation.run();
   }
@@ -206,6 +196,18 @@ class Server::Impl {
   [[nodiscard]] Waits waits(const Options& options) const noexcept { return {options.timeout, cancelled_}; }
 
  private:
+  Listener& listener_of(const Server& server) {
+    if (listener_) return *listener_;
+    Listener& listener = listener_.emplace(server, cancelled_);
+    try {
+      if (server.listening) server.listening(listener.port());
+    } catch (...) {
+      listener_.reset();
+      throw;
+    }
+    return listener;
+  }
+
   /// `close.residue`: success or not.
   struct AtEnd {
     std::optional<Listener>& listener;

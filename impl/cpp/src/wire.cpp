@@ -6,7 +6,11 @@ namespace kcom5 {
 bool is_utf8(ByteView octets) noexcept {
   const std::uint8_t* at = octets.data();
   const std::uint8_t* const end = at + octets.size();
-  const auto continues = [&](std::uint8_t low, std::uint8_t high) { return at != end && *at >= low && *at++ <= high; };
+  const auto continues = [&](std::uint8_t low, std::uint8_t high) {
+    if (at == end || *at < low || *at > high) return false;
+    ++at;
+    return true;
+  };
   while (at != end) {
     const std::uint8_t lead = *at++;
     if (lead < 0x80) continue;

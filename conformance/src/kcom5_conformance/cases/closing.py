@@ -244,8 +244,10 @@ async def slow_client_keeps_what_its_kernel_held(harness: Harness) -> None:
 
 @case("close.keep/read-after-the-bound", "server", "a client that is late loses what its system held", takes=1)
 async def read_after_the_bound(harness: Harness) -> None:
-    data = counter(SOME)
-    call = await harness.send("hi", {"size": SOME, "fill": "counter251"}, close=1)
+    # A Unix-domain socket holds fewer than 300 writes, and a right server may write each byte by itself.
+    size = 100 if harness.via == "unix" else SOME
+    data = counter(size)
+    call = await harness.send("hi", {"size": size, "fill": "counter251"}, close=1)
     connection = await harness.connect(call.place)
     await connection.send(HELLO)
     await call.result(1 + harness.patience)  # which one it is depends on `close.confirm`

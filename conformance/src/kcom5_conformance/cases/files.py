@@ -55,6 +55,19 @@ async def _stores(harness: Harness, target: Path, octets: bytes, message: str = 
     return call
 
 
+@case("message.utf8/the-file-holds-every-octet", "client", "a message's file ends at a NUL, or gets other line ends",
+        needs=("message-file",))  # fmt: skip
+async def the_file_holds_every_octet(harness: Harness) -> None:
+    for number, message in enumerate(("a\0b", "\ufeffa\r\nb\rc\n", "\n", "é\U0001f511\x85\u2028", "a\x1a")):
+        path = harness.folder / f"message-{number}"
+        async with receiving(harness, message_file=str(path)) as (call, connection, hello):
+            await connection.send(hello + frame(message.encode(), b"1"))
+            await connection.expect_end()
+            connection.close()
+            await call.expect_ok(message, b"1")
+        expect_file(harness, path, message.encode())
+
+
 async def _served_from(harness: Harness, path: Path, octets: bytes) -> None:
     call = await harness.send("", {"file": str(path)})
     connection = await harness.connect(call.place)

@@ -132,7 +132,7 @@ class _Conversation:
             nonces.append(play.nonce)
         if self.vector.outcome.get("nonce") == "differs" and len(set(nonces)) == 1:
             harness.fail(
-                "wire", f"{nonces[0].hex(' ')} in each of {len(nonces)} exchanges", "three random octets", "octets"
+                "wire", f"{nonces[0].hex(' ')} in each of {len(nonces)} exchanges", "three random octets", "predictable"
             )
 
 

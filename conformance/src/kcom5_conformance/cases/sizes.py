@@ -191,14 +191,16 @@ async def each_octet_varies(harness: Harness) -> None:
     found = await _nonces(harness, 12)
     for place in range(3):
         if len({nonce[place] for nonce in found}) == 1:
-            harness.fail("wire", f"octet {place + 6} is {found[0][place]:02x} in 12 hellos", "three random octets")
+            harness.fail(
+                "wire", f"octet {place + 6} is {found[0][place]:02x} in 12 hellos", "three random octets", "predictable"
+            )
     for numbers in (
         [int.from_bytes(nonce, "little") for nonce in found],
         [int.from_bytes(nonce, "big") for nonce in found],
     ):
         steps = {(after - before) % (1 << 24) for before, after in itertools.pairwise(numbers)}
         if len(steps) == 1:
-            harness.fail("wire", f"a counter that goes on by {steps.pop()}", "three random octets")
+            harness.fail("wire", f"a counter that goes on by {steps.pop()}", "three random octets", "predictable")
 
 
 @case("hello.nonce/no-seed-is-shared", "client", "each process draws the same numbers", ("tcp6",), level="SHOULD")
@@ -208,7 +210,7 @@ async def no_seed_is_shared(harness: Harness) -> None:
         firsts.append(await _nonces(harness, 2, await harness.another()))
     if firsts[0] == firsts[1]:
         words = " and ".join(nonce.hex(" ") for nonce in firsts[0])
-        harness.fail("wire", f"{words} in the first two hellos of each process", "three random octets")
+        harness.fail("wire", f"{words} in the first two hellos of each process", "three random octets", "predictable")
 
 
 @case("file.size/becomes-shorter-while-it-is-sent", "server", "a mapped file kills the process; or zeros are sent",

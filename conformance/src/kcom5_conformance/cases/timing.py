@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import trio
 
+from ..harness.connection import Connection
 from ..harness.frame import HELLO, frame
 from ..harness.harness import Harness
 from .registry import Run, add, case
@@ -83,6 +84,79 @@ def _frozen_client(phase: str) -> Run:
 
     return run
 
+
+async def _read_all_there_is(connection: Connection) -> None:
+    while not connection.ended:
+        with trio.move_on_after(0.2) as scope:
+            await connection.some()
+        if scope.cancelled_caught:
+            return
+
+
+LONGER = 1.4
+"""Seconds for which a process is stopped whose T is one second."""
+
+
+def _late_server(phase: str) -> Run:
+    async def run(harness: Harness) -> None:
+        size = BIG if phase == "sending" else 3
+        octets = HELLO + frame(b"hi", counter(size))
+        call = await harness.send("hi", {"size": size, "fill": "counter251"}, close=1)
+        found = [] if phase == "listening" else [await harness.connect(call.place)]
+        if phase in ("sending", "confirming"):
+            await found[0].send(HELLO)
+            await found[0].expect(octets[:30] if phase == "sending" else octets)
+        await trio.sleep(harness.tick)
+
+        async def arrives() -> None:
+            connection = found[0] if found else await harness.connect(call.place)
+            if phase in ("listening", "hello"):
+                await connection.send(HELLO)
+            elif phase == "sending":
+                await _read_all_there_is(connection)
+            else:
+                await connection.expect_end()
+                connection.close()
+            await trio.sleep(LONGER)
+
+        await frozen(harness, arrives)
+        (connection,) = harness.connections
+        if phase != "confirming":
+            await connection.expect(octets[connection.received :])
+            await connection.expect_end()
+            connection.close()
+        await call.expect_ok()
+
+    return run
+
+
+def _late_client(phase: str) -> Run:
+    async def run(harness: Harness) -> None:
+        data = counter(MIB)
+        async with receiving(harness, close=1) as (call, connection, hello):
+            octets = hello + frame(b"hi", data)
+            start, end = {"echo": (0, 8), "length": (8, 12), "message": (12, 14), "data": (22, 5000)}[phase]
+            await connection.send(octets[:start])
+            await trio.sleep(harness.tick)
+
+            async def arrives() -> None:
+                await connection.send(octets[start:end])
+                await trio.sleep(LONGER)
+
+            await frozen(harness, arrives)
+            await connection.send(octets[end:])
+            await connection.expect_end()
+            connection.close()
+            await call.expect_ok("hi", data)
+
+    return run
+
+
+_LATE = "after a stop it looks at its clock, and not at what has arrived"
+for _phase in ("listening", "hello", "sending", "confirming"):
+    add(f"time.late/{_phase}", "server", _LATE, _late_server(_phase), ("tcp6", "unix"), takes=2)
+for _phase in ("echo", "length", "message", "data"):
+    add(f"time.late/{_phase}", "client", _LATE, _late_client(_phase), ("tcp6", "unix"), takes=2)
 
 _FROZEN = "stop and continue interrupt a system call"
 for _phase in ("listening", "hello", "sending", "confirming"):

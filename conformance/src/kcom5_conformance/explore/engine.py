@@ -286,7 +286,9 @@ class Explorer:
                 played = await fresh.play(found[0], self.patience)
             self.known.add(sign)
             words = f"each time it leaves something behind: {found[1]} after some repetitions"
-            problem = Problem("close.residue", level_of("close.residue"), "residue", words, "nothing left behind")
+            problem = Problem(
+                "close.residue", level_of("close.residue"), "residue", words, "nothing left behind", saw="residue"
+            )
             after = trio.current_time() - self._start
             self._report(Failure(replace(played, problem=problem), after, self.visited.conversations))
 
@@ -414,7 +416,7 @@ class Lane:
         return Played(script, problem, plays[0].outcome if plays else "", outcome.harness)
 
     def _crashed(self, script: Script, error: AdapterError, harness: Harness | None) -> Played:
-        problem = Problem("close.residue", "MUST", "adapter", str(error), "that the process lives on")
+        problem = Problem("close.residue", "MUST", "adapter", str(error), "that the process lives on", saw="crashes")
         return Played(script, problem, "", harness, is_crash=isinstance(error, Crashed))
 
     def footprint(self) -> residue.Footprint | None:

@@ -20,7 +20,7 @@ from ..harness.case import Mismatch, TooBusy
 from ..harness.connection import Connection
 from ..harness.harness import Harness
 from ..harness.ports import HOSTS
-from ..results import Axis, Json, Level, Problem
+from ..results import Axis, Json, Level, Problem, Saw
 from .model import Expected
 from .script import Octets, Script, Step
 
@@ -66,20 +66,20 @@ class Play:
 
     # ---- problems
 
-    def fail(self, rule: str, axis: Axis, got: str, expected: str, at: int | None = None) -> NoReturn:
-        raise Mismatch(self.problem(rule, axis, got, expected, at))
+    def fail(self, rule: str, axis: Axis, got: str, expected: str, at: int | None = None, saw: Saw = "") -> NoReturn:
+        raise Mismatch(self.problem(rule, axis, got, expected, at, saw))
 
-    def problem(self, rule: str, axis: Axis, got: str, expected: str, at: int | None = None) -> Problem:
+    def problem(self, rule: str, axis: Axis, got: str, expected: str, at: int | None = None, saw: Saw = "") -> Problem:
         stream = wanted = ""
         if self.harness.connections:
             connection = self.harness.connections[0]
             stream, wanted = bytes(connection.got).hex(), bytes(connection.wanted).hex()
-        return Problem(rule, level_of(rule), axis, got, expected, stream, wanted, at)
+        return Problem(rule, level_of(rule), axis, got, expected, stream, wanted, at, saw)
 
-    def note(self, rule: str, axis: Axis, got: str, expected: str) -> None:
+    def note(self, rule: str, axis: Axis, got: str, expected: str, saw: Saw = "") -> None:
         """Records a broken SHOULD rule. The conversation goes on."""
         self.seen.add(rule)
-        self.should.append(self.problem(rule, axis, got, expected))
+        self.should.append(self.problem(rule, axis, got, expected, saw=saw))
 
     # ---- the implementation is the server
 
@@ -91,7 +91,7 @@ class Play:
             return
         self.place = await call.listening()
         if script.via == "unix" and (mode := stat.S_IMODE(harness.path.stat().st_mode)) != 0o600:
-            self.fail("unix.mode", "residue", f"the socket file has mode {mode:04o}", "mode 0600")
+            self.fail("unix.mode", "residue", f"the socket file has mode {mode:04o}", "mode 0600", saw="residue")
         hello = b"".join(step[1] for step in script.steps if step[0] == "send")[:8]
         self.whole = hello + script.frame()
         connection: Connection | None = None
@@ -110,7 +110,7 @@ class Play:
             connection.close()
         await self._judge(call)
         if script.via == "unix" and harness.path.exists():
-            self.fail("unix.cleanup", "residue", "the socket file after the answer", "that it is gone")
+            self.fail("unix.cleanup", "residue", "the socket file after the answer", "that it is gone", saw="residue")
         if connection is not None and not is_served and not self._is_closed(script):
             await self._rest_of_server(connection)
 
@@ -133,7 +133,9 @@ class Play:
         except OSError as error:
             if may_fail:
                 return None
-            self.fail("listen.one-client", "wire", f"no connection: {error.strerror}", "that it accepts")
+            self.fail(
+                "listen.one-client", "wire", f"no connection: {error.strerror}", "that it accepts", saw="unreached"
+            )
         _at_once(connection)
         return connection
 
@@ -202,7 +204,7 @@ class Play:
     def _wrong_octet(self, at: int, piece: bytes) -> NoReturn:
         wrong = next(at + i for i, octet in enumerate(piece) if octet != self.whole[at + i])
         got, expected = piece[wrong - at], self.whole[wrong]
-        self.fail(self._rule_at(wrong), "wire", f"{got:02x} at octet {wrong}", f"{expected:02x}", wrong)
+        self.fail(self._rule_at(wrong), "wire", f"{got:02x} at octet {wrong}", f"{expected:02x}", wrong, "octets")
 
     def _rule_at(self, offset: int) -> str:
         """Returns the rule of a byte that the server sends."""
@@ -221,7 +223,7 @@ class Play:
         if call.answer is not None and "error" in call.answer:
             self._check_outcome(call)
         self.fail(self.expected.rule, "wire", f"{how} after {connection.received:,} octets", f"{end:,} octets",
-                  connection.received)  # fmt: skip
+                  connection.received, "short" if connection.ended else "silent")  # fmt: skip
 
     async def _see_end(self, connection: Connection) -> None:
         octets = b""
@@ -230,10 +232,13 @@ class Play:
                 octets = await connection.some()
         if octets:
             at = connection.received - len(octets)
-            self.fail("frame.order", "wire", f"{len(octets)} octets more: {octets[:16].hex(' ')}", "the end", at)
+            self.fail(
+                "frame.order", "wire", f"{len(octets)} octets more: {octets[:16].hex(' ')}", "the end", at, "surplus"
+            )
         if connection.ended != "end" and connection.received == len(self.whole):
             got = "a reset" if connection.ended else "nothing"
-            self.note("close.confirm", "ended", got, "that the server half-closes when all is sent")
+            saw: Saw = "reset" if connection.ended else "open"
+            self.note("close.confirm", "ended", got, "that the server half-closes when all is sent", saw)
 
     async def _late(self) -> None:
         """A second client must be refused at once and get no byte."""
@@ -247,10 +252,11 @@ class Play:
         self.harness.connections.remove(other)
         other.raw.close()
         if octets:
-            self.fail("listen.one-client", "wire", f"{len(octets)} octets on a second connection", "not one octet")
+            self.fail("listen.one-client", "wire", f"{len(octets)} octets on a second connection", "not one octet",
+                      saw="connects")  # fmt: skip
         if other.ended != "reset":
             got = "a second connection " + ("is closed in order" if other.ended else "stays open")
-            self.note("listen.refuse-others", "ended", got, "that it is refused or reset")
+            self.note("listen.refuse-others", "ended", got, "that it is refused or reset", "connects")
 
     async def _rest_of_server(self, connection: Connection) -> None:
         """Checks what follows the answer: only what is allowed, and an end."""
@@ -261,7 +267,7 @@ class Play:
         if connection.received > limit:
             got = f"{connection.received:,} octets: {bytes(connection.got[:16]).hex(' ')}"
             rule = "frame.order" if limit else self.expected.rule
-            self.fail(rule, "wire", got, f"{limit:,} octets" if limit else "not one octet", limit)
+            self.fail(rule, "wire", got, f"{limit:,} octets" if limit else "not one octet", limit, "surplus")
         self._check_end(connection)
 
     # ---- the implementation is the client
@@ -280,7 +286,8 @@ class Play:
             try:
                 self._check_nonce((await connection.hello())[5:])
             except Mismatch as failure:
-                self.fail("hello.form", "wire", failure.problem.got, failure.problem.expected, failure.problem.at)
+                found = failure.problem
+                self.fail("hello.form", "wire", found.got, found.expected, found.at, found.saw)
             for index, step in enumerate(script.steps):
                 self.times[index] = trio.current_time()
                 await self._step(index, step, connection, call)
@@ -291,8 +298,11 @@ class Play:
                     while not connection.ended:
                         await connection.some()
             if connection.received > 8:
-                self.fail("hello.form", "wire", f"{connection.received - 8} octets after the hello", "nothing", 8)
+                self.fail("hello.form", "wire", f"{connection.received - 8} octets after the hello", "nothing", 8,
+                          "surplus")  # fmt: skip
             if not self._is_closed(script):
+                if connection.ended == "end":
+                    await connection.look_for_reset()
                 self._check_end(connection)
 
     async def _without_connection(self, target: Path | None) -> None:
@@ -314,7 +324,7 @@ class Play:
         self.nonces.append(nonce)
         if (count := self.nonces.count(nonce)) >= SAME_NONCES:
             got = f"the nonce {nonce.hex(' ')} in {count} of the last {len(self.nonces)} exchanges"
-            self.note("hello.nonce", "wire", got, "three random octets")
+            self.note("hello.nonce", "wire", got, "three random octets", "predictable")
 
     def _client_keys(self, target: Path | None) -> Json:
         script = self.script
@@ -335,7 +345,7 @@ class Play:
         if self.outcome != "ok":
             if self.script.before is not None and answer.get("message", self.script.before) != self.script.before:
                 got = f"the message {answer['message'][:60]!r} after a failure"
-                self.fail("result.message", "delivered", got, repr(self.script.before))
+                self.fail("result.message", "delivered", got, repr(self.script.before), saw="message")
         else:
             self._check_data(answer)
         if target is None:
@@ -348,11 +358,13 @@ class Play:
             file.unlink()
         found = left.pop("data", None)
         if left:
-            self.fail("close.residue", "residue", f"the file {sorted(left)[0]} beside the data", "no file left behind")
+            self.fail("close.residue", "residue", f"the file {sorted(left)[0]} beside the data", "no file left behind",
+                      saw="residue")  # fmt: skip
         if found is not None and self.outcome != "ok":
-            self.fail("data.truncated", "delivered", "a file with a part of the data", "no file under the final name")
+            self.fail("data.truncated", "delivered", "a file with a part of the data", "no file under the final name",
+                      saw="residue")  # fmt: skip
         if self.outcome == "ok" and not is_whole:
-            self.fail("data.opaque", "delivered", "a file with other octets, or none", "the data")
+            self.fail("data.opaque", "delivered", "a file with other octets, or none", "the data", saw="altered")
 
     def _check_data(self, answer: Json) -> None:
         expected = self.expected
@@ -360,7 +372,7 @@ class Play:
             got, wanted = answer["message"], expected.message
             rule = "message.utf8" if abs(len(got) - len(wanted)) <= 3 else "message.length"
             self.fail(rule, "delivered", f"the message {got[:60]!r} of {len(got):,} characters",
-                      f"{wanted[:60]!r} of {len(wanted):,}")  # fmt: skip
+                      f"{wanted[:60]!r} of {len(wanted):,}", saw="message")  # fmt: skip
         if "data" not in answer:
             return  # it is in a file
         data, got = expected.data, answer["data"]
@@ -368,9 +380,11 @@ class Play:
         digest = data.digest if isinstance(data, Octets) else hashlib.sha256(data).hexdigest()
         if got["size"] != size:
             rule = "data.end" if got["size"] > size else "data.opaque"
-            self.fail(rule, "delivered", f"{got['size']:,} octets delivered as the whole", f"{size:,} octets")
+            self.fail(rule, "delivered", f"{got['size']:,} octets delivered as the whole", f"{size:,} octets",
+                      saw="lost" if got["size"] < size else "altered")  # fmt: skip
         if got["sha256"] != digest:
-            self.fail("data.opaque", "delivered", f"octets with SHA-256 {got['sha256'][:16]}…", f"{digest[:16]}…")
+            self.fail("data.opaque", "delivered", f"octets with SHA-256 {got['sha256'][:16]}…", f"{digest[:16]}…",
+                      saw="altered")  # fmt: skip
 
     # ---- the end
 
@@ -385,7 +399,7 @@ class Play:
             await call.ended.wait()
         if scope.cancelled_caught:
             expected = f"{self.expected.likely} within {bound + self.harness.patience:.1f} s"
-            self.fail(self.expected.rule, "ended", "the call does not end", expected)
+            self.fail(self.expected.rule, "ended", "the call does not end", expected, saw="hangs")
         if call.error:
             raise call.error
         self._check_outcome(call)
@@ -395,9 +409,13 @@ class Play:
     def _check_time(self, took: float) -> None:
         bound = self.script.bound
         if took < bound - EARLY:
-            self.fail("time.bounds", "time", f"{self.outcome} after {took:.3f} s", f"not before {bound:.1f} s")
+            self.fail(
+                "time.bounds", "time", f"{self.outcome} after {took:.3f} s", f"not before {bound:.1f} s", saw="early"
+            )
         if took > bound + LATE + 0.2 and self.outcome in self.expected.outcomes:
-            self.note("time.prompt", "time", f"{self.outcome} after {took:.1f} s", f"within {bound + LATE:.1f} s")
+            self.note(
+                "time.prompt", "time", f"{self.outcome} after {took:.1f} s", f"within {bound + LATE:.1f} s", "late"
+            )
 
     def _check_outcome(self, call: Call) -> None:
         answer, outcomes = call.answer or {}, self.expected.outcomes
@@ -406,9 +424,10 @@ class Play:
             self.outcome = next((name for name in outcomes if name != "ok"), "error")
         if self.outcome not in outcomes:
             names = " or ".join(name for name, left in outcomes.items() if not left)
-            self.fail(self._blamed(), "delivered", f"the answer {call.told}", names)
+            saw: Saw = "accepts" if self.outcome == "ok" else "refuses" if self.expected.likely == "ok" else "name"
+            self.fail(self._blamed(), "delivered", f"the answer {call.told}", names, saw=saw)
         if left := outcomes[self.outcome]:
-            self.note(left, "delivered", f"the answer {call.told}", self.expected.likely)
+            self.note(left, "delivered", f"the answer {call.told}", self.expected.likely, "name")
         wanted = self.expected.is_confirmed
         if self.outcome == "ok" and wanted is not None and answer.get("confirmed", wanted) != wanted:
             self.fail("close.confirm", "delivered", f"the answer {call.told}", f"confirmed: {wanted}".lower())
@@ -425,14 +444,15 @@ class Play:
     def _check_end(self, connection: Connection) -> None:
         """Checks how the connection ends, unless the suite ended it."""
         if not connection.ended:
-            self.fail("close.residue", "residue", "a connection that is open after the answer", "that it is closed")
+            self.fail("close.residue", "residue", "a connection that is open after the answer", "that it is closed",
+                      saw="open")  # fmt: skip
         if self.script.via == "unix" or self.outcome in ("unconfirmed", "timeout"):
             return
         is_failure = self.outcome != "ok"
         if is_failure and connection.ended == "end" and not self.was_reset and not _has_half_closed(self.script):
-            self.note("close.abort", "ended", "an orderly end after a failure", "a reset")
+            self.note("close.abort", "ended", "an orderly end after a failure", "a reset", "orderly")
         if not is_failure and connection.ended == "reset" and self.expected.rule not in ("data.end", "close.extra"):
-            self.note("close.confirm", "ended", "a reset after a success", "an orderly end")
+            self.note("close.confirm", "ended", "a reset after a success", "an orderly end", "reset")
 
 
 def _has_half_closed(script: Script) -> bool:

@@ -160,7 +160,7 @@ class Connection:
             with trio.move_on_after(self.harness.patience):
                 octets = await self.some()
         if self.ended == "end" and ways == ("reset",):
-            await self._reset_after_its_end()
+            await self.look_for_reset()
         wanted = " or ".join({"end": "the end of the stream", "reset": "a reset"}[way] for way in ways)
         if octets:
             before = self.received - len(octets)
@@ -173,7 +173,7 @@ class Connection:
         if self.ended not in ways:
             raise Mismatch(self._problem("ended", "a reset", wanted, saw="reset"))
 
-    async def _reset_after_its_end(self) -> None:
+    async def look_for_reset(self) -> None:
         """A client that half-closed early may still reset: reading does not tell, but the socket has an error."""
         if self.harness.calls:
             with trio.move_on_after(self.harness.patience):

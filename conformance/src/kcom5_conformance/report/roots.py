@@ -30,6 +30,7 @@ SAID = {
     "octets": "sends wrong octets",
     "open": "keeps the connection open",
     "orderly": "closes in order where it has to reset",
+    "predictable": "sends a nonce that is not random",
     "refuses": "fails where it has to succeed",
     "reset": "resets where it has to close in order",
     "residue": "leaves something behind",

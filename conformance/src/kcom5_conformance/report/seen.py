@@ -215,8 +215,13 @@ class Seen:
         return self.frame.phase_at(self.frame.size)
 
 
-_NAMED = {"malformed-message": "message", "message-not-utf8": "start", "invalid-port": "start"}
-"""Errors that tell the phase themselves."""
+_NAMED = {
+    "malformed-message": "message",
+    "message-not-utf8": "start",
+    "invalid-port": "start",
+    "three random octets": "hello",
+}
+"""Expectations that tell the phase themselves."""
 PHASES = {
     "": "",
     "start": "before the connection",
