@@ -286,6 +286,18 @@ def test_transport_that_this_machine_lacks_is_not_run(monkeypatch: pytest.Monkey
     assert results[other.id].verdict is Verdict.PASS
 
 
+def test_failure_of_a_task_is_a_failure_of_its_case() -> None:
+    async def fails(harness: Harness) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            harness.fail("wire", "one", "two")
+
+    results, made = conduct(RIGHT, case("group", fails), *BEFORE_AND_AFTER)
+    assert results["echo.exact/group@tcp6"].verdict is Verdict.FAIL
+    assert results["echo.exact/group@tcp6"].problems[0].got == "one"
+    assert made.defects == []
+
+
 def test_defect_in_one_case_costs_that_case() -> None:
     results, made = conduct(RIGHT, case("broken", raising(KeyError("x"))), *BEFORE_AND_AFTER)
     broken = results.pop("echo.exact/broken@tcp6")

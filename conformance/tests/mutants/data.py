@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 from typing import Any
 
@@ -116,6 +117,19 @@ class DeliversAPart(Mutant):
     def receive_body(self, end: socket.socket, size: int, sink: Sink) -> None:
         with contextlib.suppress(Failure):
             super().receive_body(end, size, sink)
+
+
+class BelievesTheHangUp(Mutant):
+    """A hang-up that poll tells is the end, though octets have arrived before it."""
+
+    rule, role = "data.truncated", "client"
+
+    def recv(self, end: socket.socket, most: int, flags: int = 0) -> bytes:
+        poll = select.poll()
+        poll.register(end, select.POLLIN | select.POLLRDHUP)
+        if any(event & (select.POLLHUP | select.POLLRDHUP) for _, event in poll.poll(0)):
+            return b""
+        return super().recv(end, most, flags)
 
 
 class DeliversNothingAsAll(Mutant):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,18 @@ class WaitsForAReaderForEver(Mutant):
             return super().open_sink(to)
         finally:
             self.limit = kept
+
+
+class LooksIntoThePipe(Mutant):
+    """The client opens and closes a pipe to see whether it can, and opens it again."""
+
+    rule, role = "file.once", "client"
+
+    def open_sink(self, to: str | None) -> Sink:
+        if to and Path(to).is_fifo():
+            super().open_sink(to).discard()
+            time.sleep(0.05)
+        return super().open_sink(to)
 
 
 class OpensItsOutputLate(Mutant):

@@ -79,6 +79,16 @@ class OneNoncePerProcess(Mutant):
         return self.drawn
 
 
+class SevenBitNonce(Mutant):
+    """One of the client's three octets is a character of ASCII."""
+
+    rule, role = "hello.nonce", "client"
+
+    def nonce(self) -> bytes:
+        first, second, third = os.urandom(3)
+        return bytes((first, second % 128, third))
+
+
 class RefusesNulNonces(Mutant):
     """The server refuses a NUL among the three octets."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import threading
@@ -203,6 +204,20 @@ class LooksAtTheMessageFirst(Mutant):
     def configure(self, request: dict[str, Any], least_port: int) -> None:
         self.message_to_send(request.get("message", ""))
         super().configure(request, least_port)
+
+
+class DialsThreeTimes(Mutant):
+    """The client dials three times before it says that nobody listens."""
+
+    rule, role = "connect.refused", "client"
+
+    def dial(self, new: socket.socket) -> int:
+        for _ in range(2):
+            with self.new_socket() as first:
+                if first.connect_ex(self.place()) not in (errno.ECONNREFUSED, errno.ENOENT):
+                    break
+            time.sleep(0.7)
+        return super().dial(new)
 
 
 class WaitsForAServer(Mutant):

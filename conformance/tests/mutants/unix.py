@@ -10,7 +10,7 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from reference_peer import Failure
 
@@ -31,6 +31,25 @@ class CutsThePathAtItsNul(Mutant):
             self.say({"listening": self.told})
         else:
             super().announce(listener)
+
+
+class AtSignIsAbstract(Mutant):
+    """The server takes a path that begins with @ for an abstract name, as some libraries do."""
+
+    rule, role = "unix.path", "server"
+
+    def place(self) -> Any:
+        return "\0" + str(self.path)[1:] if self.via == "unix" and str(self.path).startswith("@") else super().place()
+
+    def set_mode(self) -> None:
+        if self.path.exists():
+            super().set_mode()
+
+
+class ClientsAtSignIsAbstract(AtSignIsAbstract):
+    """The client does so."""
+
+    rule, role = "unix.path", "client"
 
 
 class LongPathIsInUse(Mutant):
@@ -117,6 +136,37 @@ class ModeAfterListening(Mutant):
             time.sleep(0.05)
             with contextlib.suppress(OSError):
                 self.path.chmod(0o600)
+
+
+class ModeJustAfterListening(Mutant):
+    """The socket file gets its mode after listen, before anybody is told."""
+
+    rule, role = "unix.mode", "server"
+
+    def set_mode(self) -> None:
+        pass
+
+    def announce(self, listener: socket.socket) -> None:
+        if self.via == "unix":
+            self.path.chmod(0o600)
+        super().announce(listener)
+
+
+class ModeOfOneUmask(Mutant):
+    """The socket file has mode 0600 only if the umask is the usual one."""
+
+    rule, role = "unix.mode", "server"
+
+    def bind_unix(self, listener: socket.socket) -> None:
+        umask = os.umask(0o022)
+        os.umask(0o177 if umask == 0o022 else umask)
+        try:
+            super().bind_unix(listener)
+        finally:
+            os.umask(umask)
+
+    def set_mode(self) -> None:
+        pass
 
 
 class ServesEveryUser(Mutant):

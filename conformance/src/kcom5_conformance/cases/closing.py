@@ -53,7 +53,7 @@ async def octets_unread(harness: Harness) -> None:
     await connection.send(HELLO)
     await connection.expect(HELLO)
     await trio.sleep(4 * harness.tick)
-    connection.reset()
+    await connection.reset()
     await call.expect_error("unconfirmed")
 
 
@@ -63,7 +63,7 @@ def _reset_after(size: int) -> Run:
         connection = await harness.connect(call.place)
         await connection.send(HELLO)
         await connection.expect((HELLO + frame(b"hi", counter(BIG)))[:size])
-        connection.reset()
+        await connection.reset()
         await call.expect_error("unconfirmed")
 
     return run
@@ -263,6 +263,6 @@ async def reset_while_it_connects(harness: Harness) -> None:
             call = await harness.call("receive", listener.place)
             raw = await call.unless_ended(listener.raw.accept)
             if raw is not None:
-                Connection(harness, raw[0], harness.via).reset()
+                await Connection(harness, raw[0], harness.via).reset()
             await call.expect_error("invalid-connection")
             harness.forget()

@@ -89,7 +89,7 @@ def _after_hello(octets: bytes, end: str, size: int = 3) -> Error:
         if end == "close":
             connection.close()
         elif end == "reset":
-            connection.reset()
+            await connection.reset()
         return call
 
     return act
@@ -139,7 +139,7 @@ def _answered(answer: Callable[[bytes], bytes], end: str, **keys: Any) -> Error:
             if end == "close":
                 connection.close()
             elif end == "reset":
-                connection.reset()
+                await connection.reset()
             await call.result(T + here.harness.patience)
         return call
 
@@ -176,7 +176,12 @@ FILES = ("io without a file", "io by a shorter file", "io without a folder", "io
 
 
 def _files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+    """Of everything in it. A file may vanish meanwhile."""
+    return {
+        os.path.relpath(os.path.join(where, name), folder)
+        for where, folders, files in os.walk(folder)
+        for name in (*folders, *files)
+    }
 
 
 async def _meet(here: Place, error: str, act: Error) -> None:

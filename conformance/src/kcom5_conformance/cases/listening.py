@@ -68,6 +68,14 @@ async def after_a_failed_exchange(harness: Harness) -> None:
     await served(harness, call)
 
 
+@case("connect.refused/at-once", "client", "it dials again for a while before it tells", ("tcp6", "unix"))
+async def refused_at_once(harness: Harness) -> None:
+    call = await harness.call("receive", await harness.nowhere())
+    await call.expect_error("refused")
+    if call.end - call.start > 1:
+        harness.fail("time", f"refused after {call.end - call.start:.1f} s", "at once", "late")
+
+
 async def _queued(harness: Harness, place: int | str, first: bytes, second: bytes) -> None:
     """Two clients connect and send. The second may be turned away: a server's queue may hold one."""
     connection = await harness.connect(place)

@@ -162,5 +162,5 @@ async def unconfirmed_has_its_name(harness: Harness) -> None:
     connection = await harness.connect(call.place)
     await connection.send(HELLO)
     await connection.expect(HELLO)
-    connection.reset()
+    await connection.reset()
     await _name_of(harness, call, "unconfirmed")

@@ -262,6 +262,10 @@ class _Play:
             return connection
         assert connection is not None
         if kind == "send":
+            if self.is_failure and self.has_sent and call.ended.is_set():
+                return (
+                    connection  # octets to an end that is gone are answered by a reset, which destroys what is unread
+                )
             octets = vectors.joined(step[1:], self.nonce)
             parts = step[1:]
             written = " ".join(parts) if all(isinstance(part, str) for part in parts) else ""
@@ -286,8 +290,23 @@ class _Play:
             connection.close()
         else:
             assert kind == "reset"
-            connection.reset()
+            await connection.reset()
         return connection
+
+    async def is_held_whole(self, call: Call, within: float) -> bool:
+        """A server whose system holds all of a large frame waits for the client's end already: it is unconfirmed."""
+        vector, connections = self.vector, self.harness.connections
+        if vector.role != "server" or vector.outcome["error"] != "timeout" or not connections:
+            return False
+        with trio.move_on_after(within):
+            await call.ended.wait()
+        if (call.answer or {}).get("error") != "unconfirmed":
+            return False
+        message, data = vector.give.get("message", ""), vector.give.get("data", "")
+        text = message.encode() if isinstance(message, str) else vectors.octets(message)
+        whole = 20 + len(text) + len(vectors.octets(data))
+        missing = whole - connections[0].received
+        return len(await connections[0].read(missing + 1)) == missing and connections[0].ended == "end"
 
     def check_confirmed(self, call: Call) -> None:
         """Whether it says rightly that the client's end confirmed the success, if it says anything."""
@@ -312,7 +331,8 @@ class _Play:
         harness, outcome = self.harness, self.vector.outcome
         within = (self.bound if "close" in self.vector.give else 0) + harness.patience
         if self.is_failure:
-            await call.expect_error(outcome["error"], within=within)
+            if not await self.is_held_whole(call, within):
+                await call.expect_error(outcome["error"], within=within)
         elif self.vector.role == "client":
             message = outcome.get("message", "")
             text = message if isinstance(message, str) else vectors.octets(message).decode()

@@ -79,7 +79,7 @@ async def _server_outcome(harness: Harness, kind: int) -> None:
         await connection.send(HELLO)
         await connection.expect(HELLO + frame(b"hi", b"123"))
         if kind == 2:
-            connection.reset()
+            await connection.reset()
         else:
             await connection.expect_end()
     connection.close()

@@ -93,6 +93,21 @@ async def _read_all_there_is(connection: Connection) -> None:
             return
 
 
+@case("data.truncated/the-end-behind-the-last-octet", "client", "a hang-up is believed before what has arrived is read")
+async def the_end_behind_the_last_octet(harness: Harness) -> None:
+    async with receiving(harness) as (call, connection, hello):
+        octets = hello + frame(b"hi", counter(1000))
+        await connection.send(octets[:30])
+        await trio.sleep(harness.tick)
+
+        async def ends() -> None:
+            await connection.send(octets[30:])
+            connection.close()
+
+        await frozen(harness, ends)
+        await call.expect_ok("hi", counter(1000))
+
+
 LONGER = 1.4
 """Seconds for which a process is stopped whose T is one second."""
 

@@ -5,14 +5,70 @@ from __future__ import annotations
 import os
 import select
 import socket
+import stat
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
 
+import trio
+
+from ..harness.adapter import Adapter, AdapterError
+from ..harness.attempt import ask
 from ..harness.call import Call
+from ..harness.case import NotRun
+from ..harness.connection import Connection
 from ..harness.frame import HELLO, frame
 from ..harness.harness import Harness
+from ..harness.subject import SLOW_LISTEN, why_not_slow
 from .other_user import other_user
 from .registry import add, case
 from .steps import BIG, COUNTER, OLD, counter
+
+
+@case("unix.mode/before-it-listens", "server", "anybody may connect between listen and chmod", ("unix",), takes=1)
+async def before_it_listens(harness: Harness) -> None:
+    """`strace` holds the call of listen back when the socket listens already."""
+    if words := why_not_slow():
+        raise NotRun(words)
+    call = await harness.call("send", str(harness.path), adapter=await harness.another(*SLOW_LISTEN), message="hi",
+                              data={"hex": "000102"})  # fmt: skip
+    connection: Connection | None = None
+    with trio.move_on_after(harness.patience):
+        while connection is None and not call.ended.is_set():
+            with suppress(OSError):
+                connection = await harness.connect(str(harness.path))
+            await trio.sleep(0.005)
+    if connection is None:
+        harness.fail("wire", "no connection", "that it listens", "unreached")
+    mode = stat.S_IMODE(harness.path.lstat().st_mode) if harness.path.exists() else 0o600  # it may be removed already
+    if mode != 0o600:
+        harness.fail("residue", f"a client connects to a file of mode {mode:04o}", "mode 0600 by then", "residue")
+    await connection.send(HELLO)
+    await connection.expect(HELLO + frame(b"hi", b"\x00\x01\x02"))
+    await connection.expect_end()
+    connection.close()
+    await call.expect_ok()
+
+
+@case("unix.mode/whatever-the-umask", "server", "the mode is what an unusual umask leaves", ("unix",))
+async def whatever_the_umask(harness: Harness) -> None:
+    for umask in ("000", "027", "077"):
+        adapter = await harness.another("sh", "-c", f'umask {umask}; exec "$@"', "sh")
+        place = str(harness.folder / umask)
+        call = await harness.call("send", place, adapter=adapter, message="", data={"hex": ""})
+        await call.listening()
+        mode = stat.S_IMODE(os.lstat(place).st_mode)
+        if mode != 0o600:
+            harness.fail(
+                "residue", f"the socket file has mode {mode:04o} with the umask {umask}", "mode 0600", "residue"
+            )
+        connection = await harness.connect(place)
+        await connection.send(HELLO)
+        await connection.expect(HELLO + frame(b"", b""))
+        await connection.expect_end()
+        connection.close()
+        await call.expect_ok()
+        harness.forget()
 
 
 @case("unix.stale/asks-without-connecting", "server",
@@ -51,6 +107,46 @@ for _role in ("server", "client"):
     for _name in ("nul", "108-octets", "missing-folder", "file-as-a-folder", "loop"):
         add(f"unix.path/{_name}-{_role}", "server" if _role == "server" else "client",
             "it listens elsewhere, or calls it by a wrong name", _path(_role, _name), ("unix",))  # fmt: skip
+
+
+async def _in_its_folder(harness: Harness) -> Adapter:
+    """One whose current folder is the case's, so that a path can be relative."""
+    at = harness.adapter.cwd or Path.cwd()
+    words = [str(at / word) if (at / word).is_file() else word for word in harness.adapter.command]
+    try:
+        adapter = await harness.another("sh", "-c", 'cd "$0" && exec "$@"', str(harness.folder), words=words)
+        await ask(adapter, {"op": "about"}, 2 * harness.patience, "answer-about")
+    except AdapterError:
+        raise NotRun("the adapter does not start in another folder") from None
+    return adapter
+
+
+@case("unix.path/at-sign-is-a-file-server", "server", "a name that begins with @ is an abstract one", ("unix",))
+async def at_sign_is_a_file_server(harness: Harness) -> None:
+    adapter = await _in_its_folder(harness)
+    call = await harness.call("send", "@s", adapter=adapter, message="", data={"hex": ""})
+    await call.listening()
+    if not (harness.folder / "@s").exists():
+        harness.fail("residue", "no socket file @s", "a file, as for any other name")
+    connection = await harness.connect(str(harness.folder / "@s"))
+    await connection.send(HELLO)
+    await connection.expect(HELLO + frame(b"", b""))
+    await connection.expect_end()
+    connection.close()
+    await call.expect_ok()
+
+
+@case("unix.path/at-sign-is-a-file-client", "client", "a name that begins with @ is an abstract one", ("unix",))
+async def at_sign_is_a_file_client(harness: Harness) -> None:
+    adapter = await _in_its_folder(harness)
+    async with harness.listen(str(harness.folder / "@s")) as listener:
+        call = await harness.call("receive", "@s", adapter=adapter)
+        connection = await listener.accept()
+        hello = await connection.hello()
+        await connection.send(hello + frame(b"", b""))
+        await connection.expect_end()
+        connection.close()
+        await call.expect_ok()
 
 
 def _other(kind: str) -> Callable[[Harness], Awaitable[None]]:

@@ -163,8 +163,10 @@ class Play:
             await connection.expect_nothing()
         elif kind == "late":
             await self._late()
+        elif kind == "reset":
+            await connection.reset()
         else:
-            {"half-close": connection.half_close, "close": connection.close, "reset": connection.reset}[kind]()
+            {"half-close": connection.half_close, "close": connection.close}[kind]()
 
     async def _send(self, connection: Connection, octets: bytes, may_fail: bool) -> None:
         try:

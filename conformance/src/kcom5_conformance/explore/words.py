@@ -121,7 +121,10 @@ class Run:
             if letter == "end" and self.has_ended:
                 return NOTHING
             self.has_ended = True
-            self.connection.half_close() if letter == "end" else self.connection.reset()
+            if letter == "end":
+                self.connection.half_close()
+            else:
+                await self.connection.reset()
             return await self._answer(self.moment)
         act = self._act_on_server if self.role == "server" else self._act_on_client
         return await act(letter, self.connection)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 import trio
@@ -98,12 +98,22 @@ async def _error_of(case: Case, harness: Harness) -> Exception | None:
     """What is wrong by the case."""
     try:
         await case.run(harness)
-    except (Mismatch, NotRun, TooBusy, Unsupported, AdapterError) as failure:
-        return failure
-    except OSError as failure:
-        got = f"a broken connection ({failure.strerror})"
-        return Mismatch(Problem(case.rule, case.level, "wire", got, "that it holds", saw="broken"))
+    except Exception as failure:
+        for one in _each(failure):
+            if isinstance(one, (Mismatch, NotRun, TooBusy, Unsupported, AdapterError)):
+                return one
+            if isinstance(one, OSError):
+                got = f"a broken connection ({one.strerror})"
+                return Mismatch(Problem(case.rule, case.level, "wire", got, "that it holds", saw="broken"))
+        raise
     return None
+
+
+def _each(failure: BaseException) -> Iterator[BaseException]:
+    """A failure of a nursery is a group."""
+    yield failure
+    for one in getattr(failure, "exceptions", ()):
+        yield from _each(one)
 
 
 async def _idle(harness: Harness, error: Exception | None) -> Exception | None:

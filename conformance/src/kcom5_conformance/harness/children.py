@@ -36,9 +36,11 @@ def new_mark() -> str:
 
 def _children(pid: int) -> list[int]:
     found: list[int] = []
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            found += [int(child) for child in children.read_text().split()]
+    with suppress(OSError):  # a process or a thread that has ended
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError):
+                children = Path(f"/proc/{pid}/task/{thread}/children").read_text()
+                found += [int(child) for child in children.split()]
     return found
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import trio
 
 from ..results import KEPT, Axis, Problem, Saw
+from . import procfs
 from .case import Mismatch
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ class Connection:
     harness: Harness
     raw: trio.socket.SocketType
     via: str
+    port: int = 0
+    """That the suite dialled; 0: it was dialled, or over a Unix-domain socket."""
     got: bytearray = field(default_factory=bytearray)
     """The first KEPT octets that the implementation sent."""
     wanted: bytearray = field(default_factory=bytearray)
@@ -192,8 +195,14 @@ class Connection:
         self.harness.acts.append(("close", ""))
         self.raw.close()
 
-    def reset(self) -> None:
-        """Closes with a reset: over a Unix-domain socket only if octets are unread."""
+    async def reset(self) -> None:
+        """Closes with a reset: over a Unix-domain socket only if octets are unread.
+
+        A connection that is reset before the server has accepted it need not count, so that is waited for.
+        """
+        with trio.move_on_after(self.harness.patience):
+            while self.port and not self.received and procfs.queued(self.port):
+                await trio.sleep(0.002)
         self.harness.log("suite", "reset")
         self.harness.acts.append(("reset", ""))
         with suppress(OSError):

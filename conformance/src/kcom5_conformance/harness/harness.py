@@ -112,9 +112,13 @@ class Harness:
         await call.begin()
         return call
 
-    async def another(self, **environment: str) -> Adapter:
-        """A second process of the adapter, which ends with the case."""
-        adapter = Adapter(self.adapter.command, self.adapter.supports, environment, self.adapter.cwd)
+    async def another(self, *under: str, words: list[str] | None = None, **environment: str) -> Adapter:
+        """A second process of the adapter, which ends with the case.
+
+        `under` is a program that runs it, and `words` its command in other words.
+        """
+        command = [*under, *(words or self.adapter.command)]
+        adapter = Adapter(command, self.adapter.supports, environment, self.adapter.cwd)
         await adapter.start()
         self.others.append(adapter)
         return adapter
@@ -143,7 +147,7 @@ class Harness:
         except BaseException:
             raw.close()
             raise
-        connection = Connection(self, raw, via)
+        connection = Connection(self, raw, via, place if isinstance(place, int) else 0)
         self.connections.append(connection)
         self.log("suite", "connect")
         return connection

@@ -46,19 +46,27 @@ def usage(pids: list[int]) -> Usage:
 
 
 def _descriptors(pid: int) -> list[Path]:
+    """None of a process that has ended."""
     try:
         return list(Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
-        raise NotRun("this system does not tell about processes in /proc") from None
+        _require_proc()
+        return []
+
+
+def _require_proc() -> None:
+    if not Path("/proc/self/status").exists():
+        raise NotRun("this system does not tell about processes in /proc")
 
 
 def waited(pids: list[int]) -> float:
     """Seconds that their threads were ready to run and had no processor; 0 where the system does not tell."""
-    files = [file for pid in pids for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
     total = 0
-    for file in files:
-        with suppress(OSError):  # a thread that has ended
-            total += int(file.read_text().split()[1])
+    for pid in pids:
+        with suppress(OSError):  # a process or a thread that has ended
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with suppress(OSError):
+                    total += int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[1])
     return total / 1e9
 
 
@@ -70,10 +78,12 @@ def forget_peak(pids: list[int]) -> None:
 
 
 def _status(pid: int) -> dict[str, str]:
+    """Nothing of a process that has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
-        raise NotRun("this system does not tell about processes in /proc") from None
+        _require_proc()
+        return {}
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
@@ -146,6 +156,18 @@ def listening_addresses(port: int, pids: list[int] | None = None) -> set[str]:
             if fields[3] == "0A" and int(number, 16) == port and (owned is None or fields[9] in owned):
                 found.add(_readable(bytes.fromhex(address)))
     return found
+
+
+def queued(port: int) -> int:
+    """How many connections wait to be accepted at this port; 0 where the system does not tell."""
+    waiting = 0
+    for name in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and int(fields[1].partition(":")[2], 16) == port:
+                    waiting += int(fields[4].partition(":")[2], 16)
+    return waiting
 
 
 def _readable(octets: bytes) -> str:

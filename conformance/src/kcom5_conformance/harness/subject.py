@@ -50,6 +50,19 @@ os.execvp(sys.argv[1], sys.argv[1:])
 ]
 
 
+SLOW_LISTEN = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=listen", "-e", "inject=listen:delay_exit=400000"]
+"""Runs a program whose calls of listen return 0.4 s after they were carried out."""
+
+
+def why_not_slow() -> str:
+    """Why a program cannot be held back; empty if it can."""
+    try:
+        tried = subprocess.run([*SLOW_LISTEN, "true"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return f"{SLOW_LISTEN[0]} is not installed"
+    return f"`{SLOW_LISTEN[0]}` does not work here: {tried.stderr.strip()}" if tried.returncode else ""
+
+
 def why_not_alone() -> str:
     """Why there is no network of its own."""
     try:
