@@ -156,6 +156,18 @@ class StoresTheMessageAfterTheClose(Mutant):
         note.store()
 
 
+class LooksBeforeTheHalfClose(Mutant):
+    """The server looks for the client's end once more before it half-closes: a fast client has ended early."""
+
+    rule, role = "close.confirm", "server"
+
+    def half_close_and_drain(self, end: socket.socket) -> None:
+        time.sleep(0.03)
+        if not self.client_ended:
+            self.discard(end)
+        super().half_close_and_drain(end)
+
+
 class FullDiskIsAnOrderlyEnd(Mutant):
     """A client that cannot store what it received says so, after an orderly end."""
 

@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import stat
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,6 +168,18 @@ class ModeOfOneUmask(Mutant):
 
     def set_mode(self) -> None:
         pass
+
+
+class ServesItsGroup(Mutant):
+    """The server looks at the group of its client, and not at the user."""
+
+    rule, role = "unix.owner", "server"
+
+    def check_owner(self, end: socket.socket) -> None:
+        if self.via == "unix":
+            credentials = struct.unpack("3i", end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            if credentials[2] != os.getegid():
+                raise Failure("invalid-connection", "another group")
 
 
 class ServesEveryUser(Mutant):

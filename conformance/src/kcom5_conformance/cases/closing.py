@@ -46,6 +46,21 @@ for _name, _size in (("one-octet", 1), ("64-kib", 65536)):
     )
 
 
+@case("close.confirm/closes-at-the-last-octet", "server", "a fast client is taken for one that half-closed early",
+      level="SHOULD")  # fmt: skip
+async def closes_at_the_last_octet(harness: Harness) -> None:
+    for size in (0, 3, SOME):
+        call = await harness.send("hi", {"size": size, "fill": "counter251"})
+        connection = await harness.connect(call.place)
+        await connection.send(HELLO)
+        await connection.expect(HELLO + frame(b"hi", counter(size)))
+        connection.close()
+        await call.expect_ok()
+        if (call.answer or {}).get("confirmed") is False:
+            harness.fail("delivered", "a success that is not confirmed", "a success that is confirmed", "name")
+        harness.forget()
+
+
 @case("close.confirm/100000-octets-unread", "server", "a plain close does not know what was taken", level="SHOULD")
 async def octets_unread(harness: Harness) -> None:
     call = await harness.send("", {"size": 100_000, "fill": "counter251"})

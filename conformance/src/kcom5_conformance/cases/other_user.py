@@ -32,7 +32,7 @@ def other_user() -> int:
 
 _OTHER_CLIENT = """
 import os, socket, sys
-os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
+os.setgroups([]); os.setuid(int(sys.argv[2]))  # the group stays: it is the user that counts
 with socket.socket(socket.AF_UNIX) as client:
     client.settimeout(10)
     client.connect(sys.argv[1])
@@ -44,7 +44,7 @@ with socket.socket(socket.AF_UNIX) as client:
 """
 _OTHER_SERVER = """
 import os, socket, sys
-os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
+os.setgroups([]); os.setuid(int(sys.argv[2]))  # the group stays: it is the user that counts
 with socket.socket(socket.AF_UNIX) as server:
     server.settimeout(10)
     server.bind(sys.argv[1])

@@ -37,10 +37,9 @@ def new_mark() -> str:
 def _children(pid: int) -> list[int]:
     found: list[int] = []
     with suppress(OSError):  # a process or a thread that has ended
-        for thread in os.listdir(f"/proc/{pid}/task"):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
             with suppress(OSError):
-                children = Path(f"/proc/{pid}/task/{thread}/children").read_text()
-                found += [int(child) for child in children.split()]
+                found += [int(child) for child in (thread / "children").read_text().split()]
     return found
 
 

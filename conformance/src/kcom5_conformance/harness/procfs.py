@@ -64,9 +64,9 @@ def waited(pids: list[int]) -> float:
     total = 0
     for pid in pids:
         with suppress(OSError):  # a process or a thread that has ended
-            for thread in os.listdir(f"/proc/{pid}/task"):
+            for thread in Path(f"/proc/{pid}/task").iterdir():
                 with suppress(OSError):
-                    total += int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[1])
+                    total += int((thread / "schedstat").read_text().split()[1])
     return total / 1e9
 
 
