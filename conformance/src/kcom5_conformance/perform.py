@@ -70,6 +70,7 @@ def perform(options: argparse.Namespace, selection: Selection | None, *, with_ma
         seed=seed,
         strict=options.strict,
         machine=f"{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} processors",
+        timeout_scale=options.timeout_scale,
         peers=[],
         rules=list(spec.rules()),
         results=[],

@@ -204,6 +204,7 @@ class Run:
     """What a shell has to be given to start the suite as it was started."""
     subjects: str = ""
     """The options that choose the same implementations again."""
+    timeout_scale: float = 1.0
     explored: list[Explored] = field(default_factory=list)
     since: dict[str, list[str]] | None = None
     """The cases that are `fixed` and `broken` since the report that was in the folder before; None without one."""

@@ -75,10 +75,9 @@ def is_named(pattern: str, name: str) -> bool:
 
 
 def _name_of(command: list[str]) -> str:
-    """The name of an implementation that has only a command: its first file, or module, after the interpreter."""
-    if command[1:2] == ["-m"] and len(command) > 2:
-        return command[2]
-    return Path(next((word for word in command[1:] if Path(word).is_file()), command[0])).stem
+    """The name of an implementation that has only a command: its last word that is no option."""
+    words = [word for word in command[1:] if not word.startswith("-") and "=" not in word]
+    return Path([command[0], *words][-1]).stem
 
 
 def subjects(names: list[str], command: list[str], peers_file: Path) -> list[Subject]:

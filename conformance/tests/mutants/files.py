@@ -113,6 +113,19 @@ class LosesTheMode(Mutant):
         return super().deliver(sink, note, message)
 
 
+class WritesBehindADanglingLink(Mutant):
+    """The client writes into what a dangling link names, from the first byte on."""
+
+    rule, role = "file.whole", "client"
+
+    def open_sink(self, to: str | None) -> Sink:
+        if to and Path(to).is_symlink() and not Path(to).exists():
+            sink = super().open_sink(None)
+            sink.target, sink.file = Path(to), Path(to).open("wb", 0)
+            return sink
+        return super().open_sink(to)
+
+
 class ReplacesALink(Mutant):
     """The client replaces a symbolic link, and not the file that it leads to."""
 

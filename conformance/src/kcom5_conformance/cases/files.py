@@ -165,6 +165,27 @@ async def nothing_under_the_name_meanwhile(harness: Harness) -> None:
     expect_file(harness, target, counter(MIB))
 
 
+@case("file.whole/nothing-behind-a-dangling-link", "client", "a part is written to what a link will name",
+        needs=("file",))  # fmt: skip
+async def nothing_behind_a_dangling_link(harness: Harness) -> None:
+    link, target = harness.folder / "link", harness.folder / "target"
+    link.symlink_to("target")
+    async with receiving(harness, to={"file": str(link)}) as (call, connection, hello):
+        octets = hello + frame(b"", counter(MIB))
+        await connection.send(octets[:-1])
+        await quiet(harness, call, "with an octet missing", 4)
+        if target.exists():
+            harness.fail("delivered", f"a file of {target.stat().st_size:,} octets with an octet missing", "no file")
+        connection.close()
+        await call.expect_error("truncated")
+    if target.exists():
+        harness.fail("delivered", f"a file of {target.stat().st_size:,} octets after a failure", "no file")
+    await _stores(harness, link, b"new")
+    expect_file(harness, target, b"new")
+    if not link.is_symlink():
+        harness.fail("delivered", "a file in place of the link", "the link, followed")
+
+
 def _mode(before: int | None, after: int) -> Callable[[Harness], Awaitable[None]]:
     async def run(harness: Harness) -> None:
         target = harness.folder / "out"

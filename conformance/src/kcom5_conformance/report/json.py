@@ -38,7 +38,7 @@ def read_json(path: Path) -> Run:
 
 def _complete(document: Json) -> None:
     """Adds what an earlier version of the suite did not write."""
-    new: Json = {"program": "kcom5-conformance", "subjects": "", "since": None, "groups": []}
+    new: Json = {"program": "kcom5-conformance", "subjects": "", "since": None, "groups": [], "timeout_scale": 1.0}
     for key, value in new.items():
         document.setdefault(key, value)
     for peer in _objects(document.get("peers")):

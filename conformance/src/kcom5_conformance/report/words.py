@@ -34,15 +34,21 @@ def again(run: Run, result: Result) -> str:
     """The command that runs this one case again against its implementation."""
     case = shlex.quote(result.id)
     if result.id.startswith("matrix/"):
-        return f"{run.program} matrix --case {case} --seed {run.seed} {run.subjects}".rstrip()
+        return f"{run.program} matrix --case {case} {_settings(run)} {run.subjects}".rstrip()
     command = next((peer.command for peer in run.peers if peer.name == result.peer), [])
     subject = f"-- {shlex.join(command)}"
     if run.subjects.startswith("--peers "):
         subject = shlex.join([*shlex.split(run.subjects)[:2], result.peer])
     if result.id.startswith(("explore/", "learn/")):
         act = result.id.split("/")[0]
-        return f"{run.program} {act} --role {result.role} --seed {run.seed} {subject}"
-    return f"{run.program} run --case {case} --seed {run.seed} {subject}"
+        return f"{run.program} {act} --role {result.role} {_settings(run)} {subject}"
+    return f"{run.program} run --case {case} {_settings(run)} {subject}"
+
+
+def _settings(run: Run) -> str:
+    """The options that decide how a case goes."""
+    scale = f" --timeout-scale {run.timeout_scale:g}" if run.timeout_scale != 1 else ""
+    return f"--seed {run.seed}{scale}"
 
 
 def ladder(result: Result) -> str:
