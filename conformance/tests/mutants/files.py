@@ -113,6 +113,19 @@ class LosesTheMode(Mutant):
         return super().deliver(sink, note, message)
 
 
+class RenamesInVain(Mutant):
+    """The client does not look whether the file got its name."""
+
+    rule, role = "result.success", "client"
+
+    def deliver(self, sink: Sink, note: Sink, message: str) -> dict[str, Any]:
+        try:
+            return super().deliver(sink, note, message)
+        except IsADirectoryError:
+            sink.discard()
+            return {"size": sink.size, "sha256": sink.digest.hexdigest()}
+
+
 class WritesBehindADanglingLink(Mutant):
     """The client writes into what a dangling link names, from the first byte on."""
 
@@ -121,7 +134,8 @@ class WritesBehindADanglingLink(Mutant):
     def open_sink(self, to: str | None) -> Sink:
         if to and Path(to).is_symlink() and not Path(to).exists():
             sink = super().open_sink(None)
-            sink.target, sink.file = Path(to), Path(to).open("wb", 0)
+            sink.target = Path(to)
+            sink.file = os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT, 0o600), "wb", 0)
             return sink
         return super().open_sink(to)
 

@@ -186,6 +186,21 @@ async def nothing_behind_a_dangling_link(harness: Harness) -> None:
         harness.fail("delivered", "a file in place of the link", "the link, followed")
 
 
+@case("result.success/the-name-becomes-a-folder", "client", "a rename that fails is no failure", needs=("file",))
+async def the_name_becomes_a_folder(harness: Harness) -> None:
+    target = harness.folder / "out"
+    async with receiving(harness, to={"file": str(target)}) as (call, connection, hello):
+        octets = hello + frame(b"", counter(MIB))
+        await connection.send(octets[:-1])
+        await trio.sleep(harness.tick)
+        target.mkdir()
+        (target / "kept").touch()  # an empty folder could be replaced
+        await connection.send(octets[-1:])
+        await call.expect_error("io")
+    if left := sorted(path.name for path in harness.folder.iterdir() if path.name not in ("out", "s")):
+        harness.fail("residue", f"left beside the folder: {', '.join(left)}", "nothing", "residue")
+
+
 def _mode(before: int | None, after: int) -> Callable[[Harness], Awaitable[None]]:
     async def run(harness: Harness) -> None:
         target = harness.folder / "out"
