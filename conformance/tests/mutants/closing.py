@@ -8,7 +8,7 @@ import socket
 import time
 from typing import Any
 
-from reference_peer import Failure, Sink
+from reference_peer import Failure, Sink, Source
 
 from .registry import Mutant
 
@@ -154,6 +154,23 @@ class StoresTheMessageAfterTheClose(Mutant):
         note, message = self.later
         note.write(message.encode())
         note.store()
+
+
+class StallIsAnOrderlyEnd(Mutant):
+    """The server closes in order when its client takes no more of the frame."""
+
+    rule, role = "close.abort", "server"
+
+    def transmit(self, end: socket.socket, head: bytes, source: Source) -> None:
+        self.is_stalled = True
+        super().transmit(end, head, source)
+        self.is_stalled = False
+
+    def abort(self, end: socket.socket) -> None:
+        if getattr(self, "is_stalled", False):
+            self.close(end)
+        else:
+            super().abort(end)
 
 
 class LooksBeforeTheHalfClose(Mutant):

@@ -79,6 +79,18 @@ class OneNoncePerProcess(Mutant):
         return self.drawn
 
 
+class ForgivesALineEnd(Mutant):
+    """The server takes a hello with one line feed behind it."""
+
+    rule, role = "hello.alone", "server"
+
+    def check_hello(self, hello: bytes) -> None:
+        super().check_hello(hello[:8] if hello[8:] == b"\n" else hello)
+
+    def encode_echo(self, hello: bytes) -> bytes:
+        return super().encode_echo(hello[:8])
+
+
 class SevenBitNonce(Mutant):
     """One of the client's three octets is a character of ASCII."""
 

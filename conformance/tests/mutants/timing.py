@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
+import time
 from typing import Any
 
 from reference_peer import Failure
@@ -31,6 +33,29 @@ class ClientLooksAtItsClock(LooksAtItsClock):
     """A client that was stopped for longer than T ends with `timeout` though the octets are there."""
 
     rule, role = "time.late", "client"
+
+
+class FullPathForEver(Mutant):
+    """The client tries a full queue of a Unix-domain socket again without a bound."""
+
+    rule, role = "time.connect", "client"
+
+    def dial(self, new: socket.socket) -> int:
+        while (code := super().dial(new)) == errno.EAGAIN:
+            time.sleep(0.02)
+        return code
+
+
+class TimesOutWhileDraining(Mutant):
+    """The server's wait for acknowledgements ends with `timeout`."""
+
+    rule, role = "time.confirm", "server"
+
+    def wait_for_acknowledgement(self, end: socket.socket) -> None:
+        try:
+            super().wait_for_acknowledgement(end)
+        except Failure as failure:
+            raise Failure("timeout" if "does not take" in str(failure) else failure.name) from None
 
 
 class Timeless(Mutant):

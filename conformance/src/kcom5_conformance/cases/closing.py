@@ -241,6 +241,41 @@ async def killed_before_it_stored(harness: Harness) -> None:
             await connection.expect_reset()
 
 
+@case("close.abort/reader-that-stopped", "server", "what is queued stays, and its end looks like the frame's", TCP,
+      level="SHOULD", takes=1)  # fmt: skip
+async def reader_that_stopped(harness: Harness) -> None:
+    call = await harness.send("", COUNTER, close=1)
+    connection = await harness.connect(call.place)
+    await connection.send(HELLO)
+    await connection.expect(HELLO)
+    answer = await call.result(1 + harness.patience)
+    if answer.get("error") == "unconfirmed":
+        raise Unsupported("its system holds all of 16 MiB")
+    await call.expect_error("timeout")
+    while not connection.ended:
+        await connection.read(1 << 20)
+    if connection.ended != "reset":
+        harness.fail("ended", "an orderly end after a part of the frame", "a reset", "orderly")
+
+
+@case("time.confirm/early-end-and-takes-no-more", "server", "the wait for acknowledgements has no end, or another name",
+      TCP, takes=2)  # fmt: skip
+async def early_end_and_takes_no_more(harness: Harness) -> None:
+    # More than the client's window, and less than the server's system takes.
+    call = await harness.send("", {"size": 300_000, "fill": "counter251"}, close=1)
+    connection = await harness.connect(call.place, buffer=4096)
+    await connection.send(HELLO)
+    connection.half_close()
+    await connection.expect(HELLO)
+    answer = await call.result(2 + harness.patience)
+    if "ok" in answer:
+        return  # it does not wait for acknowledgements, which a SHOULD asks for
+    missing = 300_020 - connection.received
+    if answer.get("error") == "timeout" and len(await connection.read(missing + 1)) < missing:
+        raise Unsupported("its system does not hold 300,000 octets")
+    await call.expect_error("unconfirmed")
+
+
 @case("close.keep/20000-octets-each-half-second", "server", "a slow client loses what its system held", takes=4)
 async def slow_client_keeps_what_its_kernel_held(harness: Harness) -> None:
     data = counter(150_000)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import trio
 
 from ..harness.connection import Connection
@@ -106,6 +108,20 @@ async def the_end_behind_the_last_octet(harness: Harness) -> None:
 
         await frozen(harness, ends)
         await call.expect_ok("hi", counter(1000))
+
+
+@case("time.connect/full-queue-of-a-path", "client", "a full queue is tried again without a bound", ("unix",),
+        takes=1)  # fmt: skip
+async def full_queue_of_a_path(harness: Harness) -> None:
+    async with harness.listen(0, 0) as listener:
+        fillers = [socket.socket(socket.AF_UNIX) for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(str(listener.place))
+        call = await harness.call("receive", listener.place, close=1)
+        await call.expect_error("timeout", within=1 + harness.patience)
+        for filler in fillers:
+            filler.close()
 
 
 LONGER = 1.4

@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,7 +26,7 @@ from ..harness.subject import Subject
 from ..results import Json, Problem
 from . import generate, residue
 from .model import expect
-from .play import Play, level_of
+from .play import Known, Play, level_of
 from .script import Script
 from .strategies import Circumstance, circumstance, under
 
@@ -113,10 +113,7 @@ class Explorer:
     visited: Visited = field(default_factory=Visited)
     known: set[str] = field(default_factory=set)
     """Keys of the failures that are done with."""
-    seen: set[str] = field(default_factory=set)
-    """SHOULD rules that are broken."""
-    nonces: deque[bytes] = field(default_factory=lambda: deque(maxlen=64))
-    """Of the last hellos of a client."""
+    peer: Known = field(default_factory=Known)
     _start: float = 0.0
 
     def __post_init__(self) -> None:
@@ -389,7 +386,7 @@ class Lane:
 
         async def run(harness: Harness) -> None:
             harness.folder = self._folder  # reused: creating one takes as long as a conversation
-            plays.append(Play(script, expected, harness, self._of.seen, self._of.nonces))
+            plays.append(Play(script, expected, harness, self._of.peer))
             await plays[0].run()
 
         level = level_of(expected.rule)
