@@ -35,6 +35,21 @@ class ClientLooksAtItsClock(LooksAtItsClock):
     rule, role = "time.late", "client"
 
 
+class HandshakeFromTheCall(Mutant):
+    """The client's bound for the handshake starts with the call, and not with the connection."""
+
+    rule, role = "time.handshake", "client"
+
+    def connect(self) -> socket.socket:
+        self.called = time.monotonic()
+        return super().connect()
+
+    def handshake(self, end: socket.socket) -> None:
+        self.limit, kept = (self.limit - (time.monotonic() - self.called) if self.limit else self.limit), self.limit
+        super().handshake(end)
+        self.limit = kept
+
+
 class FullPathForEver(Mutant):
     """The client tries a full queue of a Unix-domain socket again without a bound."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import trio
 
@@ -114,14 +116,41 @@ async def the_end_behind_the_last_octet(harness: Harness) -> None:
         takes=1)  # fmt: skip
 async def full_queue_of_a_path(harness: Harness) -> None:
     async with harness.listen(0, 0) as listener:
-        fillers = [socket.socket(socket.AF_UNIX) for _ in range(4)]
-        for filler in fillers:
+        with _full(listener.place):
+            call = await harness.call("receive", listener.place, close=1)
+            await call.expect_error("timeout", within=1 + harness.patience)
+
+
+@contextmanager
+def _full(place: int | str) -> Iterator[int]:
+    """Fills the queue of a listener; gives the number of connections in it."""
+    with ExitStack() as stack:
+        count = 0
+        while True:
+            filler = stack.enter_context(socket.socket(socket.AF_UNIX))
             filler.setblocking(False)
-            filler.connect_ex(str(listener.place))
-        call = await harness.call("receive", listener.place, close=1)
-        await call.expect_error("timeout", within=1 + harness.patience)
-        for filler in fillers:
-            filler.close()
+            if filler.connect_ex(str(place)):
+                break
+            count += 1
+        yield count
+
+
+@case("time.handshake/after-a-slow-connect", "client", "the wait for a connection is taken from this one", ("unix",),
+        takes=3)  # fmt: skip
+async def after_a_slow_connect(harness: Harness) -> None:
+    async with harness.listen(0, 0) as listener:
+        with _full(listener.place) as count:
+            call = await harness.call("receive", listener.place, close=2)
+            await trio.sleep(1.2)
+            for _ in range(count):
+                (await listener.accept()).close()
+            connection = await listener.accept()
+        hello = await connection.hello()
+        await trio.sleep(1.2)
+        await connection.send(hello + frame(b"hi", b"1"))
+        await connection.expect_end()
+        connection.close()
+        await call.expect_ok("hi", b"1")
 
 
 LONGER = 1.4
