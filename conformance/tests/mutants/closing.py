@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import socket
+import struct
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 from reference_peer import Failure, Sink, Source
 
@@ -154,6 +155,27 @@ class StoresTheMessageAfterTheClose(Mutant):
         note, message = self.later
         note.write(message.encode())
         note.store()
+
+
+class ClientsTimeoutIsAnOrderlyEnd(Mutant):
+    """The client closes in order when it times out."""
+
+    rule, role = "close.abort", "client"
+
+    def late(self) -> NoReturn:
+        self.is_late = True
+        super().late()
+
+    def abort(self, end: socket.socket) -> None:
+        if getattr(self, "is_late", False):
+            self.close_confirming(end)
+        else:
+            super().abort(end)
+
+    def close_confirming(self, end: socket.socket) -> None:
+        if getattr(self, "is_late", False) and self.via != "unix":
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+        super().close_confirming(end)
 
 
 class StallIsAnOrderlyEnd(Mutant):

@@ -113,6 +113,18 @@ class LosesTheMode(Mutant):
         return super().deliver(sink, note, message)
 
 
+class LosesShortWrites(Mutant):
+    """The client does not look at how much of its octets a pipe took."""
+
+    rule, role = "file.whole", "client"
+
+    def open_sink(self, to: str | None) -> Sink:
+        sink = super().open_sink(to)
+        if to and Path(to).is_fifo():
+            os.set_blocking(sink.file.fileno(), False)
+        return sink
+
+
 class RenamesInVain(Mutant):
     """The client does not look whether the file got its name."""
 

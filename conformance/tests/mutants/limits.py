@@ -108,3 +108,12 @@ class OverLimitIsTruncated(Mutant):
     def check_limit(self, size: int, limit: int) -> None:
         if size > limit:
             raise Failure("truncated")
+
+
+class ComparesAsFloats(Mutant):
+    """The client compares lengths as floating-point numbers, which have 53 bits."""
+
+    rule, role = "limit.over", "client"
+
+    def check_limit(self, size: int, limit: int) -> None:
+        super().check_limit(int(float(size)), int(float(limit)))

@@ -299,3 +299,13 @@ class NegativeIsAtOnceAsClient(NegativeIsAtOnce):
     """With a negative T the client's waits end at once."""
 
     rule, role = "time.never", "client"
+
+
+class NoLimitIsThreeSeconds(Mutant):
+    """Without a limit the server's wait for the client's end is three seconds."""
+
+    rule, role = "time.never", "server"
+
+    def half_close_and_drain(self, end: socket.socket) -> None:
+        self.limit = self.limit or 3
+        super().half_close_and_drain(end)

@@ -34,6 +34,18 @@ class CutsThePathAtItsNul(Mutant):
             super().announce(listener)
 
 
+class ReplacesALinkToAStaleSocket(Mutant):
+    """The server looks at what a link leads to, and removes the link."""
+
+    rule, role = "unix.stale", "server"
+
+    def remove_stale(self) -> None:
+        if self.path.is_symlink() and self.path.is_socket() and not self.has_listener():
+            self.path.unlink()
+        else:
+            super().remove_stale()
+
+
 class AtSignIsAbstract(Mutant):
     """The server takes a path that begins with @ for an abstract name, as some libraries do."""
 

@@ -20,7 +20,7 @@ LONG = 5.5
 """Seconds of silence: longer than what programs wait for when nobody tells them."""
 LONG_T = 60
 SHORT = 1.6
-"""Seconds of silence when T sets no limit; longer than the shortest T that these cases use."""
+"""Seconds of silence with T = -1: longer than its absolute value."""
 Silence = Callable[[Harness, int, float], Awaitable[None]]
 
 
@@ -150,9 +150,9 @@ for _row, (_role, _act) in ROWS.items():
     _via = ("unix",) if _row == "before-it-is-connected" else ("tcp6", "unix")
     add(f"time.bounds/silence-{_row}", _role, "a limit of the program's own lies below T",
         _silent(_act, LONG_T, LONG), _via, takes=LONG)  # fmt: skip
-    for _name, _close in (("zero", 0), ("minus-one", -1)):
+    for _name, _close, _seconds in (("zero", 0, LONG), ("minus-one", -1, SHORT)):
         add(f"time.never/silence-{_row}-with-t-{_name}", _role, "T is taken for its absolute value, or for the least",
-            _silent(_act, _close, SHORT), _via, takes=SHORT)  # fmt: skip
+            _silent(_act, _close, _seconds), _via, takes=_seconds)  # fmt: skip
 
 
 def _drips(start: int, end: int) -> Run:

@@ -266,42 +266,52 @@ async def pipe_that_nobody_reads(harness: Harness) -> None:
     await _ends_unconnected(harness, harness.folder / "pipe", "timeout", close=1)
 
 
-@case("file.once/pipe-has-one-writer", "client", "the pipe's reader sees an end before the data", ("tcp6", "unix"),
-        needs=("file",))  # fmt: skip
-async def pipe_has_one_writer(harness: Harness) -> None:
-    pipe = harness.folder / "pipe"
-    os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    got = bytearray()
+def _into_a_pipe(most: int) -> Callable[[Harness], Awaitable[None]]:
+    """Its reader takes so many octets at a time."""
 
-    poller = select.poll()
-    poller.register(reader, select.POLLIN)
+    async def run(harness: Harness) -> None:
+        pipe = harness.folder / "pipe"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        got = bytearray()
+        poller = select.poll()
+        poller.register(reader, select.POLLIN)
 
-    async def read() -> None:
-        events = 0
-        while events != select.POLLHUP:  # not before a first writer has closed it
-            events = sum(event for _, event in poller.poll(0))
-            if events & select.POLLIN:
-                got.extend(os.read(reader, 1 << 16))
-            await trio.sleep(0.0005)
-        if bytes(got) != counter(SOME):
-            harness.fail("delivered", f"the pipe's end after {len(got):,} octets", f"{SOME:,} octets", "altered")
+        async def read() -> None:
+            events = 0
+            while events != select.POLLHUP:  # not before a first writer has closed it
+                events = sum(event for _, event in poller.poll(0))
+                if events & select.POLLIN:
+                    got.extend(os.read(reader, most))
+                await trio.sleep(0.0005)
+            if bytes(got) != counter(2 * SOME):
+                harness.fail(
+                    "delivered", f"the pipe's end after {len(got):,} octets", f"{2 * SOME:,} octets", "altered"
+                )
 
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(read)
-            async with receiving(harness, to={"file": str(pipe)}) as (call, connection, hello):
-                await connection.send(hello + frame(b"", counter(SOME)))
-                await connection.expect_end()
-                connection.close()
-                await call.expect_ok()
-            with trio.move_on_after(harness.patience) as scope:
-                while nursery.child_tasks:
-                    await trio.sleep(harness.tick)
-            if scope.cancelled_caught:
-                harness.fail("residue", "the pipe is still open after the answer", "that it is closed", "residue")
-    finally:
-        os.close(reader)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(read)
+                async with receiving(harness, to={"file": str(pipe)}) as (call, connection, hello):
+                    await connection.send(hello + frame(b"", counter(2 * SOME)))
+                    await connection.expect_end()
+                    connection.close()
+                    await call.expect_ok()
+                with trio.move_on_after(harness.patience) as scope:
+                    while nursery.child_tasks:
+                        await trio.sleep(harness.tick)
+                if scope.cancelled_caught:
+                    harness.fail("residue", "the pipe is still open after the answer", "that it is closed", "residue")
+        finally:
+            os.close(reader)
+
+    return run
+
+
+add("file.once/pipe-has-one-writer", "client", "the pipe's reader sees an end before the data", _into_a_pipe(1 << 16),
+    ("tcp6", "unix"), needs=("file",))  # fmt: skip
+add("file.whole/pipe-with-a-slow-reader", "client", "what a write takes is not looked at", _into_a_pipe(3000),
+    ("tcp6", "unix"), needs=("file",))  # fmt: skip
 
 
 @case("file.once/folder-that-is-missing", "client", "the sender is used up, and then the output cannot be opened",

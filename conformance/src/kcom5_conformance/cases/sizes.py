@@ -119,6 +119,7 @@ for _slug, _limits, _message, _data, _over, _sent in (
     ("data-32-bits-over", {"data": 1000}, 0, _FOUR + 5, True, 0),
     ("data-limit-of-33-bits", {"data": _FOUR + 10}, 0, 11, False, None),
     ("data-limit-of-33-bits-is-one", {"data": _FOUR + 10}, 0, _FOUR + 11, True, 0),
+    ("data-limit-of-54-bits-is-one", {"data": 1 << 53}, 0, (1 << 53) + 1, True, 0),
     ("data-limit-of-64-bits", {"data": (1 << 64) - 1}, 0, 11, False, None),
     ("message-16-bits-over", {"message": 1000}, 65536 + 5, 0, True, 0),
     ("message-limit-of-17-bits", {"message": 65536 + 10}, 11, 0, False, None),

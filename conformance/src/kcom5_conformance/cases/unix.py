@@ -154,6 +154,10 @@ def _other(kind: str) -> Callable[[Harness], Awaitable[None]]:
         path = harness.path
         if kind == "link":
             path.symlink_to("elsewhere")
+        elif kind == "link-to-a-stale-socket":
+            path.symlink_to("stale")
+            with socket.socket(socket.AF_UNIX) as dead:
+                dead.bind(str(harness.folder / "stale"))
         elif kind == "folder":
             path.mkdir()
         elif kind == "pipe":
@@ -167,7 +171,7 @@ def _other(kind: str) -> Callable[[Harness], Awaitable[None]]:
     return run
 
 
-for _kind in ("link", "folder", "pipe"):
+for _kind in ("link", "link-to-a-stale-socket", "folder", "pipe"):
     add(f"unix.stale/{_kind}-at-the-path", "server", "it removes, or listens behind, what is not its own",
         _other(_kind), ("unix",))  # fmt: skip
 
