@@ -1,8 +1,9 @@
 """The HTML report: one page that holds everything and fetches nothing.
 
-The results stand in the page as JSON, compactly, and are drawn by its own script when they are looked at. All text of
-a peer reaches the page as text: the JSON has no `<`, and the script writes `textContent` only. The page's policy allows
-no request and no script or style but its own.
+Groups, rules and a list of the cases are HTML. The results also stand in the page as JSON, compactly, and its own
+script draws their ladders and dumps when they are looked at. All text of a peer reaches the page as text: the template
+escapes it, the JSON has no `<`, and the script writes `textContent` only. The page's policy allows no request and no
+script or style but its own.
 """
 
 from __future__ import annotations
@@ -31,9 +32,19 @@ def write_html(run: Run, path: Path, spec_url: str = "") -> None:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["sha256"] = _sha256
+    environment.filters |= {"sha256": _sha256, "safe_text": safe, "headline": words.headline}
     counts = Counter((_row(result), result.verdict) for result in run.results)
     names = list(dict.fromkeys([*(peer.name for peer in run.peers), *(_row(result) for result in run.results)]))
+    groups = [_group(run, group) for group in roots.groups(run)]
+    has_matrix = any(_row(result) == "matrix" for result in run.results)
+    tabs = {
+        "groups": f"Groups {len(groups)}" if groups else "",
+        "rules": "Rules",
+        "cases": "Cases",
+        "matrix": "Matrix" if has_matrix else "",
+        "explored": "Explored" if run.explored else "",
+        "compare": "Compare",
+    }
     page = environment.get_template("report.html.j2").render(
         run=run,
         verdict=summary.verdict(run),
@@ -42,8 +53,11 @@ def write_html(run: Run, path: Path, spec_url: str = "") -> None:
         rules_line=summary.rules_in_words(run),
         parts=summary.parts(run),
         part_words=summary.PARTS,
-        spec_url=spec_url or _seen_from(path),
-        data=_embedded(_document(run, spec_url or _seen_from(path))),
+        tabs={name: shown for name, shown in tabs.items() if shown},
+        groups=groups,
+        rules=_rules(run, spec_url or _seen_from(path)),
+        has_matrix=has_matrix,
+        data=_embedded(_document(run, groups, spec_url or _seen_from(path))),
     )
     files.write(path, page.encode(errors="replace").decode())  # half a surrogate pair is no text
 
@@ -69,35 +83,67 @@ def _embedded(document: Json) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _document(run: Run, spec_url: str) -> Json:
-    base = spec_url.removesuffix("#")
+def _rules(run: Run, spec_url: str) -> list[tuple[str, list[Json]]]:
+    """The rules of each state, in the order of `summary.STATES`."""
+    states = summary.rule_states(run)
+    return [
+        (
+            state,
+            [
+                {
+                    "name": rule.name,
+                    "level": rule.level,
+                    "sentence": rule.sentence,
+                    "effect": rule.effect,
+                    "url": _link(rule.name, spec_url),
+                }
+                for rule in run.rules
+                if states[rule.name] == state
+            ],
+        )
+        for state in summary.STATES
+        if state in states.values()
+    ]
+
+
+def _link(rule: str, spec_url: str) -> str:
+    return spec_url.removesuffix("#") + "#" + spec.link(rule).split("#")[1]
+
+
+def _document(run: Run, groups: list[Json], spec_url: str) -> Json:
     notes: dict[str, int] = {}
     place = {id(result): number for number, result in enumerate(run.results)}
     return {
+        "started": run.started,
         "rules": {
-            rule.name: [rule.level, rule.sentence, rule.effect, base + "#" + spec.link(rule.name).split("#")[1]]
-            for rule in run.rules
+            rule.name: [rule.level, rule.sentence, rule.effect, _link(rule.name, spec_url)] for rule in run.rules
         },
         "parts": summary.parts(run),
-        "states": summary.rule_states(run),
-        "groups": [_group(run, group, place) for group in roots.groups(run)],
+        "groups": [
+            {
+                "again": group["again"],
+                "example": place[id(group["example"])],
+                "cases": [place[id(result)] for result in group["cases"]],
+            }
+            for group in groups
+        ],
         "results": [_compact(run, result, notes) for result in run.results],
         "notes": list(notes),
     }
 
 
-def _group(run: Run, group: roots.Group, place: dict[int, int]) -> Json:
+def _group(run: Run, group: roots.Group) -> Json:
+    levels = {rule.name: rule.level for rule in run.rules}
     return {
         "title": safe(f"{group.peer} {group.title}" if len(run.peers) > 1 else group.title),
         "counts": group.counts,
         "cause": safe(group.cause),
-        "explained": group.explained,
-        "rules": group.rules,
+        "rules": [(safe(rule), levels.get(rule, "MUST")) for rule in group.rules],
         "follows": safe(group.follows),
         "again": safe(words.again(run, group.example)),
-        "example": place[id(group.example)],
-        "others": [[safe(words.headline(result)), count, place[id(result)]] for result, count in group.others],
-        "cases": [place[id(result)] for result in group.results],
+        "others": [(safe(words.headline(result)), count, safe(result.id)) for result, count in group.others],
+        "example": group.example,
+        "cases": group.results,
     }
 
 
@@ -145,6 +191,7 @@ def _problem(problem: Problem, role: str) -> Json:
         "rule": problem.rule,
         "level": problem.level,
         "axis": problem.axis,
+        "saw": problem.saw,
         "got": safe(problem.got),
         "expected": safe(problem.expected),
         "dump": rows,
