@@ -20,7 +20,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from kcom5_conformance.escape import safe
 from kcom5_conformance.report import write_html, write_json
-from kcom5_conformance.results import Run, Verdict
+from kcom5_conformance.results import Explored, Run, Verdict
 
 FAINT = """
   const share = (v) => v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4;
@@ -476,7 +476,7 @@ def test_a_dropped_report_is_compared(
     write_json(other(started), tmp_path / "other.json")
     text = (tmp_path / "other.json").read_text(encoding="utf-8")
     assert page.script(DROP, [["other.json", text]]) == ["dropping", False, ""]
-    counts = "1 broken, 1 other failure, 1 fixed, 1 other verdict, 1 new, 1 gone, 28 the same"
+    counts = "broken 1, other failure 1, fixed 1, other verdict 1, new 1, gone 1, same 28"
     assert said(page, "Compared") == (
         f"Compared with other.json: a run that is {age}, of {started}. From the older to the newer: {counts}."
     )
@@ -494,18 +494,8 @@ def test_a_chosen_report_is_compared(page: Page, tmp_path: Path) -> None:
     write_json(sample(), tmp_path / "report.json")
     page.tab("compare")
     page.one("#other").send_keys(str(tmp_path / "report.json"))
-    assert said(page, "Compared").endswith(", 33 the same.")
+    assert said(page, "Compared").endswith("From the older to the newer: same 33.")
     assert changes(page) == {}
-
-
-def test_runs_of_other_implementations_have_nothing_to_compare(page: Page) -> None:
-    results = [{"id": "a.b/c", "peer": "x", "verdict": "pass", "problems": []}]
-    page.script(DROP, [["x.json", json.dumps({"format": 1, "started": "2026", "results": results})]])
-    assert said(page, "Compared").endswith(
-        "1 new, 33 gone, 0 the same. They have no case in common: the names of the implementations differ."
-    ) or said(page, "Compared").endswith(
-        "33 new, 1 gone, 0 the same. They have no case in common: the names of the implementations differ."
-    )
 
 
 RESULT = {"id": "a.b/c", "peer": "x", "verdict": "pass", "problems": []}
@@ -533,6 +523,24 @@ def test_a_file_that_is_no_report_gets_one_message(page: Page, document: object,
     page.script(DROP, [["<b>bad</b>", text]])
     message = f"<b>bad</b> is no report that can be compared: {why}. Take the report.json of another run."
     assert said(page, "<b>bad") == message
+    assert page.all("#compared *") == []
+
+
+def test_runs_of_other_implementations_have_nothing_to_compare(page: Page) -> None:
+    document = {"format": 1, "started": "2026-02-01T00:00:00Z", "results": [RESULT]}
+    page.script(DROP, [["x.json", json.dumps(document)]])
+    message = "new 1, gone 33, same 0. They have no case in common: the names of the implementations differ."
+    assert said(page, "Compared").endswith(message)
+
+
+def test_a_bad_file_removes_the_comparison_before_it(page: Page, tmp_path: Path) -> None:
+    write_json(other(), tmp_path / "other.json")
+    page.tab("compare")
+    page.one("#other").send_keys(str(tmp_path / "other.json"))
+    said(page, "Compared")
+    assert len(page.all("#compared details")) == 6
+    page.script(DROP, [["bad", "{"]])
+    said(page, "bad is no report")
     assert page.all("#compared *") == []
 
 
@@ -609,6 +617,38 @@ def test_nothing_is_wider_than_the_screen(page: Page, width: int) -> None:
         assert page.script("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
         assert page.script(WIDE) == []
         assert page.script(SCROLLS if width == 360 else "return []") == []
+
+
+def test_what_was_explored_fits_a_narrow_screen(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    run = sample()
+    events = [
+        "connected",
+        "more",
+        "whole",
+        "wrong",
+        "acknowledged",
+        "early-end",
+        "reset",
+        "timeout",
+        "failure",
+        "cancel",
+    ]
+    pairs = [
+        {"state": state, "event": event, "visits": len(event) % 8 and 1234, "dash": event == "timeout"}
+        for state in ("hello", "sending")
+        for event in events
+    ]
+    outcomes = [{"rule": "hello.any-nonce", "outcome": "invalid-connection", "visits": 3}]
+    run.explored = [Explored("mine", "server", 1234, 5.0, 0, pairs, outcomes)]
+    page = Page(browser, run, tmp_path / "explored.html", "explored")
+    page.size(360, 740)
+    assert page.shown() == ["explored"]
+    assert page.script(SCROLLS) == []
+    assert page.script(WIDE) == []
+    row = page.one("#explored tbody tr").text
+    assert "connected 1,234" in row
+    assert "early-end 1,234" in row
+    assert "timeout 1,234" in row
 
 
 def test_paper_gets_the_failures_opened_and_no_controls(page: Page) -> None:
