@@ -409,6 +409,20 @@ def test_without_a_script_everything_is_there(page: Page) -> None:
     assert "run again: kcom5-conformance run --case message.length/one@tcp6 --seed 7" in text
 
 
+def test_without_a_script_the_page_is_readable_and_has_no_dead_control(page: Page) -> None:
+    page.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page.browser.get("about:blank")
+        page.browser.get(page.address)
+        tree = page.browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    names = [(node["role"]["value"], node["name"]["value"]) for node in tree if not node["ignored"] and "name" in node]
+    assert ("heading", "1. mine as server: sends wrong octets, in a length: 2 cases") in names
+    assert [name for role, name in names if role in ("button", "searchbox", "combobox", "tab")] == []
+    assert ("heading", "Cases") in names
+
+
 def other(started: str = "2026-01-01T00:00:00Z") -> Run:
     """A run with one change of each kind, seen from the sample's."""
     run = sample()

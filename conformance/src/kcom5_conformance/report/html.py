@@ -118,7 +118,6 @@ def _document(run: Run, groups: list[Json], spec_url: str) -> Json:
         "rules": {
             rule.name: [rule.level, rule.sentence, rule.effect, _link(rule.name, spec_url)] for rule in run.rules
         },
-        "parts": summary.parts(run),
         "groups": [
             {
                 "again": group["again"],
