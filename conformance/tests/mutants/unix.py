@@ -46,6 +46,15 @@ class ReplacesALinkToAStaleSocket(Mutant):
             super().remove_stale()
 
 
+class RemovesAnySocket(Mutant):
+    """The server removes whatever socket is at its path."""
+
+    rule, role = "unix.cleanup", "server"
+
+    def identity(self) -> tuple[int, int] | None:
+        return (0, 0) if self.path.is_socket() else None
+
+
 class AtSignIsAbstract(Mutant):
     """The server takes a path that begins with @ for an abstract name, as some libraries do."""
 

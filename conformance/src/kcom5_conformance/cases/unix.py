@@ -236,6 +236,23 @@ async def owner_of_the_peer(harness: Harness) -> None:
         await call.expect_ok("", b"1")
 
 
+@case("unix.cleanup/another-socket-meanwhile", "server", "it removes the socket of another server", ("unix",))
+async def another_socket_meanwhile(harness: Harness) -> None:
+    call = await harness.send()
+    moved = harness.path.rename(harness.path.with_name("moved"))
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(harness.path))
+        other.listen()
+        connection = await harness.connect(str(moved))
+        await connection.send(HELLO)
+        await connection.expect(HELLO + frame(b"hi", b"\x00\x01\x02"))
+        await connection.expect_end()
+        connection.close()
+        await call.expect_ok()
+        if not harness.path.is_socket():
+            harness.fail("residue", "the other server's socket is gone", "that it stays", "residue")
+
+
 @case("unix.cleanup/after-each-end", "server", "the file stays after one of the ways to end", ("unix",))
 async def file_is_gone_after_each_end(harness: Harness) -> None:
     for octets, end in ((b"GET / HT", "close"), (b"KC", "close"), (HELLO, "close"), (HELLO, "half-close")):
