@@ -105,7 +105,9 @@ class Sink:
             self.file = os.fdopen(descriptor, "wb")
 
     def write(self, octets: bytes) -> None:
-        self.file.write(octets)
+        left = memoryview(octets)
+        while left:  # a pipe may take a part
+            left = left[self.file.write(left) :]
         self.digest.update(octets)
         self.size += len(octets)
 

@@ -17,7 +17,6 @@ import select
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from typing import Any, ClassVar
@@ -242,6 +241,8 @@ class MappedSink(Sink):
     room = 0
 
     def write(self, octets: bytes) -> None:
+        if not octets:
+            return
         if not self.temporary:
             super().write(octets)
             return
@@ -330,27 +331,6 @@ class KeepsAPool(Unusual):
         return os.read(KeepsAPool.random, 3)
 
 
-class SpoolsItsData(Unusual):
-    """The server copies a file to a temporary one before it listens, and sends that."""
-
-    def send(self, message: bytes, source: Source) -> None:
-        if not source.file:
-            super().send(message, source)
-            return
-        with tempfile.TemporaryFile() as spool:
-            left = source.size
-            while left:
-                octets = source.file.read(min(left, 1 << 16))
-                if not octets:
-                    raise Failure("io", "the file became shorter")
-                spool.write(octets)
-                left -= len(octets)
-            spool.seek(0)
-            source.file.close()
-            source.file = spool
-            super().send(message, source)
-
-
 class IsInterrupted(Unusual):
     """A timer interrupts every system call that waits."""
 
@@ -358,6 +338,7 @@ class IsInterrupted(Unusual):
         signal.signal(signal.SIGALRM, lambda *_: None)
         signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
         super().main()
+        signal.setitimer(signal.ITIMER_REAL, 0)  # at the interpreter's end nobody handles it
 
 
 class ChoosesItsOwnPort(Unusual):

@@ -161,18 +161,18 @@ def _subject_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _selection_options(parser: argparse.ArgumentParser) -> None:
-    several = {"action": "append", "default": []}
+    several: dict[str, Any] = {"action": "append", "default": []}
     parser.add_argument(
         "--case", **several, metavar="PATTERN", help="only cases whose id matches; * and ? are wildcards"
-    )  # type: ignore[arg-type]
+    )
     parser.add_argument(
         "--rule", **several, metavar="PATTERN", help="only cases of matching rules; * and ? are wildcards"
-    )  # type: ignore[arg-type]
-    parser.add_argument("--role", **several, choices=("server", "client", "address"), help="only cases of this role")  # type: ignore[arg-type]
-    parser.add_argument("--via", **several, choices=("tcp6", "tcp4", "unix"), help="only cases over this transport")  # type: ignore[arg-type]
+    )
+    parser.add_argument("--role", **several, choices=("server", "client", "address"), help="only cases of this role")
+    parser.add_argument("--via", **several, choices=("tcp6", "tcp4", "unix"), help="only cases over this transport")
     parser.add_argument(
         "--level", **several, choices=("MUST", "SHOULD", "MAY"), help="only cases of rules of this level"
-    )  # type: ignore[arg-type]
+    )
 
 
 def _reasons_option(parser: argparse.ArgumentParser) -> None:

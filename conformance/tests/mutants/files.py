@@ -113,6 +113,15 @@ class LosesTheMode(Mutant):
         return super().deliver(sink, note, message)
 
 
+class ShortSink(Sink):
+    """It writes once."""
+
+    def write(self, octets: bytes) -> None:
+        self.file.write(octets)
+        self.digest.update(octets)
+        self.size += len(octets)
+
+
 class LosesShortWrites(Mutant):
     """The client does not look at how much of its octets a pipe took."""
 
@@ -122,6 +131,7 @@ class LosesShortWrites(Mutant):
         sink = super().open_sink(to)
         if to and Path(to).is_fifo():
             os.set_blocking(sink.file.fileno(), False)
+            sink.__class__ = ShortSink
         return sink
 
 
