@@ -203,7 +203,7 @@ def main() -> None:
     names = set(options.names)
     peers = [peer for peer in mutants() if not names or peer["name"] in names]
     is_chosen = names | (
-        {peer["name"] for peer in controls()} if options.controls else set() if names else {"reference"}
+        {peer["name"] for peer in controls()} if options.controls else set() if names else {"reference", "minimal"}
     )
     right = [peer for peer in controls() if peer["name"] in is_chosen]
     if missing := names - {peer["name"] for peer in (*peers, *right)}:

@@ -92,6 +92,10 @@ def _has_failed(result: Result | None) -> bool:
     return result is not None and result.verdict in _FAILED
 
 
+def has_passed(result: Result | None) -> bool:
+    return result is not None and result.verdict in _PASSED
+
+
 def _same_note(one: Result, other: Result) -> bool:
     return (one.peer, one.via, one.role, one.rule, one.note) == (
         other.peer,

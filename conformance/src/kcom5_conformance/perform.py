@@ -26,7 +26,6 @@ from .exits import warn
 from .explore import settings as exploring
 from .harness import procfs
 from .harness.attempt import PATIENCE
-from .harness.case import Case
 from .harness.run import (
     LEAST_DESCRIPTORS,
     LONG_LANES,
@@ -81,12 +80,14 @@ def perform(options: argparse.Namespace, selection: Selection | None, *, with_ma
             result.cause = causes.cause_of(result)
         run.results.append(result)
 
-    def is_wanted(case: Case) -> bool:
-        return not (options.stop_first and any(run.counts_as_failure(result) for result in run.results))
+    testing: list[trio.CancelScope] = []
+    is_stopping = getattr(options, "stop_first", False)
 
     def report(result: Result) -> None:
         add(result)
         progress.advance(result)
+        if is_stopping and testing and run.counts_as_failure(result):
+            testing[-1].cancel()
 
     done = Done(run)
 
@@ -107,12 +108,19 @@ def perform(options: argparse.Namespace, selection: Selection | None, *, with_ma
             )
             runner.defects = done.defects
             if options.what == "run":
-                runner.repeat, runner.is_wanted = options.repeat, is_wanted
+                runner.repeat = options.repeat
             run.peers.append(runner.peer)
             if chosen:
                 progress.start(subject.name, len(chosen))
-                await runner.run(chosen)
+                before = len(run.results)
+                testing.append(trio.CancelScope())
+                with testing[-1]:
+                    await runner.run(chosen)
                 progress.finish()
+                if testing[-1].cancelled_caught:
+                    left = len(chosen) - (len(run.results) - before)
+                    console.print(f"{safe(subject.name)}: stopped at the first failure, {left:,} cases are left out")
+                    return
             if runner.complaint:
                 run.complaints.append(runner.complaint)
             if options.what == "learn":

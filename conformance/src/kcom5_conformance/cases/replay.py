@@ -234,6 +234,7 @@ class _Play:
     async def step(self, step: vectors.Step, connection: Connection | None, call: Call) -> Connection | None:
         harness, kind = self.harness, step[0]
         if kind == "stall":
+            harness.acts.append(("wait", f"{self.bound + 1}"))
             await call.result(self.bound + harness.patience)
             return connection
         if kind == "pause":

@@ -17,7 +17,7 @@ import trio
 
 from ..harness import procfs
 from ..harness.adapter import Adapter, AdapterError, Crashed
-from ..harness.attempt import PATIENCE, Outcome, attempt
+from ..harness.attempt import PATIENCE, Outcome, attempt, start_adapter
 from ..harness.case import Case, Mismatch, TooBusy
 from ..harness.harness import Harness
 from ..harness.run import MOST_BUSY, MOST_LATE
@@ -39,6 +39,8 @@ TIMED_LANES = 12
 HASTE = 0.3
 """Fraction of the patience for the first try. A late answer is tried again with all of it."""
 SHRINK_SECONDS = 12.0
+OVERTIME = 10.0
+"""Seconds beyond the time to explore in which a failure may still be repeated."""
 BISECT_SECONDS = 10.0
 """Seconds beyond the time to explore."""
 MOST_WAITED = 0.5
@@ -156,7 +158,7 @@ class Explorer:
                         variant = under(script, circumstance(chooser, self._supports))
                         given[variant] = script
                         todo.append(variant)
-                todo = [script for script in todo if script.via in self._supports]
+                todo = [script for script in todo if self._is_in_contract(script)]
                 shrink = partial(self._shrink, is_timed, number, size, given)
                 await self._play_all(todo, lanes, shrink)
                 self.tell(self.visited)
@@ -165,6 +167,16 @@ class Explorer:
             with trio.CancelScope(shield=True):
                 for lane in lanes:
                     await lane.close()
+
+    def _is_in_contract(self, script: Script) -> bool:
+        """The adapter claims all that the script needs. One without limits need not have the default limit, either."""
+        needs = {
+            script.via: True,
+            "file": script.in_file,
+            "message": script.before is not None,
+            "limits": script.limits != (None, None) or expect(script).rule == "limit.over",
+        }
+        return all(name in self._supports for name, is_needed in needs.items() if is_needed)
 
     async def _play_all(self, scripts: list[Script], lanes: list[Lane], shrink: Callable[[Script], object]) -> None:
         """Side by side. A failure is tried again, shrunk and told when the lane comes to it."""
@@ -194,6 +206,9 @@ class Explorer:
         """Repeats a failure with full patience to confirm it, then shrinks it."""
         async with self._shrinking:
             if first.sign in self.known or self._is_enough:
+                return
+            if trio.current_time() - self._start > self.seconds + OVERTIME:
+                self.visited.unrepeated += 1
                 return
             number, after = self.visited.conversations, trio.current_time() - self._start
             again = [await lane.play(first.script, self.patience) for _ in range(2)]
@@ -377,7 +392,7 @@ class Lane:
             subject = self._of.subject
             command = ["env", f"TMPDIR={self._folder / 'tmp'}", *subject.command]
             self._adapter, self._is_warm, self._scripts = _Quick(command), False, []
-            await self._adapter.start()
+            await start_adapter(self._adapter, self._of.scale)
         return self._adapter
 
     async def _once(self, script: Script, adapter: Adapter, patience: float) -> Played:

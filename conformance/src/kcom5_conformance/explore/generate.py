@@ -7,12 +7,16 @@ once, and plays only what it makes of it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
 from .script import Script
 from .strategies import STRATEGIES
+
+# Hypothesis compares the state of Python's generator before and after a draw; Trio uses it in another thread meanwhile.
+warnings.filterwarnings("ignore", message="Do not use the `random` module inside strategies")
 
 
 class _Failed(Exception):

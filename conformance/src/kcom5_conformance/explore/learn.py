@@ -14,7 +14,7 @@ from aalpy.base import SUL, Oracle
 from aalpy.learning_algs import run_Lstar
 
 from ..harness.adapter import Adapter, AdapterError
-from ..harness.attempt import PATIENCE, attempt
+from ..harness.attempt import PATIENCE, attempt, start_adapter
 from ..harness.case import Case, TooBusy
 from ..harness.harness import Harness
 from ..harness.smoke import Smoke
@@ -127,7 +127,7 @@ class Learner:
         """Plays it on an adapter that is idle."""
         adapter = self._idle.pop() if self._idle else self.subject.adapter()
         if not adapter.is_running:
-            await adapter.start()
+            await start_adapter(adapter, self.scale)
         runs: list[Run] = []
 
         async def run(harness: Harness) -> None:

@@ -16,11 +16,24 @@ PATIENCE = 5.0
 """Seconds, at scale 1, within which what must come at once has to come."""
 
 
+START_PATIENCE = 60.0
+"""Seconds within which a process has to answer that was started again."""
+
+
 async def ask(adapter: Adapter, request: Json, patience: float, *definitions: str) -> Json:
     await adapter.ask(request, patience)
     with trio.move_on_after(patience):
         return await adapter.answer(*definitions)
     raise await adapter.hang(patience)
+
+
+async def start_adapter(adapter: Adapter, scale: float) -> None:
+    """Starts a process of the adapter, and waits until it answers.
+
+    What is timed later must not begin with the start of an interpreter, and a slow start is no case's failure.
+    """
+    await adapter.start()
+    await ask(adapter, {"op": "about"}, START_PATIENCE * scale, "answer-about")
 
 
 def one_exchange(role: str) -> Callable[[Harness], Awaitable[None]]:

@@ -16,7 +16,7 @@ from ..errors import leaves
 from ..results import KEPT, Peer, Problem, Result, Verdict
 from . import procfs
 from .adapter import Adapter, AdapterError, Crashed, SuiteBroken
-from .attempt import PATIENCE, Outcome, ask, attempt, one_exchange
+from .attempt import PATIENCE, Outcome, attempt, one_exchange, start_adapter
 from .case import Case, Mismatch, NotRun, TooBusy, Unsupported
 from .ports import why_not
 from .smoke import Smoke
@@ -60,8 +60,6 @@ class Runner:
     """Of every patience: for slow machines and slow implementations."""
     jobs: int
     report: Callable[[Result], None]
-    is_wanted: Callable[[Case], bool] = lambda case: True
-    """Asked when the turn of a case comes; of one that is not wanted there is no result."""
     tries: int = TRIES
     """How often a case that failed is run in all."""
     repeat: int = 1
@@ -129,8 +127,6 @@ class Runner:
         try:
             while queue:
                 case = queue.pop()
-                if not self.is_wanted(case):
-                    continue
                 if case.lock:
                     async with locks[case.lock]:
                         await self._case(case, adapters)
@@ -152,9 +148,7 @@ class Runner:
                 self._blame_last(adapter, error)
         if adapter is None or not adapter.is_running:
             adapter = adapters[is_alone] = self.subject.adapter(is_alone)
-            await adapter.start()
-            # What is timed later must not begin with the start of an interpreter.
-            await ask(adapter, {"op": "about"}, 2 * PATIENCE * self.scale, "answer-about")
+            await start_adapter(adapter, self.scale)
         return adapter
 
     def _blame_last(self, adapter: Adapter, error: Crashed) -> None:

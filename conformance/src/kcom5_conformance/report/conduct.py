@@ -330,7 +330,9 @@ _NAMES = {
 
 
 def _name(seen: Seen) -> str:
-    wanted, error = seen.problem.expected, seen.error
+    wanted, error = seen.problem.expected, seen.error or ("success" if seen.is_ok else "")
+    if not error:
+        return ""
     for name, code in _NAMES.items():
         if wanted == name:
             if name == "refused" and error == "timeout":

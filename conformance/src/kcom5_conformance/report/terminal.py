@@ -115,7 +115,8 @@ def _overview(run: Run, found: list[roots.Group], console: Console) -> None:
     if run.since is not None:
         fixed, broken = len(run.since["fixed"]), len(run.since["broken"])
         console.print(Text(f"since the last run: {fixed:,} fixed, {broken:,} broken", "red" if broken else ""))
-        for name in run.since["broken"][:MOST_BROKEN]:
+        more = broken - MOST_BROKEN
+        for name in [*run.since["broken"][:MOST_BROKEN], *([f"and {more:,} more"] if more > 0 else [])]:
             console.print(Text(f"  broken: {safe(name)}", "red"))
     if found:
         table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
@@ -162,6 +163,8 @@ def _group(run: Run, number: int, group: roots.Group, console: Console) -> None:
         lines.append(("follows", f"from the first right exchange: {safe(group.follows)}"))
     console.print(_rows(lines))
     console.print(_failure(run, group.example))
+    for text in _programs(group.example):
+        console.print(Text(text), soft_wrap=True)  # to be pasted
     console.print(_again(run, group.example), soft_wrap=True)
     for result, count in group.others:
         seen = f"{words.count(count, 'case')}, as {result.id}: {words.headline(result)}"
@@ -186,8 +189,9 @@ def _failure(run: Run, result: Result) -> RenderableType:
         lines.append(("found", words.headline(result)))
     shown: Problem | None = None
     for problem in result.problems:
-        lines.append(("rule", f"{safe(problem.rule)} ({problem.level})"))
-        if rule := rules.get(problem.rule):
+        rule = rules.get(problem.rule)
+        lines.append(("rule", f"{safe(problem.rule)} ({rule.level if rule else problem.level})"))
+        if rule:
             lines += [("says", rule.sentence), ("effect", rule.effect)]
         lines += [("got", safe(problem.got)), ("expected", safe(problem.expected))]
         if shown is None and problem.at is not None and problem.stream:
@@ -200,9 +204,12 @@ def _failure(run: Run, result: Result) -> RenderableType:
         parts.append(_ladder(result))
     if result.stderr:
         parts.append(_rows([("stderr", safe(result.stderr))]))
-    if result.vector:
-        parts += [Text(text) for text in (result.reproduction, f"as a vector: {result.vector}") if text]
     return Group(*parts)
+
+
+def _programs(result: Result) -> list[str]:
+    """What shows a generated conversation without the suite."""
+    return [text for text in (result.reproduction, f"as a vector: {result.vector}") if text] if result.vector else []
 
 
 def _ladder(result: Result) -> Table:

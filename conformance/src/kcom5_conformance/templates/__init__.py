@@ -35,7 +35,9 @@ TEMPLATES = {
     "cpp": Template("adapter.cpp", ("c++", "-std=c++17", "-O2", "-o", "adapter", "adapter.cpp"), ("./adapter",)),
     "node": Template("adapter.mjs", (), ("node", "adapter.mjs")),
     "rust": Template("adapter.rs", ("rustc", "--edition", "2021", "-O", "-o", "adapter", "adapter.rs"), ("./adapter",)),
-    "java": Template("Adapter.java", (), ("java", "Adapter.java")),
+    "java": Template(
+        "Adapter.java", ("javac", "-d", ".", "Adapter.java"), ("java", "-XX:TieredStopAtLevel=1", "Adapter")
+    ),
     "c": Template("adapter.c", ("cc", "-std=c11", "-O2", "-o", "adapter", "adapter.c"), ("./adapter",)),
 }
 

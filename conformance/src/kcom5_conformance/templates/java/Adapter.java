@@ -201,8 +201,10 @@ public class Adapter {
     }
     var fill = request.get(key + ".fill");
     var octets = new byte[Integer.parseInt(request.get(key + ".size"))];
+    var isCounter = fill.equals("counter251");
+    var value = isCounter ? 0 : Integer.parseInt(fill, 16);
     for (int i = 0; i < octets.length; i++) {
-      octets[i] = (byte) (fill.equals("counter251") ? i % 251 : Integer.parseInt(fill, 16));
+      octets[i] = (byte) (isCounter ? i % 251 : value);
     }
     return octets;
   }
