@@ -197,7 +197,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="of mutants and right peers (default: all)")
     parser.add_argument("--whole", action="store_true", help="with every case of a peer's role: the matrix")
     parser.add_argument(
-        "--controls", action="store_true", help="with every right peer, and not the reference peer alone"
+        "--controls",
+        action="store_true",
+        help="with every right peer, and not only the reference peer and the minimal one",
     )
     options = parser.parse_args()
     names = set(options.names)
