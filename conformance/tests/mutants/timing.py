@@ -50,6 +50,16 @@ class HandshakeFromTheCall(Mutant):
         self.limit = kept
 
 
+class MillisecondsOf32Bits(Mutant):
+    """The server keeps T in milliseconds, in 32 bits."""
+
+    rule, role = "time.bounds", "server"
+
+    def limit_of(self, close: int) -> float | None:
+        limit = super().limit_of(close)
+        return limit and (int(limit * 1000) & 0xFFFFFFFF) / 1000
+
+
 class FullPathForEver(Mutant):
     """The client tries a full queue of a Unix-domain socket again without a bound."""
 

@@ -155,6 +155,14 @@ for _row, (_role, _act) in ROWS.items():
             _silent(_act, _close, _seconds), _via, takes=_seconds)  # fmt: skip
 
 
+# Milliseconds and microseconds of these T have little in their last 32 bits.
+for _row in ("before-the-hello", "before-the-close", "before-the-echo", "in-the-frame-received"):
+    _role, _act = ROWS[_row]
+    for _close in (4_294_968, 4_295):
+        add(f"time.bounds/silence-{_row}-with-t-{_close}", _role, "T in a smaller unit is kept in 32 bits",
+            _silent(_act, _close, SHORT), ("tcp6", "unix"), takes=SHORT)  # fmt: skip
+
+
 def _drips(start: int, end: int) -> Run:
     """The octets of one field, each within T, all together not."""
 

@@ -60,6 +60,8 @@ class Runner:
     """Of every patience: for slow machines and slow implementations."""
     jobs: int
     report: Callable[[Result], None]
+    is_wanted: Callable[[Case], bool] = lambda case: True
+    """Asked when the turn of a case comes; of one that is not wanted there is no result."""
     tries: int = TRIES
     """How often a case that failed is run in all."""
     repeat: int = 1
@@ -127,6 +129,8 @@ class Runner:
         try:
             while queue:
                 case = queue.pop()
+                if not self.is_wanted(case):
+                    continue
                 if case.lock:
                     async with locks[case.lock]:
                         await self._case(case, adapters)
