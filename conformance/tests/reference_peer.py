@@ -439,7 +439,8 @@ class ReferencePeer:
         self.set_mode()
 
     def remove_stale(self) -> None:
-        if not stat.S_ISSOCK(self.path.lstat().st_mode) or self.has_listener():
+        status = self.path.lstat()
+        if not stat.S_ISSOCK(status.st_mode) or status.st_uid != os.geteuid() or self.has_listener():
             raise Failure("in-use")
         self.path.unlink()
 

@@ -178,6 +178,20 @@ class ClientsTimeoutIsAnOrderlyEnd(Mutant):
         super().close_confirming(end)
 
 
+class OverlooksAResetBehindTheEnd(Mutant):
+    """The server does not look for a reset when the client has ended early, and waits until T."""
+
+    rule, role = "close.confirm", "server"
+
+    def check_gone(self, end: socket.socket) -> None:
+        pass
+
+    def wait_for_acknowledgement(self, end: socket.socket) -> None:
+        while (self.remaining() or 1) > 0:
+            time.sleep(0.1)
+        raise Failure("unconfirmed", "the client does not take it")
+
+
 class StallIsAnOrderlyEnd(Mutant):
     """The server closes in order when its client takes no more of the frame."""
 

@@ -55,6 +55,17 @@ class RemovesAnySocket(Mutant):
         return (0, 0) if self.path.is_socket() else None
 
 
+class ReplacesTheStaleOfOthers(Mutant):
+    """The server replaces a stale socket whoever made it."""
+
+    rule, role = "unix.stale", "server"
+
+    def remove_stale(self) -> None:
+        with contextlib.suppress(OSError):
+            os.chown(self.path, os.geteuid(), -1, follow_symlinks=False)
+        super().remove_stale()
+
+
 class AtSignIsAbstract(Mutant):
     """The server takes a path that begins with @ for an abstract name, as some libraries do."""
 

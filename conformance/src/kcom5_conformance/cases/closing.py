@@ -276,6 +276,20 @@ async def early_end_and_takes_no_more(harness: Harness) -> None:
     await call.expect_error("unconfirmed")
 
 
+@case("close.confirm/reset-after-an-early-end", "server", "a reset behind the client's end is not seen before T", TCP,
+      level="SHOULD")  # fmt: skip
+async def reset_after_an_early_end(harness: Harness) -> None:
+    call = await harness.send("", {"size": 300_000, "fill": "counter251"})
+    connection = await harness.connect(call.place, buffer=4096)
+    await connection.send(HELLO)
+    connection.half_close()
+    await connection.expect(HELLO)
+    await trio.sleep(4 * harness.tick)
+    await connection.reset()
+    if "ok" not in await call.result():
+        await call.expect_error("unconfirmed")
+
+
 @case("close.keep/20000-octets-each-half-second", "server", "a slow client loses what its system held", takes=4)
 async def slow_client_keeps_what_its_kernel_held(harness: Harness) -> None:
     data = counter(150_000)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import trio
 
-from ..harness.case import NotRun
+from ..harness.case import Mismatch, NotRun
 from ..harness.harness import Harness
+from ..results import Problem
 from .vectors import Vector
 
 
@@ -85,6 +86,8 @@ async def against_another_user(harness: Harness, vector: Vector) -> None:
         with trio.move_on_after(harness.patience):
             while piece := await other.stdout.receive_some():
                 got += piece
+        if vector.role == "server" and harness.path.exists():
+            raise Mismatch(Problem("unix.cleanup", "MUST", "residue", "the socket file stays", "that it is removed"))
         if got.strip():
             harness.fail("wire", f"octets to another user's process: {got.strip().decode()}", "not one octet")
     finally:

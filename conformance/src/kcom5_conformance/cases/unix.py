@@ -149,6 +149,18 @@ async def at_sign_is_a_file_client(harness: Harness) -> None:
         await call.expect_ok()
 
 
+@case("unix.stale/of-another-user", "server", "it removes what another user left there", ("unix",))
+async def of_another_user(harness: Harness) -> None:
+    user = other_user()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(harness.path))
+    os.chown(harness.path, user, -1)
+    before = harness.path.lstat().st_ino
+    await (await harness.call("send", str(harness.path), message="", data={"hex": ""})).expect_error("in-use")
+    if not harness.path.exists() or harness.path.lstat().st_ino != before:
+        harness.fail("residue", "the socket's file is gone, or another one", "the file as it was")
+
+
 def _other(kind: str) -> Callable[[Harness], Awaitable[None]]:
     async def run(harness: Harness) -> None:
         path = harness.path
