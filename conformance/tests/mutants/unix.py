@@ -66,6 +66,17 @@ class ReplacesTheStaleOfOthers(Mutant):
         super().remove_stale()
 
 
+class NoSocketIsIo(Mutant):
+    """The client fails with `io` if what is at the path is no socket."""
+
+    rule, role = "unix.stale", "client"
+
+    def dial(self, new: socket.socket) -> int:
+        if self.via == "unix" and self.path.exists() and not self.path.is_socket():
+            raise Failure("io", "no socket")
+        return super().dial(new)
+
+
 class AtSignIsAbstract(Mutant):
     """The server takes a path that begins with @ for an abstract name, as some libraries do."""
 
@@ -200,6 +211,21 @@ class ModeOfOneUmask(Mutant):
 
     def set_mode(self) -> None:
         pass
+
+
+class TrustsRoot(Mutant):
+    """The server serves root, too."""
+
+    rule, role = "unix.owner", "server"
+
+    def peer_user(self, end: socket.socket) -> int:
+        return super().peer_user(end) or os.geteuid()
+
+
+class ClientTrustsRoot(TrustsRoot):
+    """The client takes data from root, too."""
+
+    rule, role = "unix.owner", "client"
 
 
 class ServesItsGroup(Mutant):

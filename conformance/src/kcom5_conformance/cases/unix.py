@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import stat
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -188,6 +189,16 @@ for _kind in ("link", "link-to-a-stale-socket", "folder", "pipe"):
         _other(_kind), ("unix",))  # fmt: skip
 
 
+@case("unix.stale/no-socket-at-the-path-client", "client", "what is no socket has another name than nobody", ("unix",))
+async def no_socket_at_the_path(harness: Harness) -> None:
+    file, folder, pipe = (harness.folder / name for name in ("file", "folder", "pipe"))
+    file.write_bytes(OLD)
+    folder.mkdir()
+    os.mkfifo(pipe)
+    for path in (file, folder, pipe):
+        await (await harness.call("receive", str(path))).expect_error("refused")
+
+
 @case("unix.stale/two-at-one-instant", "server", "both listen: one removed the other's file", ("unix",))
 async def two_at_one_instant(harness: Harness) -> None:
     other = await harness.another()
@@ -233,6 +244,43 @@ async def client_follows_a_link(harness: Harness) -> None:
         await connection.expect_end()
         connection.close()
         await call.expect_ok("", b"1")
+
+
+_AS_ANOTHER = "import os, sys; os.setgroups([]); os.setuid(int(sys.argv[1])); os.execvp(sys.argv[2], sys.argv[2:])"
+
+
+async def _as_another_user(harness: Harness) -> Adapter:
+    """One that is not root, though the suite is."""
+    user = other_user()
+    harness.folder.chmod(0o777)
+    try:
+        adapter = await harness.another(sys.executable, "-I", "-c", _AS_ANOTHER, str(user))
+        await ask(adapter, {"op": "about"}, 2 * harness.patience, "answer-about")
+    except AdapterError:
+        raise NotRun("the adapter does not start as another user") from None
+    return adapter
+
+
+@case("unix.owner/root-is-another-user-server", "server", "root is served, whoever asks", ("unix",))
+async def root_is_another_user_server(harness: Harness) -> None:
+    call = await harness.call("send", str(harness.path), adapter=await _as_another_user(harness), message="secret",
+                              data={"hex": "00"})  # fmt: skip
+    await call.listening()
+    connection = await harness.connect(str(harness.path))
+    await connection.send(HELLO, may_break=True)
+    await connection.expect_end(or_reset=True)
+    await call.expect_error("invalid-connection")
+
+
+@case("unix.owner/root-is-another-user-client", "client", "root is trusted, whoever it is", ("unix",))
+async def root_is_another_user_client(harness: Harness) -> None:
+    adapter = await _as_another_user(harness)
+    async with harness.listen() as listener:
+        Path(str(listener.place)).chmod(0o666)
+        call = await harness.call("receive", listener.place, adapter=adapter)
+        connection = await listener.accept()
+        await connection.expect_end(or_reset=True)
+        await call.expect_error("invalid-connection")
 
 
 @case("unix.owner/of-the-peer-and-not-of-the-file", "client", "the owner of the file is looked at", ("unix",))
