@@ -266,7 +266,7 @@ import resource, socket, sys, threading
 sys.path.insert(0, sys.argv[1])
 import kcom5
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+server = socket.create_server(("127.0.0.1", 0))
 def serve():
     connection, _ = server.accept()
     connection.sendall(connection.recv(8) + bytes(4) + b"\\xff" * 8 + bytes(1024))
@@ -274,7 +274,7 @@ def serve():
 threading.Thread(target=serve, daemon=True).start()
 before = peak()
 try:
-    kcom5.Client(port=server.getsockname()[1], timeout=1).receive()
+    kcom5.Client(ipv6=False, port=server.getsockname()[1], timeout=1).receive()
 except kcom5.Timeout:
     print(peak() - before)
 """
