@@ -535,7 +535,7 @@ RESULT = {"id": "a.b/c", "peer": "x", "verdict": "pass", "problems": []}
 def test_a_file_that_is_no_report_gets_one_message(page: Page, document: object, why: str) -> None:
     text = document if isinstance(document, str) else json.dumps(document)
     page.script(DROP, [["<b>bad</b>", text]])
-    message = f"<b>bad</b> is no report that can be compared: {why}. Take the report.json of another run."
+    message = f"<b>bad</b> is not a report that can be compared: {why}. Take the report.json of another run."
     assert said(page, "<b>bad") == message
     assert page.all("#compared *") == []
 
@@ -554,7 +554,7 @@ def test_a_bad_file_removes_the_comparison_before_it(page: Page, tmp_path: Path)
     said(page, "Compared")
     assert len(page.all("#compared details")) == 6
     page.script(DROP, [["bad", "{"]])
-    said(page, "bad is no report")
+    said(page, "bad is not a report")
     assert page.all("#compared *") == []
 
 

@@ -212,7 +212,7 @@ def _since(run: Run, path: Path) -> dict[str, list[str]] | None:
         changes = compare.compare(json.read_json(path), run)
     except (UsageError, ValueError):
         return None
-    # What had not passed before, such as a case that was left out, is not broken since.
+    # A case that had not passed before, for example one that was left out, does not count as broken.
     names = {"fixed": changes.fixes, "broken": [one for one in changes.regressions if compare.has_passed(one.old)]}
     return {
         word: [f"{one.new.id} of {one.new.peer}" for one in some if one.new is not None] for word, some in names.items()

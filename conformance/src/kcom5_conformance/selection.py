@@ -75,7 +75,7 @@ def is_named(pattern: str, name: str) -> bool:
 
 
 def _name_of(command: list[str]) -> str:
-    """The name of an implementation that has only a command: its last word that is no option."""
+    """The name of an implementation that has only a command: its last word that is not an option."""
     words = [word for word in command[1:] if not word.startswith("-") and "=" not in word]
     return Path([command[0], *words][-1]).stem
 

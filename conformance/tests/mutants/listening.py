@@ -206,6 +206,16 @@ class LooksAtTheMessageFirst(Mutant):
         super().configure(request, least_port)
 
 
+class OtherPortOverIpv4(Mutant):
+    """A client that is told no port dials another one over IPv4."""
+
+    rule, role = "listen.default", "client"
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.default_port = 13500 if request.get("via") == "tcp4" else 13600
+        return super().answer(request)
+
+
 class DialsThreeTimes(Mutant):
     """The client dials three times before it says that nobody listens."""
 

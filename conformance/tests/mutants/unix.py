@@ -67,7 +67,7 @@ class ReplacesTheStaleOfOthers(Mutant):
 
 
 class NoSocketIsIo(Mutant):
-    """The client fails with `io` if what is at the path is no socket."""
+    """The client fails with `io` if the file at the path is not a socket."""
 
     rule, role = "unix.stale", "client"
 

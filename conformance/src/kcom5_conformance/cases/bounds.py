@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
 
 import trio
 
 from ..harness.case import TooBusy
 from ..harness.frame import HELLO, frame
 from ..harness.harness import Harness
-from ..harness.ports import HOSTS
 from ..results import Role
 from .registry import TCP, Run, add
-from .steps import BIG, COUNTER, counter, receiving
+from .steps import BIG, COUNTER, counter, full_queue, receiving
 
 LONG = 5.5
 """Seconds of silence: longer than what programs wait for when nobody tells them."""
@@ -93,14 +90,7 @@ async def _in_the_frame_received(harness: Harness, close: int, seconds: float) -
 async def _before_it_is_connected(harness: Harness, close: int, seconds: float) -> None:
     """The listener's queue is full, and then it is not."""
     async with harness.listen(backlog=0) as listener:
-        with ExitStack() as stack:
-            for _ in range(4):
-                filler = stack.enter_context(
-                    socket.socket(socket.AF_UNIX if harness.via == "unix" else HOSTS[harness.via][0])
-                )
-                filler.setblocking(False)
-                place = str(listener.place) if harness.via == "unix" else (HOSTS[harness.via][1], listener.place)
-                filler.connect_ex(place)
+        with full_queue(listener.place):
             call = await harness.call("receive", listener.place, close=close)
             with trio.move_on_after(seconds):
                 await call.ended.wait()

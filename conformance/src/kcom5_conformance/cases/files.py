@@ -186,7 +186,7 @@ async def nothing_behind_a_dangling_link(harness: Harness) -> None:
         harness.fail("delivered", "a file in place of the link", "the link, followed")
 
 
-@case("result.success/the-name-becomes-a-folder", "client", "a rename that fails is no failure", needs=("file",))
+@case("result.success/the-name-becomes-a-folder", "client", "the client ignores a rename that fails", needs=("file",))
 async def the_name_becomes_a_folder(harness: Harness) -> None:
     target = harness.folder / "out"
     async with receiving(harness, to={"file": str(target)}) as (call, connection, hello):

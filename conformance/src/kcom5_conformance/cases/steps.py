@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,20 @@ async def served(harness: Harness, call: Call, message: str = "hi", data: bytes 
     await connection.expect_end()
     connection.close()
     await call.expect_ok()
+
+
+@contextmanager
+def full_queue(path: int | str) -> Iterator[int]:
+    """Fills the queue of a listener at a path, and gives the number of connections in it."""
+    with ExitStack() as stack:
+        count = 0
+        while True:
+            filler = stack.enter_context(socket.socket(socket.AF_UNIX))
+            filler.setblocking(False)
+            if filler.connect_ex(str(path)):
+                break
+            count += 1
+        yield count
 
 
 async def frozen(harness: Harness, then: Callable[[], Awaitable[None]]) -> None:

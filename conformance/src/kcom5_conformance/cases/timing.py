@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-
 import trio
 
 from ..harness.connection import Connection
 from ..harness.frame import HELLO, frame
 from ..harness.harness import Harness
 from .registry import Run, add, case
-from .steps import BIG, COUNTER, MIB, counter, frozen, quiet, receiving
+from .steps import BIG, COUNTER, MIB, counter, frozen, full_queue, quiet, receiving
 
 
 @case("result.sync/send-waits-for-the-reader", "server", "what is queued is not delivered")
@@ -116,30 +112,16 @@ async def the_end_behind_the_last_octet(harness: Harness) -> None:
         takes=1)  # fmt: skip
 async def full_queue_of_a_path(harness: Harness) -> None:
     async with harness.listen(0, 0) as listener:
-        with _full(listener.place):
+        with full_queue(listener.place):
             call = await harness.call("receive", listener.place, close=1)
             await call.expect_error("timeout", within=1 + harness.patience)
-
-
-@contextmanager
-def _full(place: int | str) -> Iterator[int]:
-    """Fills the queue of a listener; gives the number of connections in it."""
-    with ExitStack() as stack:
-        count = 0
-        while True:
-            filler = stack.enter_context(socket.socket(socket.AF_UNIX))
-            filler.setblocking(False)
-            if filler.connect_ex(str(place)):
-                break
-            count += 1
-        yield count
 
 
 @case("time.handshake/after-a-slow-connect", "client", "the wait for a connection is taken from this one", ("unix",),
         takes=3)  # fmt: skip
 async def after_a_slow_connect(harness: Harness) -> None:
     async with harness.listen(0, 0) as listener:
-        with _full(listener.place) as count:
+        with full_queue(listener.place) as count:
             call = await harness.call("receive", listener.place, close=2)
             await trio.sleep(1.2)
             for _ in range(count):

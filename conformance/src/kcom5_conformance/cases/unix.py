@@ -23,7 +23,7 @@ from ..harness.harness import Harness
 from ..harness.subject import SLOW_LISTEN, why_not_slow
 from .other_user import other_user
 from .registry import add, case
-from .steps import BIG, COUNTER, OLD, counter
+from .steps import BIG, COUNTER, OLD, counter, served
 
 
 @case("unix.mode/before-it-listens", "server", "anybody may connect between listen and chmod", ("unix",), takes=1)
@@ -63,12 +63,7 @@ async def whatever_the_umask(harness: Harness) -> None:
             harness.fail(
                 "residue", f"the socket file has mode {mode:04o} with the umask {umask}", "mode 0600", "residue"
             )
-        connection = await harness.connect(place)
-        await connection.send(HELLO)
-        await connection.expect(HELLO + frame(b"", b""))
-        await connection.expect_end()
-        connection.close()
-        await call.expect_ok()
+        await served(harness, call, "", b"")
         harness.forget()
 
 
@@ -189,7 +184,9 @@ for _kind in ("link", "link-to-a-stale-socket", "folder", "pipe"):
         _other(_kind), ("unix",))  # fmt: skip
 
 
-@case("unix.stale/no-socket-at-the-path-client", "client", "what is no socket has another name than nobody", ("unix",))
+@case(
+    "unix.stale/no-socket-at-the-path-client", "client", "a file that is not a socket has another error name", ("unix",)
+)
 async def no_socket_at_the_path(harness: Harness) -> None:
     file, folder, pipe = (harness.folder / name for name in ("file", "folder", "pipe"))
     file.write_bytes(OLD)

@@ -66,7 +66,7 @@ class Play:
     """When each step began; -1: the connection, -2: the call."""
     sent: int = 0
     was_late: bool = False
-    """It took what came after the bound, and before it timed out. What it then delivers is not judged."""
+    """The implementation took octets that came after the bound, before it timed out. Its delivery is not judged."""
     was_reset: bool = False
     """A send failed because the connection was gone."""
 

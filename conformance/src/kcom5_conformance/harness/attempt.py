@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import trio
 
+from ..errors import leaves
 from ..results import Json, Problem
 from .adapter import Adapter, AdapterError
 from .case import Case, Mismatch, NotRun, TooBusy, Unsupported
@@ -14,10 +15,8 @@ from .harness import Harness
 
 PATIENCE = 5.0
 """Seconds, at scale 1, within which what must come at once has to come."""
-
-
 START_PATIENCE = 60.0
-"""Seconds within which a process has to answer that was started again."""
+"""Seconds within which a process that was started has to answer."""
 
 
 async def ask(adapter: Adapter, request: Json, patience: float, *definitions: str) -> Json:
@@ -30,7 +29,7 @@ async def ask(adapter: Adapter, request: Json, patience: float, *definitions: st
 async def start_adapter(adapter: Adapter, scale: float) -> None:
     """Starts a process of the adapter, and waits until it answers.
 
-    What is timed later must not begin with the start of an interpreter, and a slow start is no case's failure.
+    Otherwise a timed case would include the interpreter's start, and a slow start would fail a case.
     """
     await adapter.start()
     await ask(adapter, {"op": "about"}, START_PATIENCE * scale, "answer-about")
@@ -112,7 +111,7 @@ async def _error_of(case: Case, harness: Harness) -> Exception | None:
     try:
         await case.run(harness)
     except Exception as failure:
-        for one in _each(failure):
+        for one in leaves(failure):  # a failure of a nursery is a group
             if isinstance(one, (Mismatch, NotRun, TooBusy, Unsupported, AdapterError)):
                 return one
             if isinstance(one, OSError):
@@ -120,13 +119,6 @@ async def _error_of(case: Case, harness: Harness) -> Exception | None:
                 return Mismatch(Problem(case.rule, case.level, "wire", got, "that it holds", saw="broken"))
         raise
     return None
-
-
-def _each(failure: BaseException) -> Iterator[BaseException]:
-    """A failure of a nursery is a group."""
-    yield failure
-    for one in getattr(failure, "exceptions", ()):
-        yield from _each(one)
 
 
 async def _idle(harness: Harness, error: Exception | None) -> Exception | None:
