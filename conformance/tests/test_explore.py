@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -16,6 +18,7 @@ from kcom5_conformance.cases.vectors import Vector
 from kcom5_conformance.cli import run_command
 from kcom5_conformance.explore import generate
 from kcom5_conformance.explore.command import vector_of
+from kcom5_conformance.explore.engine import Explorer
 from kcom5_conformance.explore.model import expect
 from kcom5_conformance.explore.script import HELLO, Octets, Script, Step, from_json
 from kcom5_conformance.explore.strategies import STRATEGIES
@@ -175,3 +178,13 @@ def _failures(folder: Path) -> list[Any]:
     report = json.loads((folder / "report.json").read_text("utf-8"))
     assert report["explored"][0]["conversations"] > 0
     return [result for result in report["results"] if result["verdict"] != "pass"]
+
+
+def test_nothing_is_asked_that_the_adapter_does_not_claim() -> None:
+    script = Script("client", limits=(1, None))
+    claims = SimpleNamespace(_supports=frozenset({"tcp6", "limits"}))
+    lacks = SimpleNamespace(_supports=frozenset({"tcp6"}))
+    assert Explorer._is_in_contract(claims, script)  # type: ignore[arg-type]
+    assert not Explorer._is_in_contract(lacks, script)  # type: ignore[arg-type]
+    assert not Explorer._is_in_contract(claims, replace(script, in_file=True))  # type: ignore[arg-type]
+    assert not Explorer._is_in_contract(claims, replace(script, before="old"))  # type: ignore[arg-type]
