@@ -153,7 +153,7 @@ MADE: dict[str, tuple[str, Callable[[Tables], list[str]]]] = {
     "impl/python/src/kcom5/words.py": (BLOCK, python_advice),
     "impl/go/core/errors.go": (BLOCK, go_names),
     "impl/go/cmd/kcom5/words.go": (BLOCK, go_advice),
-    "fuzz/differential/peer.hpp": (BLOCK, cpp_outcomes),
+    "fuzz/differential/peer.cpp": (BLOCK, cpp_outcomes),
     "fuzz/differential/go/main.go": (BLOCK, go_outcomes),
     "vectors/schema.json": (VECTOR_SCHEMA, schema),
     "conformance/adapter.schema.json": (ADAPTER_SCHEMA, schema),

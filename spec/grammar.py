@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "impl/python/src"), str(ROOT / "impl/python/tests"), str(ROOT / "fuzz/differential")]
 
+import inputs  # noqa: E402
 from abnf import ParseError, Rule  # noqa: E402
 from kcom5 import KcomError, unpack  # noqa: E402
 from kcom5.exchange import ClientExchange, ServerExchange  # noqa: E402
@@ -181,27 +182,26 @@ def differences(grammar: Grammar, given: Iterator[tuple[str, str | bytes]]) -> I
             yield f"{kind} {text!r}: the grammar {'takes' if by_grammar else 'refuses'} it, the core does not"
 
 
-def line_of(kind: str, text: str | bytes) -> str:
-    """A line for a peer of fuzz/differential."""
-    octets = "x" + (text.encode() if isinstance(text, str) else text).hex()
+def input_of(kind: str, text: str | bytes) -> bytes:
+    """For a peer of fuzz/differential."""
+    octets = text.encode() if isinstance(text, str) else text
     if kind == "address":
-        return f"u {octets}"
-    return f"s x 0 connected {octets}" if kind == "hello" else f"c - - connected {octets} end"
+        return b"u" + octets
+    head = inputs.server(b"", 0) if kind == "hello" else inputs.client()
+    end = b"" if kind == "hello" else inputs.NUMBER_OF["end"]
+    return head + inputs.NUMBER_OF["connected"] + inputs.given(octets) + end
 
 
 def same_in_all(given: list[tuple[str, str | bytes]]) -> str:
     """Run them through the three cores, and say where these differ, or ""."""
     import engine
 
-    file = Path(tempfile.mkdtemp()) / "given.txt"
-    file.write_text("".join(f"{line_of(kind, text)}\n" for kind, text in given))
-    team = engine.Team({name: engine.built(name) for name in engine.SOURCES}, file)
+    block = inputs.block_of(input_of(kind, text) for kind, text in given)
+    team = engine.Team({name: engine.built(name) for name in engine.PEERS})
     try:
-        if len(set(team.digests("replay", 0, 0, len(given)).values())) > 1:
-            return engine.report(team.narrow("replay", 0, 0, len(given)), "ask a peer: show replay 0 INDEX")
+        return "" if team.run(block) else engine.report(team.narrow(0, block))
     finally:
         team.close()
-    return ""
 
 
 def main() -> int:

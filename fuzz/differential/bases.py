@@ -1,24 +1,24 @@
-"""The vectors as lines for the sets `changes` and `replay`, and what each line of `replay` must come to.
-
-What must come is computed from the vector's outcome, not by an implementation. The lines' format: README.md.
-"""
+"""The vectors as inputs, and what they must come to: computed from the vector's outcome, not by an implementation."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "impl/python/tests"))
 
+import inputs  # noqa: E402
 from engine import OUTCOMES  # noqa: E402
 
 import vectors  # noqa: E402 - found by the line above
 
 EVENTS = {"half-close": "end", "close": "end", "reset": "reset", "stall": "timeout"}
 MOST = 256  # octets of a base whose every octet is changed; longer ones are the same fields with more of the same data
+MOST_TO_SEND = 4096  # octets of a server's message, which is there in each of a base's inputs
 BIG = 1 << 20
 HELLO_SENT = 1
 HALF_CLOSED = 2
@@ -26,48 +26,34 @@ HALF_CLOSED = 2
 Run = list[bytes]
 
 
-def word_of(octets: bytes) -> str:
-    """Octets as a word of a line; of long ones the part that repeats is told by what it repeats."""
-    if len(octets) > 4096:
-        for head in range(64):
-            for period in (1, 251):
-                fill = octets[head : head + period]
-                if octets[head : head + 1024] != (fill * 1024)[:1024]:
-                    continue
-                same = fill * (len(octets) // period + 1)
-                for end in range(len(octets), len(octets) - 32, -1):
-                    if octets[head:end] == same[: end - head]:
-                        return f"x{octets[:head].hex()}+r{end - head}*{fill.hex()}+x{octets[end:].hex()}"
-    return "x" + octets.hex()
-
-
-def setting_of(vector: vectors.Vector, role: str = "") -> str:
-    role = role or vector.role[0]
-    if role[0] == "c":
+def opened(vector: vectors.Vector) -> bytes:
+    """The beginning of an exchange's input."""
+    if vector.role == "client":
         limits = vector.give.get("limits", {})
-        return f"{role} {limits.get('message', '-')} {limits.get('data', '-')}"
-    return f"{role} {word_of(vector.message)} {len(vector.data)}"
+        return inputs.client(limits.get("message", inputs.OWN), limits.get("data", inputs.OWN))
+    return inputs.server(vector.message, len(vector.data))
 
 
-def row_line(vector: vectors.Vector) -> str:
+def input_of(vector: vectors.Vector) -> bytes:
+    """That of a vector without an exchange."""
     given = vector.give["in"]
     if vector.role == "message":
-        return f"l {given['size']}"
+        return inputs.absent(given["size"])
     if vector.role == "unpack":
-        return f"u {word_of(given.encode())}"
-    return f"p {given['port']} {word_of(bytes.fromhex(given['key']))}"
+        return b"u" + str(given).encode()
+    return inputs.pack(given["port"], bytes.fromhex(given["key"]))
 
 
-def changed() -> list[str]:
-    """A line for each different input that is a vector's, its octets in one piece."""
-    found: dict[str, None] = {}
+def changed() -> list[tuple[bytes, bytes]]:
+    """Each different input that is a vector's, all bytes of the peer in one piece: what comes before, and they."""
+    found = set()
     for vector in vectors.load():
         if vector.role == "unpack":
-            found.setdefault(row_line(vector))
+            found.add((b"u", input_of(vector)[1:]))
         elif vector.role in ("client", "server"):
             sent = b"".join(vectors.joined(step[1:]) for step in vector.steps if step[0] == "send")
-            if sent and len(sent) <= MOST:
-                found.setdefault(f"{setting_of(vector)} connected {word_of(sent)}")
+            if sent and len(sent) <= MOST and len(vector.message) <= MOST_TO_SEND:
+                found.add((opened(vector) + inputs.NUMBER_OF["connected"], sent))
     return sorted(found)
 
 
@@ -98,47 +84,52 @@ def acts_of(vector: vectors.Vector) -> list[bytes | str | list[bytes]]:
     return [act for act in acts if act != ""]
 
 
-def expected(vector: vectors.Vector) -> bytes:
-    """The record that a peer must make."""
+def expected(vector: vectors.Vector) -> tuple[int, bytes]:
+    """The outcome and the details that a peer must answer with."""
     outcome = vector.outcome
     place = OUTCOMES.index(outcome.get("error", "ok"))
+    if vector.role in ("pack", "message", "unpack") and place:
+        return place, b""
     if vector.role in ("pack", "message"):
-        out: str = outcome.get("out", "")
-        return bytes((place,)) + out.encode()
+        return 0, str(outcome.get("out", "")).encode()
     if vector.role == "unpack":
-        if "error" in outcome:
-            return bytes((place,))
         key = bytes.fromhex(outcome["out"]["key"])
         port: int = outcome["out"]["port"]
-        groups = vector.give["in"].count(".")
-        text = f"{port}." + key[:groups].hex(".")
-        return bytes((0,)) + port.to_bytes(2, "little") + key + text.encode()
+        text = f"{port}." + key[: vector.give["in"].count(".")].hex(".")
+        return 0, port.to_bytes(2, "little") + key + text.encode()
+    offset = int(outcome.get("at", 0)).to_bytes(4, "little")
     if vector.role == "client":
-        head = bytes((place, 0 if vector.setup == "nobody" else HELLO_SENT)) + offset_of(vector)
+        head = bytes((0 if vector.setup == "nobody" else HELLO_SENT,)) + offset
         if place:
-            return head
+            return place, head
         message = vectors.text_octets(outcome.get("message", ""))
         data = vectors.octets(outcome.get("data", ""))
-        return head + len(message).to_bytes(4, "little") + message + len(data).to_bytes(8, "little") + data
+        return 0, head + inputs.sized(message) + len(data).to_bytes(8, "little") + data
     if outcome.get("error") == "message-not-utf8":
-        return bytes((place,))
+        return place, b""
     sent = b"".join(vectors.joined(step[1:]) for step in vector.steps if step[0] == "expect")
     sent = sent[: len(sent) - len(vector.data)] if sent else sent
-    flags = HALF_CLOSED if sent else 0
-    return bytes((place, flags)) + offset_of(vector) + len(sent).to_bytes(4, "little") + sent
+    return place, bytes((HALF_CLOSED if sent else 0,)) + offset + sent
 
 
-def offset_of(vector: vectors.Vector) -> bytes:
-    return int(vector.outcome.get("at", 0)).to_bytes(4, "little")
+@dataclass
+class Replay:
+    """A vector in one of its ways, and what must come."""
+
+    given: bytes
+    outcome: int
+    details: bytes
+    has_offset: bool = True
 
 
-def replayed() -> Iterator[tuple[str, str, bytes]]:
-    """For each vector and way: their name, the line, and the record to come."""
+def replayed() -> Iterator[Replay]:
+    """Each vector in each way."""
     for vector in vectors.load():
         if vector.is_live:
             continue
+        outcome, details = expected(vector)
         if vector.role in ("pack", "unpack", "message"):
-            yield vector.id, row_line(vector), expected(vector)
+            yield Replay(input_of(vector), outcome, details)
             continue
         acts = acts_of(vector)
         longest = max((sum(map(len, act)) for act in acts if isinstance(act, list)), default=0)
@@ -146,31 +137,43 @@ def replayed() -> Iterator[tuple[str, str, bytes]]:
         if not vector.is_fixed:
             ways.append(("whole", 0))
             if longest <= BIG:
-                # As asked: not one of the README's ways, but `needed` is one of the names that it has the three share.
-                ways += [("octet by octet", 0), ("as asked", 0), *(("cut", at) for at in range(1, min(longest, 65)))]
-        record = expected(vector)
-        for way, at in ways:
-            yield f"{vector.id}, {way} {at}", line_of(vector, acts, way, at), record
+                ways += [("octet by octet", 0), *(("cut", at) for at in range(1, min(longest, 65)))]
+        every = [given_of(vector, acts, way, at) for way, at in ways]
         trailing = None if vector.is_fixed or longest > BIG else vectors.with_trailing(vector)
         if trailing:
-            yield f"{vector.id}, trailing", line_of(trailing, acts_of(trailing), "whole", 0), record
+            every.append(given_of(trailing, acts_of(trailing), "whole", 0))
+            if vector.role == "client" and outcome == 0:
+                yield from stopped(vector, b"".join(b"".join(act) for act in acts if isinstance(act, list)))
+        for given in every:
+            yield Replay(given, outcome, details, "at" in vector.outcome or not details)
 
 
-def line_of(vector: vectors.Vector, acts: list[Any], way: str, at: int) -> str:
-    has_connect = any(step[0] == "connect" for step in vector.steps)
-    start = ("refused" if vector.role == "client" else "-") if vector.setup == "nobody" else "connected"
-    if has_connect:
-        start = "connected"
-    has_offset = "at" in vector.outcome
-    words = [setting_of(vector, vector.role[0] + ("" if has_offset else "?")), start]
+def stopped(vector: vectors.Vector, octets: bytes) -> Iterator[Replay]:
+    """After so many octets of a whole frame: how many the core still needs, which is one of the names that the three
+    share."""
+    message = int.from_bytes(octets[8:12], "little")
+    data = int.from_bytes(octets[12 + message : 20 + message], "little")
+    ends = (8, 12, 12 + message, 20 + message, 20 + message + data)
+    for at in range(min(ends[-1], 65)):
+        needed = next(end for end in ends if end > at) - at
+        given = opened(vector) + inputs.NUMBER_OF["connected"] + inputs.given(octets[:at])
+        details = bytes((HELLO_SENT,)) + at.to_bytes(4, "little") + needed.to_bytes(8, "little")
+        yield Replay(given, OUTCOMES.index("not ended"), details)
+
+
+def given_of(vector: vectors.Vector, acts: list[Any], way: str, at: int) -> bytes:
+    parts = [opened(vector)]
+    if vector.setup != "nobody" or any(step[0] == "connect" for step in vector.steps):
+        parts.append(inputs.NUMBER_OF["connected"])
+    elif vector.role == "client":
+        parts.append(inputs.NUMBER_OF["refused"])
     is_told = vector.role == "client" or not any(step[0] == "expect" for step in vector.steps)
     for act in acts:
         if isinstance(act, str):
-            words.append(act)
+            parts.append(inputs.NUMBER_OF[act])
             continue
-        prefix = "a:" if way == "as asked" and vector.role == "client" else ""
-        words += [prefix + word_of(piece) for piece in pieces([act], way, at)[0]]
+        parts += [inputs.given(piece) for piece in pieces([act], way, at)[0]]
         if not is_told:
-            words.append("sent")
+            parts.append(inputs.NUMBER_OF["sent"])
             is_told = True
-    return " ".join(words)
+    return b"".join(parts)

@@ -1,19 +1,21 @@
-"""Peers that run the same numbered inputs, blocks of them compared by digest, and a difference narrowed to one input.
+"""Peers that run the same blocks of inputs, and a difference between them narrowed to one input.
 
-Standard library alone. What a peer is asked and answers, and the sets: README.md.
+Standard library alone. What a peer reads and answers: README.md.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-import select
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "spec"))
 
 from errors import read  # noqa: E402
+from inputs import block_of, inputs_of, sized, words_of  # noqa: E402
 
 HERE = ROOT / "fuzz/differential"
 BUILD = ROOT / "build/fuzz/differential"
@@ -37,11 +40,13 @@ Result = TypeVar("Result")
 SOURCES = {
     "cpp": [
         *(ROOT / f"impl/cpp/{place}" for name in CORE for place in (f"src/{name}.cpp", f"include/kcom5/{name}.hpp")),
-        *(HERE / name for name in ("peer.hpp", "peer.cpp", "generate.cpp")),
+        HERE / "peer.cpp",
     ],
-    "python": [*(ROOT / f"impl/python/src/kcom5/{name}.py" for name in CORE), HERE / "peer.py", HERE / "generate.py"],
-    "go": [*(ROOT / f"impl/go/core/{name}.go" for name in CORE), HERE / "go/main.go", HERE / "go/generate.go"],
+    "python": [*(ROOT / f"impl/python/src/kcom5/{name}.py" for name in CORE), HERE / "peer.py", HERE / "inputs.py"],
+    "go": [*(ROOT / f"impl/go/core/{name}.go" for name in CORE), HERE / "go/main.go"],
+    "generator": [HERE / "generate.cpp"],
 }
+PEERS = ("cpp", "python", "go")
 
 
 class BrokenError(Exception):
@@ -53,13 +58,13 @@ class Difference:
     """One input that does not come out the same."""
 
     index: int
-    words: str
+    given: bytes
     """The input."""
     verdicts: dict[str, str]
 
 
 def fingerprint(name: str) -> str:
-    """Of a peer and its core: a block that was compared with another core is not done."""
+    """Of a program and its core: a block that was compared with another core is not done."""
     return hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES[name])).hexdigest()[:16]
 
 
@@ -95,10 +100,10 @@ def results(futures: Iterable[Future[Result]]) -> list[Result]:
 
 
 def built(name: str) -> list[str]:
-    """The command of one of our own peers, built if its sources are new."""
+    """The command of one of our own programs, built if its sources are new."""
     if name == "python":
         return [sys.executable, str(HERE / "peer.py")]
-    program = BUILD / f"peer-{name}-{fingerprint(name)}"
+    program = BUILD / f"{name}-{fingerprint(name)}"
     if not program.exists():
         BUILD.mkdir(parents=True, exist_ok=True)
         scratch = program.with_suffix(f".{os.getpid()}")
@@ -108,28 +113,25 @@ def built(name: str) -> list[str]:
             compiler = os.environ.get("CXX") or next(
                 (found for found in ("c++", "g++", "clang++", "clang++-19") if shutil.which(found)), "c++"
             )
-            sources = [path for path in SOURCES["cpp"] if path.suffix == ".cpp"]
+            sources = [path for path in SOURCES[name] if path.suffix == ".cpp"]
             flags = ["-std=c++20", "-O2", "-Wall", "-Wextra", "-I", str(ROOT / "impl/cpp/include")]
-            call("the build of the C++ peer", compiler, *flags, *sources, "-o", scratch)
+            call(f"the build of {name}", compiler, *flags, *sources, "-o", scratch)
         scratch.rename(program)
     return [str(program)]
 
 
-class Peer:
-    """A peer program; started when it is asked, and again when it has died."""
+class Program:
+    """A peer or the generator; started when it is asked, and again when it has died."""
 
-    def __init__(self, name: str, command: Sequence[str], bases: Path | None = None) -> None:
+    def __init__(self, name: str, command: Sequence[str]) -> None:
         self.name = name
         self._command = list(command)
-        self._bases = bases
         self._process: subprocess.Popen[bytes] | None = None
-        self._is_closed = False
+        self._until = math.inf
 
-    def ask(self, question: str) -> str:
-        """The answer; that it died or was silent is one, too."""
+    def send(self, *question: bytes) -> None:
+        """Returns when the program has read all of it, or has died."""
         if self._process is None:
-            if self._is_closed:
-                return "closed"
             # In a group of its own, so that Ctrl-C does not look like its death.
             self._process = subprocess.Popen(
                 self._command,
@@ -138,111 +140,129 @@ class Peer:
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
-            if self._bases:
-                self._exchange(f"load {self._bases}")
-        return self._exchange(question)
-
-    def _exchange(self, question: str) -> str:
-        process = self._process
-        if process is None:
-            return "died when it read the bases"
-        assert process.stdin
-        answer = b""
+            threading.Thread(target=self._watch, args=[self._process], daemon=True).start()
+        assert self._process.stdin
+        self._until = time.monotonic() + SILENCE
         with suppress(BrokenPipeError):
-            process.stdin.write(question.encode() + b"\n")
-            process.stdin.flush()
-            answer = self._line(process)
-        if answer:
-            return answer.decode().rstrip("\n")
+            self._process.stdin.writelines(question)
+            self._process.stdin.flush()
+
+    def receive(self) -> bytes | str:
+        """What it answers, or that it died or was silent."""
+        process = self._process
+        assert process
+        assert process.stdout
+        head = process.stdout.read(4)
+        size = int.from_bytes(head, "little")
+        answer = process.stdout.read(size)
+        if len(head) == 4 and len(answer) == size:
+            self._until = math.inf
+            return answer
         _, said = process.communicate()
         self._process = None
         last = said.decode(errors="replace").strip().splitlines() or ["it said nothing"]
         reason = next((line for line in last if line.startswith(("panic: ", "peer: "))), last[-1])
         return f"died with {process.returncode}: {reason}"
 
-    def _line(self, process: subprocess.Popen[bytes]) -> bytes:
-        """What it says next; nothing at its end, or if it is silent for too long."""
-        assert process.stdout
-        octets, until = b"", time.monotonic() + SILENCE
-        while not octets.endswith(b"\n"):
-            if not select.select([process.stdout], [], [], max(0, until - time.monotonic()))[0]:
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Ends a program that is silent for too long."""
+        while process.poll() is None:
+            if time.monotonic() > self._until:
                 process.kill()
-            piece = os.read(process.stdout.fileno(), 1 << 16)
-            if not piece:
-                return b""
-            octets += piece
-        return octets
+            time.sleep(STEP)
 
     def close(self) -> None:
-        self._is_closed = True
         if self._process:
             self._process.kill()
+            self._process.wait()
+
+
+class Generator(Program):
+    """Makes the random inputs of a seed."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__("generator", [*built("generator"), str(seed)])
+
+    def block(self, first: int, count: int) -> bytes:
+        self.send(f"{first} {count}\n".encode())
+        block = self.receive()
+        if isinstance(block, str):
+            raise BrokenError(f"the generator: {block}")
+        return block
 
 
 class Team:
     """Peers that must agree."""
 
-    def __init__(self, commands: dict[str, list[str]], bases: Path | None = None) -> None:
-        self.peers = [Peer(name, command, bases) for name, command in commands.items()]
+    def __init__(self, commands: dict[str, list[str]]) -> None:
+        self.peers = [Program(name, command) for name, command in commands.items()]
 
-    def digests(self, name: str, seed: int, first: int, count: int) -> dict[str, str]:
-        return {peer.name: peer.ask(f"digest {name} {seed} {first} {count}") for peer in self.peers}
+    def send(self, block: bytes) -> None:
+        """Gives a block to all of them; they work at the same time."""
+        for peer in self.peers:
+            peer.send(len(block).to_bytes(4, "little"), block)
 
-    def show(self, name: str, seed: int, index: int) -> Difference:
-        """The input and what each makes of it."""
-        answers = {peer.name: peer.ask(f"show {name} {seed} {index}") for peer in self.peers}
-        parts = {peer: answer.rpartition(" => ") for peer, answer in answers.items()}
-        inputs = {words for words, _, _ in parts.values() if words}
-        if len(inputs) > 1:
-            raise BrokenError(f"input {index} is not the same to all:\n" + "\n".join(sorted(inputs)))
-        words = next(iter(inputs), "?")
-        return Difference(index, words, {peer: verdict_of(words, part[2]) for peer, part in parts.items()})
+    def agreed(self) -> bytes | None:
+        """The answer of all of them to the block; None if they differ."""
+        first, *others = [peer.receive() for peer in self.peers]
+        return first if isinstance(first, bytes) and all(other == first for other in others) else None
 
-    def narrow(self, name: str, seed: int, first: int, count: int) -> Difference:
-        """One input of a block whose digests differ."""
-        if len(set(self.digests(name, seed, first, count).values())) == 1:
-            last = first + count - 1
+    def run(self, block: bytes) -> bytes | None:
+        """Both."""
+        self.send(block)
+        return self.agreed()
+
+    def narrow(self, first: int, block: bytes) -> Difference:
+        """One input of a block that does not come out the same, the first input of which has a number."""
+        inputs = inputs_of(block)
+        if self.run(block) is not None:
+            last = first + len(inputs) - 1
             raise BrokenError(f"inputs {first} to {last} differed once and not again: was a peer stopped from outside?")
-        while count > 1:
-            half = count // 2
-            if len(set(self.digests(name, seed, first, half).values())) > 1:
-                count = half
+        while len(inputs) > 1:
+            half = len(inputs) // 2
+            if self.run(block_of(inputs[:half])) is None:
+                inputs = inputs[:half]
             else:
-                first, count = first + half, count - half
-        difference = self.show(name, seed, first)
+                first, inputs = first + half, inputs[half:]
+        difference = self.show(first, inputs[0])
         if len(set(difference.verdicts.values())) == 1:
-            raise BrokenError(f"the digests of input {first} differ, its verdicts do not: {difference.verdicts}")
+            raise BrokenError(f"input {first} differs among others only: {words_of(inputs[0])}")
         return difference
+
+    def show(self, index: int, given: bytes) -> Difference:
+        """An input and what each makes of it."""
+        self.send(sized(given))
+        return Difference(index, given, {peer.name: verdict_of(given, peer.receive()) for peer in self.peers})
 
     def close(self) -> None:
         for peer in self.peers:
             peer.close()
 
 
-def verdict_of(words: str, answer: str) -> str:
-    """`ok 00…` with the offset read out of the record."""
-    name, _, record = answer.rpartition(" ")
-    if not words.startswith(("client", "server")) or answer.startswith("died"):
+def verdict_of(given: bytes, answer: bytes | str) -> str:
+    """`ok 00…` with the offset read out of the details."""
+    if isinstance(answer, str):
         return answer
-    octets = bytes.fromhex(record)
-    if len(octets) < 6:
-        return name
-    return f"{name} at {int.from_bytes(octets[2:6], 'little')}, record {record}"
+    name, details = OUTCOMES[answer[4]], answer[9:]
+    if given[:1] not in (b"c", b"s") or not details:
+        return f"{name} {details.hex()}".rstrip()
+    return f"{name} at {int.from_bytes(details[1:5], 'little')}, details {details.hex()}"
 
 
-def report(difference: Difference, again: str) -> str:
-    lines = [f"input {difference.index} does not come out the same", f"  {'input':<8} {difference.words}"]
-    lines += [f"  {name:<8} {verdict}" for name, verdict in difference.verdicts.items()]
-    return "\n".join([*lines, f"  again:   {again}"])
+def lines_of(difference: Difference) -> list[str]:
+    return [words_of(difference.given), *(f"  {name:<8} {said}" for name, said in difference.verdicts.items())]
 
 
-def counts_of(digest: str) -> list[int]:
-    return [int(word) for word in digest.split()[1:]]
+def report(difference: Difference, more: str = "") -> str:
+    """The difference, and the command that shows it again."""
+    lines = [f"input {difference.index} does not come out the same", *lines_of(difference)]
+    return "\n".join([*lines, f"  again:   fuzz/differential/run --input {difference.given.hex()}{more}"])
 
 
-def add_counts(totals: list[int], digest: str) -> None:
-    for place, number in enumerate(counts_of(digest)):
-        totals[place] += number
+def counts_of(answer: bytes) -> list[int]:
+    """How many inputs came out as each of the outcomes."""
+    end = 4 + int.from_bytes(answer[:4], "little")
+    return [answer.count(place, 4, end) for place in range(len(OUTCOMES))]
 
 
 def histogram(totals: Iterable[int]) -> str:
@@ -255,3 +275,17 @@ def command_of(text: str) -> tuple[str, list[str]]:
     if not found or not name or not shlex.split(command):
         raise ValueError("a peer is NAME=COMMAND")
     return name, shlex.split(command)
+
+
+def run_command(name: str, kept: str, work: Callable[[], int]) -> int:
+    """The exit code of a command: of its work, or that of a broken tool or an interruption."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        return work()
+    except BrokenError as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        return 4
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted{kept}", file=sys.stderr)
+        return 130

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""The Python core's peer: runs numbered inputs through the core and answers with digests.
+"""The Python core's peer: takes blocks of inputs and answers with what the core makes of them.
 
-What it is asked: README.md. KCOM5_PYTHON is the folder of another package to test.
+Format: README.md. KCOM5_PYTHON is the folder of another package to test.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import struct
 import sys
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,69 +18,66 @@ sys.path.insert(0, str(ROOT / "spec"))
 sys.path.insert(0, os.environ.get("KCOM5_PYTHON", str(ROOT / "impl/python/src")))
 
 from errors import read  # noqa: E402
-from generate import HELLO, MASK, NONCE, Asked, Input, input_of, load, random_input, size_of, words_of  # noqa: E402
-from kcom5.address import pack, unpack  # noqa: E402
+from inputs import ACTS, OCTETS, OWN, inputs_of  # noqa: E402
+from kcom5 import address  # noqa: E402
 from kcom5.errors import KcomError  # noqa: E402
 from kcom5.exchange import ClientExchange, Limits, ServerExchange  # noqa: E402
-from kcom5.wire import encode_message  # noqa: E402
+from kcom5.wire import MAGIC, encode_message  # noqa: E402
+
+Answer = tuple[int, bytes]
+"""The outcome, and the details."""
 
 ERRORS = read().errors
 """The spec's table of errors. The place of an error in it is its outcome; 0 is success."""
-OUTCOMES = ["ok", *(error.name for error in ERRORS), "not ended"]
 PLACE = {(error.name, error.family): place for place, error in enumerate(ERRORS, 1)}
 NOT_ENDED = len(ERRORS) + 1
+NONCE = b"\xaa\xbb\xcc"
 HELLO_SENT = 1
 HALF_CLOSED = 2
-ASKED_WRONGLY = 4
+SIZE = struct.Struct("<I").unpack_from
+TWO = struct.Struct("<QQ").unpack_from
+FLAGS_AND_OFFSET = struct.Struct("<BI").pack
 
 
 def place_of(error: KcomError) -> int:
     return PLACE[error.name, error.family]
 
 
-limits_of: dict[tuple[int | None, int | None], Limits] = {}
-
-
-def make_limits(message: int | None, data: int | None) -> Limits:
-    """None: what the core has by itself."""
-    limits = Limits()
-    if message is not None:
-        limits.message = message
-    if data is not None:
-        limits.data = None if data == MASK else data
-    return limits
-
-
-def unpacked(text: bytes) -> bytes:
+def unpack(data: bytes) -> Answer:
+    text = data[1:].decode("utf-8", "surrogateescape")
     try:
-        port, key = unpack(text.decode("utf-8", "surrogateescape"))
+        port, key = address.unpack(text)
     except KcomError as error:
-        return bytes((place_of(error),))
-    return b"\0" + port.to_bytes(2, "little") + key + pack(port, key[: text.count(b".")]).encode()
+        return place_of(error), b""
+    return 0, port.to_bytes(2, "little") + key + address.pack(port, key[: text.count(".")]).encode()
 
 
-def packed(port: int, key: bytes) -> bytes:
+def pack(data: bytes) -> Answer:
     try:
-        return b"\0" + pack(port, key).encode()
+        return 0, address.pack(int.from_bytes(data[1:9], "little", signed=True), data[9:]).encode()
     except KcomError as error:
-        return bytes((place_of(error),))
+        return place_of(error), b""
 
 
-def checked(message: bytes | memoryview) -> bytes:
+def check(message: bytes | memoryview) -> Answer:
     try:
         encode_message(message)
     except KcomError as error:
-        return bytes((place_of(error),))
-    return b"\0"
+        return place_of(error), b""
+    return 0, b""
 
 
-def checked_length(size: int) -> bytes:
-    """Of a message of so many octets, in memory that nobody touches."""
-    return checked(memoryview(mmap.mmap(-1, size)))
+def check_message(data: bytes) -> Answer:
+    return check(data[1:])
 
 
-def feed(exchange: ClientExchange, octets: bytes) -> tuple[int, bytes]:
-    """Give octets. Returns how many were taken, and those of them that are data."""
+def check_length(data: bytes) -> Answer:
+    """Of a message in memory that nobody touches."""
+    return check(memoryview(mmap.mmap(-1, int.from_bytes(data[1:], "little"))))
+
+
+def feed(exchange: ClientExchange, octets: bytes) -> bytes:
+    """Give bytes. Returns those of them that are data."""
     taken = exchange.feed(octets)
     data = b""
     if taken < len(octets) and exchange.state == "data":
@@ -89,149 +86,105 @@ def feed(exchange: ClientExchange, octets: bytes) -> tuple[int, bytes]:
             exchange.arrived(len(data))
     if exchange.state == "data" and exchange.needed == 0:
         exchange.delivered()
-    return taken + len(data), data
+    return data
 
 
-def feed_as_asked(exchange: ClientExchange, octets: bytes) -> tuple[bytes, bool]:
-    """Give octets field by field: one octet, then as many as the field still needs.
-
-    Returns the data, and whether each piece was taken, and the last of a field was its last.
-    """
-    is_first = True
-    found = b""
-    while octets and exchange.state not in ("done", "failed"):
-        before = exchange.state
-        needed = exchange.needed
-        piece = octets[: 1 if is_first else max(needed, 0)]
-        taken, data = feed(exchange, piece)
-        found += data
-        if needed < 1 or taken != len(piece):
-            return found, False
-        octets = octets[len(piece) :]
-        is_first = exchange.state != before
-        if is_first != (len(piece) == needed):
-            return found, False
-    return found, True
+def tell(exchange: ClientExchange | ServerExchange, act: int) -> str:
+    """Give an event. Returns the action."""
+    if ACTS[act] == "wrong":
+        exchange.refuse_peer()
+        return ""
+    return exchange.on(ACTS[act])
 
 
-def tell(exchange: ClientExchange | ServerExchange, event: str) -> str:
-    """Give an event; `wrong` is a peer of another user. Returns the action."""
-    if event != "wrong":
-        return exchange.on(event)
-    exchange.refuse_peer()
-    return ""
+def ended(exchange: ClientExchange | ServerExchange) -> int:
+    return 0 if exchange.state == "done" else place_of(exchange.error) if exchange.error else NOT_ENDED
 
 
-def receive(has_offset: bool, limits: tuple[int | None, int | None], start: str, acts: list[bytes | str]) -> bytes:
-    found = limits_of.get(limits)
-    if found is None:
-        found = limits_of[limits] = make_limits(*limits)
-    exchange = ClientExchange(NONCE, found)
+limits_of: dict[tuple[int, int], Limits] = {}
+
+
+def make_limits(message: int, data: int) -> Limits:
+    limits = limits_of[message, data] = Limits()
+    if message != OWN:
+        limits.message = message
+    if data != OWN:
+        limits.data = data
+    return limits
+
+
+def receive(given: bytes) -> Answer:
+    most = TWO(given, 1)
+    exchange = ClientExchange(NONCE, limits_of.get(most) or make_limits(*most))
     flags = 0
     data = b""
-    for act in [start, *acts] if start else acts:
+    at, end = 17, len(given)
+    while at < end:
+        act = given[at]
+        at += 1
         try:
-            if isinstance(act, str):
-                if tell(exchange, act) == "send hello" and exchange.hello == HELLO:
+            if act != OCTETS:
+                if tell(exchange, act) == "send hello" and exchange.hello == MAGIC + NONCE:
                     flags = HELLO_SENT
-            else:
-                taken, is_right = (
-                    feed_as_asked(exchange, act) if isinstance(act, Asked) else (feed(exchange, act)[1], True)
-                )
-                data += taken
-                flags |= 0 if is_right else ASKED_WRONGLY
-        except KcomError:
-            pass  # kept in exchange.error
-    state = exchange.state
-    outcome = 0 if state == "done" else place_of(exchange.error) if exchange.error else NOT_ENDED
-    record = b"%c%c%b" % (outcome, flags, (exchange.consumed if has_offset else 0).to_bytes(4, "little"))
-    if state == "done":
+                continue
+            start = at + 4
+            at = start + SIZE(given, at)[0]
+            data += feed(exchange, given[start:at])
+        except KcomError as error:
+            # Kept in exchange.error; its frames would keep the exchange, and leave both to the garbage collector.
+            error.__traceback__ = None
+    outcome = ended(exchange)
+    details = FLAGS_AND_OFFSET(flags, exchange.consumed)
+    if outcome == 0:
         message = exchange.message.encode()
         lengths = len(message).to_bytes(4, "little"), exchange.data_length.to_bytes(8, "little")
-        return record + lengths[0] + message + lengths[1] + data
-    if outcome == NOT_ENDED:
-        return record + exchange.needed.to_bytes(8, "little")
-    return record
+        details += lengths[0] + message + lengths[1] + data
+    elif outcome == NOT_ENDED:
+        details += exchange.needed.to_bytes(8, "little")
+    return outcome, details
 
 
-def serve(has_offset: bool, message: bytes, data_size: int, start: str, acts: list[bytes | str]) -> bytes:
+def serve(given: bytes) -> Answer:
+    at = 13 + SIZE(given, 9)[0]
     try:
-        exchange = ServerExchange(message, data_size)
+        exchange = ServerExchange(given[13:at], int.from_bytes(given[1:9], "little"))
     except KcomError as error:
-        return bytes((place_of(error),))
+        return place_of(error), b""
     flags = 0
     sent = b""
-    for act in [start, *acts] if start else acts:
+    end = len(given)
+    while at < end:
+        act = given[at]
+        at += 1
         try:
-            if isinstance(act, str):
+            if act != OCTETS:
                 if tell(exchange, act) == "half-close":
                     flags = HALF_CLOSED
-            else:
-                exchange.feed(act)
-                if not sent and exchange.state == "sending":
-                    sent = exchange.head
-        except KcomError:
-            pass
-    outcome = 0 if exchange.state == "done" else place_of(exchange.error) if exchange.error else NOT_ENDED
-    at = exchange.consumed if has_offset else 0
-    return b"%c%c%b%b%b" % (outcome, flags, at.to_bytes(4, "little"), len(sent).to_bytes(4, "little"), sent)
+                continue
+            start = at + 4
+            at = start + SIZE(given, at)[0]
+            exchange.feed(given[start:at])
+            if not sent and exchange.state == "sending":
+                sent = exchange.head
+        except KcomError as error:
+            error.__traceback__ = None
+    return ended(exchange), FLAGS_AND_OFFSET(flags, exchange.consumed) + sent
 
 
-ACT: dict[str, Callable[..., bytes]] = {
-    "u": unpacked,
-    "p": packed,
-    "m": checked,
-    "l": checked_length,
-    "c": receive,
-    "s": serve,
-}
-
-
-def run(given: Input) -> bytes:
-    return ACT[given[0]](*given[1:])
-
-
-def digest(name: str, seed: int, first: int, count: int) -> str:
-    checksum = 0
-    counts = [0] * len(OUTCOMES)
-    records = []
-    size = 0
-    if name == "random":
-        inputs = (random_input(seed, index) for index in range(first, first + count))
-    else:
-        inputs = (input_of(name, seed, index) for index in range(first, first + count))
-    for given in inputs:
-        record = ACT[given[0]](*given[1:])
-        counts[record[0]] += 1
-        records.append(record)
-        size += len(record)
-        if size > 1 << 16:
-            checksum = zlib.crc32(b"".join(records), checksum)
-            records.clear()
-            size = 0
-    checksum = zlib.crc32(b"".join(records), checksum)
-    return " ".join([f"{checksum:x}", *map(str, counts)])
+RUN: dict[int, Callable[[bytes], Answer]] = dict(
+    zip(b"upmlcs", (unpack, pack, check_message, check_length, receive, serve), strict=True)
+)
 
 
 def main() -> None:
-    for line in sys.stdin:
-        verb, name, *words = line.rstrip("\n").split(" ")
-        numbers = [] if verb == "load" else [int(word) for word in words]
-        if verb == "load":
-            load(line.rstrip("\n")[5:])
-            answer = str(size_of("replay"))
-        elif verb == "size":
-            answer = str(size_of(name))
-        elif verb == "digest":
-            answer = digest(name, *numbers)
-        elif verb == "show":
-            given = input_of(name, *numbers)
-            record = run(given)
-            outcome = OUTCOMES[record[0]]
-            answer = f"{words_of(given)} => {outcome} {record.hex()}"
-        else:
-            raise ValueError(f"no such question: {line}")
-        print(answer, flush=True)
+    while size := sys.stdin.buffer.read(4):
+        inputs = inputs_of(sys.stdin.buffer.read(int.from_bytes(size, "little")))
+        outcomes, details = zip(*[RUN[given[0]](given) for given in inputs], strict=True)
+        count = len(inputs)
+        sizes = struct.pack(f"<{count}I", *map(len, details))
+        answer = b"".join((count.to_bytes(4, "little"), bytes(outcomes), sizes, *details))
+        sys.stdout.buffer.write(len(answer).to_bytes(4, "little") + answer)
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import engine
+import inputs
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -76,6 +78,12 @@ def test_a_surrogate_that_go_lets_pass_is_found(tmp_path: Path) -> None:
     code, words = run("--inputs", "50000", "--peer", peer)
     assert code == 1, words
     assert "eda080" in words
+    again = re.search(r"again: +fuzz/differential/run (--input [0-9a-f]+)", words)
+    assert again
+    code, shown = run(*again[1].split(), "--peer", peer)
+    assert code == 1
+    assert shown in words
+    assert run(*again[1].split())[0] == 0
     assert "malformed-message" in words or "message-not-utf8" in words
 
 
@@ -111,6 +119,31 @@ def test_a_peer_that_dies_once_is_no_difference_and_is_told(tmp_path: Path) -> N
     code, words = run("--inputs", "50000", "--peer", broken_python(tmp_path, (right, right + once + die)))
     assert code == 4, words
     assert "differed once and not again" in words
+
+
+def test_an_input_is_shown_by_its_number_and_by_its_bytes() -> None:
+    code, words = run("--show", "8")
+    assert code == 0
+    given = inputs.client(20, 3) + inputs.NUMBER_OF["connected"]
+    given += b"".join(map(inputs.given, (b"KCOM5\xaa\xbb\xcc\3\0", b"\0\0\xef\xbf\xbf\1\0\0\0", bytes(5))))
+    given += inputs.NUMBER_OF["end"] + inputs.NUMBER_OF["early-end"]
+    assert words.startswith("client, limits 20 3 | connected | 4b434f4d35aabbcc0300 | ")
+    assert words.count("ok at 24, details 01180000000300") == 3
+    assert run("--input", given.hex()) == (0, words)
+
+
+def test_the_words_of_an_input_tell_all_of_it() -> None:
+    server = inputs.server(b"hi", 3) + inputs.NUMBER_OF["wrong"] + inputs.given(b"K")
+    for given, words in (
+        (b"u1.00", "unpack 312e3030"),
+        (b"mhi", "message 6869"),
+        (inputs.absent(1 << 32), "message of 4294967296"),
+        (inputs.pack(-1, b"\xff"), "pack -1 ff"),
+        (inputs.client(), "client, limits - -"),
+        (server, "server, message 6869, data of 3 | wrong | 4b"),
+    ):
+        assert inputs.words_of(given) == words
+        assert inputs.inputs_of(inputs.block_of([given, server])) == [given, server]
 
 
 def test_wrong_use_is_2() -> None:
@@ -159,13 +192,13 @@ def test_the_first_failure_is_raised_and_not_waited_for() -> None:
         is_over.set()
 
 
-def test_a_peer_that_is_silent_or_stops_in_a_line_has_died(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_that_is_silent_or_stops_in_an_answer_has_died(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "SILENCE", 0.3)
-    for said in ("", "half a line"):
-        peer = engine.Peer(
-            "x", [sys.executable, "-c", f"import sys; print({said!r}, end='', flush=True); sys.stdin.read()"]
-        )
-        assert peer.ask("digest") == "died with -9: it said nothing"
+    for said in ("", "half an answer"):
+        program = f"import sys; print({said!r}, end='', flush=True); sys.stdin.read()"
+        peer = engine.Program("x", [sys.executable, "-c", program])
+        peer.send(b"block")
+        assert peer.receive() == "died with -9: it said nothing"
 
 
 def test_an_interruption_keeps_the_ledger(tmp_path: Path) -> None:

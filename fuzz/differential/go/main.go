@@ -1,12 +1,13 @@
-// The Go core's peer: runs numbered inputs through the core and answers with digests. What it is asked: ../README.md.
+// The Go core's peer: takes blocks of inputs and answers with what the core makes of them. Format: ../README.md.
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
+	"io"
+	"math"
 	"os"
 	"strings"
 	"unsafe"
@@ -42,9 +43,17 @@ const notEnded = byte(len(outcomes) - 1)
 const (
 	helloSent  = 1
 	halfClosed = 2
-
-	askedWrongly = 4
 )
+
+// The acts, by their numbers: bytes, the events, and a peer of another user.
+const (
+	octets     = 0
+	firstEvent = 1
+	wrong      = 11
+)
+
+var events = [...]core.Event{core.Connected, core.Refused, core.Sent, core.Acknowledged, core.End, core.EarlyEnd,
+	core.Reset, core.Timeout, core.Failure, core.Cancel}
 
 // outcomeOf is the place of the error's name in the spec's table.
 func outcomeOf(err error) byte {
@@ -69,36 +78,33 @@ func ended(state core.State, err error) byte {
 	return outcomeOf(err)
 }
 
-func (in *input) unpack(record []byte) []byte {
-	text := string(in.octets)
+// reader takes an input apart.
+type reader []byte
+
+func (r *reader) take(size int) []byte {
+	taken := (*r)[:size:size]
+	*r = (*r)[size:]
+	return taken
+}
+
+func (r *reader) number() uint64 { return binary.LittleEndian.Uint64(r.take(8)) }
+func (r *reader) sized() []byte  { return r.take(int(binary.LittleEndian.Uint32(r.take(4)))) }
+
+func unpack(text string, details []byte) (byte, []byte) {
 	port, key, err := core.Unpack(text)
-	record = append(record, outcomeOf(err))
-	if err != nil {
-		return record
+	if err == nil {
+		packed, _ := core.Pack(port, key[:strings.Count(text, ".")])
+		details = append(binary.LittleEndian.AppendUint16(details, uint16(port)), key...)
+		details = append(details, packed...)
 	}
-	record = append(binary.LittleEndian.AppendUint16(record, uint16(port)), key...)
-	packed, _ := core.Pack(port, key[:strings.Count(text, ".")])
-	return append(record, packed...)
+	return outcomeOf(err), details
 }
 
-func (in *input) pack(record []byte) []byte {
-	text, err := core.Pack(in.port, in.octets)
-	return append(append(record, outcomeOf(err)), text...)
-}
-
-func (in *input) offset(consumed uint64) uint32 {
-	if in.anyOffset {
-		return 0
-	}
-	return uint32(consumed)
-}
-
-// feed gives octets, and keeps those of the data. It tells how many were taken.
-func feed(x *core.ClientExchange, octets []byte, data *[]byte) int {
-	taken := x.Feed(octets)
-	rest := octets[taken:]
+// feed gives bytes, and keeps those of the data.
+func feed(x *core.ClientExchange, bytes []byte, data *[]byte) {
+	rest := bytes[x.Feed(bytes):]
 	if x.State() != core.Data {
-		return taken
+		return
 	}
 	if uint64(len(rest)) > x.Needed() {
 		rest = rest[:x.Needed()]
@@ -106,152 +112,98 @@ func feed(x *core.ClientExchange, octets []byte, data *[]byte) int {
 	*data = append(*data, rest...)
 	x.Arrived(uint64(len(rest)))
 	x.Delivered()
-	return taken + len(rest)
 }
 
-// feedAsAsked gives octets field by field: one octet, then as many as the field still needs. It tells whether each piece
-// was taken, and the last of a field was its last.
-func feedAsAsked(x *core.ClientExchange, octets []byte, data *[]byte) bool {
-	isFirst := true
-	for len(octets) > 0 && x.State() != core.Done && x.State() != core.Failed {
-		before, needed, piece := x.State(), x.Needed(), octets
-		if isFirst {
-			piece = piece[:1]
-		} else if needed < uint64(len(piece)) {
-			piece = piece[:needed]
-		}
-		if needed == 0 {
-			return false
-		}
-		taken := feed(x, piece, data)
-		if x.Err() != nil {
-			return true
-		}
-		if taken != len(piece) {
-			return false
-		}
-		octets = octets[taken:]
-		isFirst = x.State() != before
-		if isFirst != (uint64(taken) == needed) {
-			return false
-		}
-	}
-	return true
-}
-
-// tell gives an event; "wrong" is a peer of another user.
+// tell gives an event.
 func tell(x interface {
 	On(core.Event) core.Action
 	RefusePeer()
-}, event string) core.Action {
-	if event == "wrong" {
+}, act byte) core.Action {
+	if act == wrong {
 		x.RefusePeer()
 		return core.Nothing
 	}
-	return x.On(core.Event(event))
+	return x.On(events[act-firstEvent])
 }
 
-func (in *input) receive(record []byte) []byte {
-	x := core.NewClientExchange([3]byte{0xaa, 0xbb, 0xcc}, core.Limits{Message: in.messageLimit, Data: in.dataLimit})
+func receive(in reader, details []byte) (byte, []byte) {
+	limits := core.DefaultLimits()
+	for _, limit := range []*uint64{&limits.Message, &limits.Data} {
+		if value := in.number(); value != math.MaxUint64 {
+			*limit = value
+		}
+	}
+	x := core.NewClientExchange([3]byte{0xaa, 0xbb, 0xcc}, limits)
 	flags, data := byte(0), []byte(nil)
-	take := func(event string) {
-		if tell(x, event) == core.SendHello && string(x.Hello()) == core.Magic+"\xaa\xbb\xcc" {
+	for len(in) > 0 {
+		act := in.take(1)[0]
+		if act == octets {
+			feed(x, in.sized(), &data)
+		} else if tell(x, act) == core.SendHello && string(x.Hello()) == core.Magic+"\xaa\xbb\xcc" {
 			flags |= helloSent
 		}
 	}
-	if in.start != "" {
-		take(in.start)
-	}
-	for _, act := range in.acts {
-		if act.event != "" {
-			take(act.event)
-			continue
-		}
-		if !act.isAsked {
-			feed(x, act.octets, &data)
-		} else if !feedAsAsked(x, act.octets, &data) {
-			flags |= askedWrongly
-		}
-	}
 	outcome := ended(x.State(), x.Err())
-	record = binary.LittleEndian.AppendUint32(append(record, outcome, flags), in.offset(x.Consumed()))
+	details = binary.LittleEndian.AppendUint32(append(details, flags), uint32(x.Consumed()))
 	switch outcome {
 	case 0:
-		record = binary.LittleEndian.AppendUint32(record, uint32(len(x.Message())))
-		record = binary.LittleEndian.AppendUint64(append(record, x.Message()...), x.DataLength())
-		record = append(record, data...)
+		details = binary.LittleEndian.AppendUint32(details, uint32(len(x.Message())))
+		details = binary.LittleEndian.AppendUint64(append(details, x.Message()...), x.DataLength())
+		details = append(details, data...)
 	case notEnded:
-		record = binary.LittleEndian.AppendUint64(record, x.Needed())
+		details = binary.LittleEndian.AppendUint64(details, x.Needed())
 	}
-	return record
+	return outcome, details
 }
 
-func (in *input) serve(record []byte) []byte {
-	message := string(in.octets)
+func serve(in reader, details []byte) (byte, []byte) {
+	length, message := in.number(), string(in.sized())
 	if err := core.CheckMessage(message); err != nil {
-		return append(record, outcomeOf(err))
+		return outcomeOf(err), details
 	}
-	x := core.NewServerExchange(message, in.dataSize)
+	x := core.NewServerExchange(message, length)
 	flags, sent := byte(0), []byte(nil)
-	if in.start != "" {
-		tell(x, in.start)
-	}
-	for _, act := range in.acts {
-		if act.event != "" {
-			if tell(x, act.event) == core.HalfClose {
+	for len(in) > 0 {
+		if act := in.take(1)[0]; act != octets {
+			if tell(x, act) == core.HalfClose {
 				flags |= halfClosed
 			}
-		} else if x.Feed(act.octets) == core.SendEchoAndFrame {
+		} else if x.Feed(in.sized()) == core.SendEchoAndFrame {
 			sent = append(sent, x.Head()...)
 		}
 	}
-	record = binary.LittleEndian.AppendUint32(append(record, ended(x.State(), x.Err()), flags), in.offset(x.Consumed()))
-	return append(binary.LittleEndian.AppendUint32(record, uint32(len(sent))), sent...)
+	details = binary.LittleEndian.AppendUint32(append(details, flags), uint32(x.Consumed()))
+	return ended(x.State(), x.Err()), append(details, sent...)
 }
 
-// absent is a string whose octets are not there: its length may be looked at, and nothing else.
+// absent is a string whose bytes are not there: its length may be looked at, and nothing else.
 func absent(size uint64) string {
 	header := struct {
-		octets *byte
-		size   int
+		bytes *byte
+		size  int
 	}{new(byte), int(size)}
 	return *(*string)(unsafe.Pointer(&header))
 }
 
-func (in *input) run(record []byte) []byte {
-	switch in.role {
+// run returns the outcome of an input, and the details with its own added.
+func run(in reader, details []byte) (byte, []byte) {
+	switch role := in.take(1)[0]; role {
 	case 'u':
-		return in.unpack(record)
+		return unpack(string(in), details)
 	case 'p':
-		return in.pack(record)
+		port := int(in.number())
+		text, err := core.Pack(port, in)
+		return outcomeOf(err), append(details, text...)
 	case 'm':
-		return append(record, outcomeOf(core.CheckMessage(string(in.octets))))
+		return outcomeOf(core.CheckMessage(string(in))), details
 	case 'l':
-		return append(record, outcomeOf(core.CheckMessage(absent(in.dataSize))))
+		return outcomeOf(core.CheckMessage(absent(in.number()))), details
 	case 'c':
-		return in.receive(record)
+		return receive(in, details)
+	case 's':
+		return serve(in, details)
 	}
-	return in.serve(record)
-}
-
-func digest(set string, seed, first, count uint64) string {
-	var counts [len(outcomes)]uint64
-	checksum, record := uint32(0), []byte(nil)
-	for index := first; index < first+count; index++ {
-		in := inputOf(set, seed, index)
-		start := len(record)
-		record = in.run(record)
-		counts[record[start]]++
-		if len(record) > 1<<16 || index == first+count-1 {
-			checksum = crc32.Update(checksum, crc32.IEEETable, record)
-			record = record[:0]
-		}
-	}
-	answer := fmt.Sprintf("%x", checksum)
-	for _, number := range counts {
-		answer += fmt.Sprintf(" %d", number)
-	}
-	return answer
+	panic("no such input")
 }
 
 func must(err error) {
@@ -261,26 +213,26 @@ func must(err error) {
 }
 
 func main() {
-	lines := bufio.NewScanner(os.Stdin)
-	for lines.Scan() {
-		var verb, name string
-		var seed, first, count uint64
-		fmt.Sscan(lines.Text(), &verb, &name, &seed, &first, &count)
-		switch verb {
-		case "load":
-			load(lines.Text()[5:])
-			fmt.Println(sizeOf("replay"))
-		case "size":
-			fmt.Println(sizeOf(name))
-		case "digest":
-			fmt.Println(digest(name, seed, first, count))
-		case "show":
-			in := inputOf(name, seed, first)
-			record := in.run(nil)
-			fmt.Printf("%s => %s %x\n", in.words(), outcomes[record[0]][0], record)
-		default:
-			panic("no such question: " + lines.Text())
+	var size [4]byte
+	var block bytes.Buffer
+	var found, sizes, details []byte
+	for {
+		if _, err := io.ReadFull(os.Stdin, size[:]); err == io.EOF {
+			return
 		}
+		block.Reset()
+		_, err := io.CopyN(&block, os.Stdin, int64(binary.LittleEndian.Uint32(size[:])))
+		must(err)
+		found, sizes, details = found[:0], sizes[:0], details[:0]
+		for inputs := reader(block.Bytes()); len(inputs) > 0; {
+			outcome, longer := run(inputs.sized(), details)
+			found = append(found, outcome)
+			sizes = binary.LittleEndian.AppendUint32(sizes, uint32(len(longer)-len(details)))
+			details = longer
+		}
+		head := binary.LittleEndian.AppendUint32(nil, uint32(4+len(found)+len(sizes)+len(details)))
+		head = binary.LittleEndian.AppendUint32(head, uint32(len(found)))
+		_, err = os.Stdout.Write(bytes.Join([][]byte{head, found, sizes, details}, nil))
+		must(err)
 	}
-	must(lines.Err())
 }

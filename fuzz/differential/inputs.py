@@ -1,0 +1,87 @@
+"""Inputs as bytes, and in words. The format: README.md."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+OWN = 2**64 - 1
+"""As a limit: the core's own."""
+ACTS = (
+    *("octets", "connected", "refused", "sent", "acknowledged", "end", "early-end"),
+    *("reset", "timeout", "failure", "cancel", "wrong"),
+)
+"""What can happen to an exchange, by number; `wrong` is a peer of another user. Bytes follow the first."""
+OCTETS = 0
+NUMBER_OF = {act: bytes((number,)) for number, act in enumerate(ACTS)}
+
+
+def sized(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "little") + data
+
+
+def block_of(inputs: Iterable[bytes]) -> bytes:
+    return b"".join(map(sized, inputs))
+
+
+def inputs_of(block: bytes) -> list[bytes]:
+    inputs, at = [], 0
+    while at < len(block):
+        size = int.from_bytes(block[at : at + 4], "little")
+        inputs.append(block[at + 4 : at + 4 + size])
+        at += 4 + size
+    return inputs
+
+
+def pack(port: int, key: bytes) -> bytes:
+    return struct.pack("<cq", b"p", port) + key
+
+
+def absent(size: int) -> bytes:
+    """A message of so many bytes, which are not there to be looked at."""
+    return struct.pack("<cQ", b"l", size)
+
+
+def client(message_limit: int = OWN, data_limit: int = OWN) -> bytes:
+    """A client to which nothing has happened."""
+    return struct.pack("<cQQ", b"c", message_limit, data_limit)
+
+
+def server(message: bytes, data_length: int) -> bytes:
+    return struct.pack("<cQ", b"s", data_length) + sized(message)
+
+
+def given(octets: bytes) -> bytes:
+    """The act of the peer's bytes."""
+    return bytes((OCTETS,)) + sized(octets)
+
+
+def words_of(data: bytes) -> str:
+    """An input for people."""
+    role, rest = data[:1], data[1:]
+    if role == b"u":
+        return f"unpack {rest.hex()}"
+    if role == b"p":
+        return f"pack {int.from_bytes(rest[:8], 'little', signed=True)} {rest[8:].hex()}"
+    if role == b"m":
+        return f"message {rest.hex()}"
+    first = int.from_bytes(rest[:8], "little")
+    if role == b"l":
+        return f"message of {first}"
+    if role == b"c":
+        limits = first, int.from_bytes(rest[8:16], "little")
+        words = ["client, limits " + " ".join("-" if limit == OWN else str(limit) for limit in limits)]
+        at = 16
+    else:
+        at = 12 + int.from_bytes(rest[8:12], "little")
+        words = [f"server, message {rest[12:at].hex()}, data of {first}"]
+    while at < len(rest):
+        act = rest[at]
+        at += 1
+        if act != OCTETS:
+            words.append(ACTS[act])
+            continue
+        end = at + 4 + int.from_bytes(rest[at : at + 4], "little")
+        words.append(rest[at + 4 : end].hex())
+        at = end
+    return " | ".join(words)
