@@ -32,6 +32,8 @@ HERE = ROOT / "fuzz/differential"
 BUILD = ROOT / "build/fuzz/differential"
 OUTCOMES = ["ok", *(error.name for error in read().errors), "not ended"]
 CORE = ("errors", "wire", "address", "exchange")
+CORPUS = {"address": "address", "client": "client", "server": "server", "pair": "client", "roundtrip": "client"}
+"""Of each fuzz target: where its inputs come from."""
 SILENCE = 600  # seconds for one answer
 STEP = 0.2  # seconds until an interruption is seen at the latest
 
@@ -97,6 +99,16 @@ def results(futures: Iterable[Future[Result]]) -> list[Result]:
         for future in done:
             future.result()
     return [future.result() for future in futures]
+
+
+def clang(oldest: int) -> str:
+    names = [os.environ.get("CXX", ""), *(f"clang++-{version}" for version in range(25, oldest - 1, -1)), "clang++"]
+    found = next((name for name in names if "clang" in name and shutil.which(name)), None)
+    if not found:
+        raise BrokenError(
+            f"there is no clang++ of version {oldest} or newer: install clang and its runtime, or set CXX"
+        )
+    return found
 
 
 def built(name: str) -> list[str]:
