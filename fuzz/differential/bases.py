@@ -17,8 +17,8 @@ from engine import OUTCOMES  # noqa: E402
 import vectors  # noqa: E402 - found by the line above
 
 EVENTS = {"half-close": "end", "close": "end", "reset": "reset", "stall": "timeout"}
-MOST = 256  # octets of a base whose every octet is changed; longer ones are the same fields with more of the same data
-MOST_TO_SEND = 4096  # octets of a server's message, which is there in each of a base's inputs
+MOST = 256  # bytes of a base of which every byte is changed; longer ones are the same fields with more of the same data
+MOST_TO_SEND = 4096  # bytes of a server's message, which is there in each of a base's inputs
 BIG = 1 << 20
 HELLO_SENT = 1
 HALF_CLOSED = 2
@@ -62,7 +62,7 @@ def pieces(runs: list[Run], way: str, at: int = 0) -> list[Run]:
     if way == "as given":
         return runs
     joined = [b"".join(run) for run in runs]
-    if way == "octet by octet":
+    if way == "byte by byte":
         return [[*(run[i : i + 1] for i in range(min(len(run), 4096))), *filter(None, [run[4096:]])] for run in joined]
     if way == "cut":
         return [[run[:at], run[at:]] if at < len(run) else [run] for run in joined]
@@ -137,7 +137,7 @@ def replayed() -> Iterator[Replay]:
         if not vector.is_fixed:
             ways.append(("whole", 0))
             if longest <= BIG:
-                ways += [("octet by octet", 0), *(("cut", at) for at in range(1, min(longest, 65)))]
+                ways += [("byte by byte", 0), *(("cut", at) for at in range(1, min(longest, 65)))]
         every = [given_of(vector, acts, way, at) for way, at in ways]
         trailing = None if vector.is_fixed or longest > BIG else vectors.with_trailing(vector)
         if trailing:
@@ -149,7 +149,7 @@ def replayed() -> Iterator[Replay]:
 
 
 def stopped(vector: vectors.Vector, octets: bytes) -> Iterator[Replay]:
-    """After so many octets of a whole frame: how many the core still needs, which is one of the names that the three
+    """After so many bytes of a whole frame: how many the core still needs, which is one of the names that the three
     share."""
     message = int.from_bytes(octets[8:12], "little")
     data = int.from_bytes(octets[12 + message : 20 + message], "little")

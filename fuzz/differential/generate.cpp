@@ -7,6 +7,7 @@
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace {
 
@@ -14,7 +15,7 @@ using namespace std::literals;
 
 /// What happens to an exchange: README.md, "An input". The first is followed by bytes.
 enum Act : char {
-  octets,
+  bytes,
   connected,
   refused,
   sent,
@@ -80,12 +81,12 @@ constexpr std::string_view address_characters = "0123456789aF.x +";
 constexpr std::string_view counter = "\0\1\2\3\4\5\6\7"sv;
 
 constexpr Act starts[] = {refused, wrong, timeout, failure};
-// `octets`: nothing happens.
-constexpr Act client_events[] = {octets,  octets,  octets,  octets, end,       end,  reset,        reset,
+// `bytes`: nothing happens.
+constexpr Act client_events[] = {bytes,   bytes,   bytes,   bytes,  end,       end,  reset,        reset,
                                  timeout, timeout, failure, cancel, connected, sent, acknowledged, early_end};
-// `octets`: three bytes more.
-constexpr Act server_events[] = {sent,      sent,  sent,    acknowledged, acknowledged, end,    end,    early_end,
-                                 early_end, reset, timeout, failure,      cancel,       octets, octets, connected};
+// `bytes`: three bytes more.
+constexpr Act server_events[] = {sent,      sent,  sent,    acknowledged, acknowledged, end,   end,   early_end,
+                                 early_end, reset, timeout, failure,      cancel,       bytes, bytes, connected};
 
 /// SplitMix64.
 class Draws {
@@ -132,7 +133,7 @@ void change(std::string& text, std::uint64_t how, std::uint64_t value) {
 }
 
 void add_piece(std::string& input, std::string_view piece) {
-  input += octets;
+  input += bytes;
   input += little(piece.size(), 4);
   input += piece;
 }

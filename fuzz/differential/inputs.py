@@ -8,11 +8,11 @@ from collections.abc import Iterable
 OWN = 2**64 - 1
 """As a limit: the core's own."""
 ACTS = (
-    *("octets", "connected", "refused", "sent", "acknowledged", "end", "early-end"),
+    *("bytes", "connected", "refused", "sent", "acknowledged", "end", "early-end"),
     *("reset", "timeout", "failure", "cancel", "wrong"),
 )
 """What can happen to an exchange, by number; `wrong` is a peer of another user. Bytes follow the first."""
-OCTETS = 0
+BYTES = 0
 NUMBER_OF = {act: bytes((number,)) for number, act in enumerate(ACTS)}
 
 
@@ -51,9 +51,9 @@ def server(message: bytes, data_length: int) -> bytes:
     return struct.pack("<cQ", b"s", data_length) + sized(message)
 
 
-def given(octets: bytes) -> bytes:
+def given(chunk: bytes) -> bytes:
     """The act of the peer's bytes."""
-    return bytes((OCTETS,)) + sized(octets)
+    return bytes((BYTES,)) + sized(chunk)
 
 
 def words_of(data: bytes) -> str:
@@ -78,7 +78,7 @@ def words_of(data: bytes) -> str:
     while at < len(rest):
         act = rest[at]
         at += 1
-        if act != OCTETS:
+        if act != BYTES:
             words.append(ACTS[act])
             continue
         end = at + 4 + int.from_bytes(rest[at : at + 4], "little")

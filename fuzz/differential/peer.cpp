@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -46,7 +47,7 @@ constexpr kcom5::Nonce nonce{0xaa, 0xbb, 0xcc};
 enum Flag : std::uint8_t { hello_sent = 1, half_closed = 2 };
 
 // The acts, by their numbers: bytes, the events, and a peer of another user.
-constexpr std::uint8_t octets = 0, first_event = 1, wrong = 11;
+constexpr std::uint8_t bytes_came = 0, first_event = 1, wrong = 11;
 constexpr std::array events = {kcom5::Event::connected,    kcom5::Event::refused, kcom5::Event::sent,
                                kcom5::Event::acknowledged, kcom5::Event::end,     kcom5::Event::early_end,
                                kcom5::Event::reset,        kcom5::Event::timeout, kcom5::Event::failure,
@@ -158,7 +159,7 @@ std::uint8_t receive(Reader input, Bytes& details) {
   Bytes data;
   while (!input.is_empty()) {
     const std::uint64_t act = input.number(1);
-    if (act == octets) {
+    if (act == bytes_came) {
       feed(exchange, input.sized(), data);
     } else if (tell(exchange, act) == kcom5::Action::send_hello && exchange.hello() == kcom5::make_hello(nonce)) {
       flags |= hello_sent;
@@ -187,7 +188,7 @@ std::uint8_t serve(Reader input, Bytes& details) {
   Bytes sent;
   while (!input.is_empty()) {
     const std::uint64_t act = input.number(1);
-    if (act != octets) {
+    if (act != bytes_came) {
       if (tell(exchange, act) == kcom5::Action::half_close) flags |= half_closed;
     } else if (exchange.feed(input.sized()) == kcom5::Action::send_frame) {
       for (const kcom5::ByteView piece : exchange.head()) add(sent, piece);

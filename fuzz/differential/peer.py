@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "spec"))
 sys.path.insert(0, os.environ.get("KCOM5_PYTHON", str(ROOT / "impl/python/src")))
 
 from errors import read  # noqa: E402
-from inputs import ACTS, OCTETS, OWN, inputs_of  # noqa: E402
+from inputs import ACTS, BYTES, OWN, inputs_of  # noqa: E402
 from kcom5 import address  # noqa: E402
 from kcom5.errors import KcomError  # noqa: E402
 from kcom5.exchange import ClientExchange, Limits, ServerExchange  # noqa: E402
@@ -76,12 +76,12 @@ def check_length(data: bytes) -> Answer:
     return check(memoryview(mmap.mmap(-1, int.from_bytes(data[1:], "little"))))
 
 
-def feed(exchange: ClientExchange, octets: bytes) -> bytes:
+def feed(exchange: ClientExchange, chunk: bytes) -> bytes:
     """Give bytes. Returns those of them that are data."""
-    taken = exchange.feed(octets)
+    taken = exchange.feed(chunk)
     data = b""
-    if taken < len(octets) and exchange.state == "data":
-        data = octets[taken : taken + exchange.needed]
+    if taken < len(chunk) and exchange.state == "data":
+        data = chunk[taken : taken + exchange.needed]
         if data:
             exchange.arrived(len(data))
     if exchange.state == "data" and exchange.needed == 0:
@@ -123,7 +123,7 @@ def receive(given: bytes) -> Answer:
         act = given[at]
         at += 1
         try:
-            if act != OCTETS:
+            if act != BYTES:
                 if tell(exchange, act) == "send hello" and exchange.hello == MAGIC + NONCE:
                     flags = HELLO_SENT
                 continue
@@ -157,7 +157,7 @@ def serve(given: bytes) -> Answer:
         act = given[at]
         at += 1
         try:
-            if act != OCTETS:
+            if act != BYTES:
                 if tell(exchange, act) == "half-close":
                     flags = HALF_CLOSED
                 continue

@@ -95,7 +95,7 @@ def test_an_offset_that_is_off_by_one_is_found(tmp_path: Path) -> None:
     assert "does not come out the same" in words
 
 
-def test_octets_thrown_away_but_consumed_are_found(tmp_path: Path) -> None:
+def test_bytes_thrown_away_but_consumed_are_found(tmp_path: Path) -> None:
     right = '        if self.state != "hello":\n'
     wrong = "            self.consumed += 1\n"
     code, words = run("--inputs", "50000", "--peer", broken_python(tmp_path, (right, right + wrong)))

@@ -47,7 +47,7 @@ const (
 
 // The acts, by their numbers: bytes, the events, and a peer of another user.
 const (
-	octets     = 0
+	bytesCame  = 0
 	firstEvent = 1
 	wrong      = 11
 )
@@ -137,7 +137,7 @@ func receive(in reader, details []byte) (byte, []byte) {
 	flags, data := byte(0), []byte(nil)
 	for len(in) > 0 {
 		act := in.take(1)[0]
-		if act == octets {
+		if act == bytesCame {
 			feed(x, in.sized(), &data)
 		} else if tell(x, act) == core.SendHello && string(x.Hello()) == core.Magic+"\xaa\xbb\xcc" {
 			flags |= helloSent
@@ -164,7 +164,7 @@ func serve(in reader, details []byte) (byte, []byte) {
 	x := core.NewServerExchange(message, length)
 	flags, sent := byte(0), []byte(nil)
 	for len(in) > 0 {
-		if act := in.take(1)[0]; act != octets {
+		if act := in.take(1)[0]; act != bytesCame {
 			if tell(x, act) == core.HalfClose {
 				flags |= halfClosed
 			}
