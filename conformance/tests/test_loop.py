@@ -9,25 +9,58 @@ import pytest
 from suite_command import FEW, ODD, PADS, RIGHT, inside, is_error
 
 from kcom5_conformance.report.json import read_json
-from kcom5_conformance.results import Verdict
+from kcom5_conformance.results import Result, Verdict
 
 
 def ids(folder: Path) -> list[str]:
     return [result.id for result in read_json(folder / "report.json").results]
 
 
+def failures(folder: Path) -> list[Result]:
+    return [result for result in read_json(folder / "report.json").results if result.verdict.has_failed]
+
+
 def test_failed_runs_the_cases_that_failed_and_since_tells_what_was_mended(tmp_path: Path) -> None:
     assert inside("run", *FEW, "--report", "report", "--", *PADS, at=tmp_path).returncode == 1
-    failed = [result.id for result in read_json(tmp_path / "report/report.json").results if result.verdict.has_failed]
+    failed = [result.id for result in failures(tmp_path / "report")]
     assert len(failed) == 1
     done = inside("run", "--failed", "report/report.json", "--report", "again", "--", *PADS, at=tmp_path)
-    assert (done.returncode, ids(tmp_path / "again")) == (1, failed)
+    tried = [result.id for result in read_json(tmp_path / "again/report.json").results if not result.is_earlier]
+    assert (done.returncode, tried) == (1, failed)
     done = inside("run", *FEW, "--report", "report", "--", *PADS, at=tmp_path)
     assert "since the last run: 0 fixed, 0 broken" in done.stdout
     done = inside("run", *FEW, "--report", "right", "--", *RIGHT, at=tmp_path)
     assert "since the last run" not in done.stdout
     done = inside("run", "--failed", "right/report.json", "--", *RIGHT, at=tmp_path)
     is_error(done, 2, "no case failed in right/report.json")
+
+
+def test_failed_carries_over_the_results_of_the_cases_that_are_not_run_again(tmp_path: Path) -> None:
+    inside("run", *FEW, "--case", "address.reject/one-digit", "--report", "report", "--", *PADS, at=tmp_path)
+    before = ids(tmp_path / "report")
+    peer = ["--peers", "peers.toml"]
+    (tmp_path / "peers.toml").write_text(f"[{PADS[-1]}]\ncommand = {json.dumps(RIGHT)}\n")  # mended
+    done = inside("run", "--failed", "report", "--report", "report", *peer, at=tmp_path)
+    assert done.returncode == 0
+    assert "since the last run: 1 fixed, 0 broken" in done.stdout
+    assert f"not run again: {len(before) - 1} results of the earlier run, none failed" in done.stdout
+    results = read_json(tmp_path / "report/report.json").results
+    assert [result.id for result in results] == before
+    assert sum(result.is_earlier for result in results) == len(before) - 1
+
+
+def test_a_failure_that_is_not_run_again_fails_the_run(tmp_path: Path) -> None:
+    peers = tmp_path / "peers.toml"
+    peers.write_text(f"[a]\ncommand = {json.dumps(PADS)}\n[b]\ncommand = {json.dumps(PADS)}\n")
+    inside("run", *FEW, "--report", "report", at=tmp_path)
+    peers.write_text(peers.read_text().replace(json.dumps(PADS), json.dumps(RIGHT), 1))
+    done = inside("run", "--failed", "report", "--report", "report", "a", at=tmp_path)
+    assert done.returncode == 1
+    assert "since the last run: 1 fixed, 0 broken" in done.stdout
+    assert "not run again: this is the result of the earlier run" in done.stdout
+    assert {result.peer: result.is_earlier for result in failures(tmp_path / "report")} == {"b": True}
+    inside("run", "--failed", "report", "--report", "other", "--", *PADS, at=tmp_path)
+    assert len(ids(tmp_path / "other")) == 1, "the results of other implementations are carried over"
 
 
 def test_stop_first_ends_at_the_first_failure(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from .harness.smoke import AdapterBroken
 from .options import parser
 from .perform import Done, perform, why
 from .report import html, json, junit, terminal, words
-from .results import Run, Verdict
+from .results import Result, Run, Verdict
 from .selection import Selection, every_case, subjects
 
 MOST_WARNINGS = 3
@@ -85,10 +85,10 @@ def run_command(given: list[str]) -> int:
         return ended_by(error)
 
 
-def _selection(options: argparse.Namespace) -> Selection:
+def _selection(options: argparse.Namespace, earlier: Run | None = None) -> Selection:
     only = None
-    if getattr(options, "failed", None) is not None:
-        failed = {result.id for result in _report(options.failed).results if result.verdict in FAILED}
+    if earlier is not None:
+        failed = {result.id for result in earlier.results if result.verdict in FAILED}
         only = frozenset(failed & _every_id())
         if not only:
             raise UsageError(f"no case failed in {options.failed}", "leave --failed out to run every case")
@@ -98,7 +98,10 @@ def _selection(options: argparse.Namespace) -> Selection:
 def _run(options: argparse.Namespace) -> int:
     known = baseline.read(options.baseline) if options.baseline else None
     _check_report(options)
-    done = perform(options, _selection(options), with_matrix=options.matrix)
+    earlier = _report(options.failed) if options.failed is not None else None
+    done = perform(options, _selection(options, earlier), with_matrix=options.matrix)
+    if earlier is not None:
+        done.run.carry_over(earlier)
     if known is not None and done.ended is None:
         baseline.apply(done.run, known, _every_peer(options), _every_id())
         warnings = baseline.warnings(known)
@@ -180,7 +183,7 @@ def _baseline(options: argparse.Namespace) -> int:
 def _finish(options: argparse.Namespace, done: Done) -> int:
     """Reports, and the exit code."""
     run = done.run
-    if done.ended is None and all(result.verdict in (Verdict.NOT_RUN, Verdict.UNSUPPORTED) for result in run.results):
+    if done.ended is None and not any(map(_is_tried, run.results)):
         run.complaints.append("nothing was tried: every case is unsupported or could not be run")
     if options.report and done.ended is None:
         run.since = _since(run, options.report / "report.json")
@@ -204,6 +207,10 @@ def _finish(options: argparse.Namespace, done: Done) -> int:
     if done.defects:
         return ended_by(done.defects[0])
     return output_lost(lost, code) if lost is not None else code
+
+
+def _is_tried(result: Result) -> bool:
+    return not result.is_earlier and result.verdict not in (Verdict.NOT_RUN, Verdict.UNSUPPORTED)
 
 
 def _since(run: Run, path: Path) -> dict[str, list[str]] | None:
@@ -257,9 +264,10 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _report(path: Path) -> Run:
+    """The run of a report, which is named by its file or its folder."""
     hint = f"a report is the report.json that `{program.command()} run --report DIR` writes"
     try:
-        return json.read_json(path)
+        return json.read_json(path / "report.json" if path.is_dir() else path)
     except ValueError as error:
         raise UsageError(str(error), hint) from error
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from .baseline import observation
 from .escape import one_line
-from .results import Result, Run, Verdict
+from .results import Result, Run, Verdict, without_baseline
 
 _FAILED = (Verdict.FAIL, Verdict.FLAKY, Verdict.CRASHED, Verdict.KNOWN_FAILURE)
 _PASSED = (Verdict.PASS, Verdict.UNEXPECTED_PASS)
@@ -77,15 +77,10 @@ def _sort_in(comparison: Comparison, old: Result, new: Result) -> None:
         comparison.regressions.append(change)
     elif _has_failed(old) and new.verdict in _PASSED:
         comparison.fixes.append(change)
-    elif _without_baseline(old.verdict) is not _without_baseline(new.verdict):
+    elif without_baseline(old.verdict) is not without_baseline(new.verdict):
         comparison.others.append(change)
     else:
         comparison.same += 1
-
-
-def _without_baseline(verdict: Verdict) -> Verdict:
-    """The verdict as it was before a baseline renamed it."""
-    return {Verdict.KNOWN_FAILURE: Verdict.FAIL, Verdict.UNEXPECTED_PASS: Verdict.PASS}.get(verdict, verdict)
 
 
 def _has_failed(result: Result | None) -> bool:

@@ -48,7 +48,12 @@ def parser() -> _Parser:
     _selection_options(run)
     _run_options(run)
     _report_option(run)
-    run.add_argument("--failed", type=Path, metavar="REPORT", help="run only the cases that failed in this report.json")
+    run.add_argument(
+        "--failed",
+        type=Path,
+        metavar="REPORT",
+        help="run only the cases that failed in this report; the results of the others are carried over",
+    )
     run.add_argument("--stop-first", action="store_true", help="stop after the first failure that fails the run")
     run.add_argument("--repeat", type=_positive, default=1, metavar="N",
                      help="run each case N times; a case that fails in some of them is flaky")  # fmt: skip

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any, Literal
 
@@ -138,6 +138,8 @@ class Result:
     """What the adapter wrote to standard error during the case; the last 4,000 bytes."""
     vector: str = ""
     """Of a conversation that was found by exploring: a file of vectors, as JSON, with this one."""
+    is_earlier: bool = False
+    """The case was not run again: this is its result in the report that `--failed` names."""
 
 
 @dataclass
@@ -219,8 +221,26 @@ class Run:
     def is_as_expected(self) -> bool:
         return not self.complaints and not any(self.counts_as_failure(result) for result in self.results)
 
+    def carry_over(self, earlier: Run) -> None:
+        """Adds the earlier run's results of the cases that this run did not try. A report without an implementation
+        of this run is of something else: nothing is added."""
+        names = {peer.name for peer in self.peers}
+        if not names <= {peer.name for peer in earlier.peers}:
+            return
+        self.peers += [peer for peer in earlier.peers if peer.name not in names]
+        self.explored += earlier.explored
+        tried = {(result.peer, result.id) for result in self.results}
+        for result in earlier.results:
+            if (result.peer, result.id) not in tried:
+                self.results.append(replace(result, verdict=without_baseline(result.verdict), is_earlier=True))
+
     def to_json(self) -> Json:
         return {"format": 1, "as_expected": self.is_as_expected, **_plain(asdict(self))}
+
+
+def without_baseline(verdict: Verdict) -> Verdict:
+    """The verdict as it was before a baseline renamed it."""
+    return {Verdict.KNOWN_FAILURE: Verdict.FAIL, Verdict.UNEXPECTED_PASS: Verdict.PASS}.get(verdict, verdict)
 
 
 def _plain(value: Any) -> Any:

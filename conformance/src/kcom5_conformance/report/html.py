@@ -157,6 +157,8 @@ def _compact(run: Run, result: Result, notes: dict[str, int]) -> list[Any]:
             "reproduction": result.reproduction,
             "stderr": safe(result.stderr),
         }
+    if result.is_earlier:
+        detail["earlier"] = words.EARLIER
     if result.reason:
         detail["reason"] = safe(result.reason)
     return [

@@ -45,6 +45,7 @@ def _complete(document: Json) -> None:
         peer.setdefault("smoke", [])
     for result in _objects(document.get("results")):
         result.setdefault("stderr", "")
+        result.setdefault("is_earlier", False)
         for problem in _objects(result.get("problems")):
             problem.setdefault("saw", "")
 

@@ -112,6 +112,10 @@ def _overview(run: Run, found: list[roots.Group], console: Console) -> None:
     _counts(run, console)
     console.print(_bar(run, min(console.width, MOST_BAR)))
     console.print(Text(summary.rules_in_words(run)))
+    if earlier := [result for result in run.results if result.is_earlier]:
+        failed = sum(run.counts_as_failure(result) for result in earlier)
+        are = words.count(len(earlier), "result")
+        console.print(Text(f"not run again: {are} of the earlier run, {failed or 'none'} failed"))
     if run.since is not None:
         fixed, broken = len(run.since["fixed"]), len(run.since["broken"])
         console.print(Text(f"since the last run: {fixed:,} fixed, {broken:,} broken", "red" if broken else ""))
@@ -180,6 +184,7 @@ def _failure(run: Run, result: Result) -> RenderableType:
     style = _COLOURS[result.verdict]
     parts: list[RenderableType] = [
         Text.assemble((f"{result.verdict.value} ", f"bold {style}"), (safe(result.id), "bold")),
+        *([Text(words.EARLIER, "bright_black")] if result.is_earlier else []),
     ]
     rules = {rule.name: rule for rule in run.rules}
     lines = [("why", safe(result.note))]

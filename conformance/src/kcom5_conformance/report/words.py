@@ -8,6 +8,8 @@ from ..escape import safe
 from ..results import Event, Result, Run, Verdict
 from . import causes
 
+EARLIER = "not run again: this is the result of the earlier run"
+
 
 def count(number: int, thing: str) -> str:
     """`1 case`, `2,278 cases`."""
@@ -73,7 +75,7 @@ def happened(event: Event) -> str:
 
 def explain(run: Run, result: Result) -> str:
     """All that is known of a failure."""
-    lines = [safe(result.note)]
+    lines = [safe(result.note), *([EARLIER] if result.is_earlier else [])]
     for problem in result.problems:
         rule = next((rule for rule in run.rules if rule.name == problem.rule), None)
         lines += ["", f"rule      {problem.rule} ({problem.level}, {problem.axis})"]
