@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from kcom5_conformance import spec
 from kcom5_conformance.report import causes
-from kcom5_conformance.report.reproduction import reproduction
+from kcom5_conformance.report.reproduction import Act, reproduction
 from kcom5_conformance.results import Event, Json, Peer, Problem, Result, Run, Verdict
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 HOSTILE = "</script><script>alert(1)</script><!-- ]]> & \" ' \x00\x1b[31m\u202e\ud800\ufffe é😀"
 HELLO = "4b434f4d35aabbcc"
 RIGHT = HELLO + "02000000" + "6869" + "0300000000000000" + "000102"
+ACTS = [Act("ask", {"op": "send"}), Act("connect"), Act("send", HELLO), Act("expect", "25")]
 SWAPPED = HELLO + "00000002" + "6869" + "0000000000000003" + "000102"
 
 
@@ -67,7 +68,7 @@ def failure(name: str, peer: str, verdict: Verdict = Verdict.FAIL, **more: Unpac
             Problem(rule, "MUST", "wire", "00 00 00 02", "02 00 00 00", SWAPPED, RIGHT, 8, "octets"),
             Problem("close.confirm", "SHOULD", "ended", "a reset", "an end"),
         ],
-        reproduction=reproduction("server", "tcp6", [("send", HELLO), ("expect", "25")], ["mine"], {"op": "send"}),
+        reproduction=reproduction("tcp6", ACTS, ["mine"])[0],
         **more,
     )
     result.cause = result.cause or causes.cause_of(result)

@@ -80,6 +80,9 @@ def parser() -> _Parser:
     conversations.add_argument(
         "--save", type=Path, metavar="DIR", help="save failures in DIR; failures saved before are replayed first"
     )
+    conversations.add_argument(
+        "--replay", metavar="SCRIPT", help="only this conversation: a word of a report, or a file that --save wrote"
+    )
     conversations.add_argument("--first", action="store_true", help="stop each role at its first failure")
     _run_options(conversations)
     _report_option(conversations)

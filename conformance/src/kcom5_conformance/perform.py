@@ -174,8 +174,9 @@ def _exploring(options: argparse.Namespace, selection: Selection | None, seed: i
     """How to explore, if that is asked for: `run` does it with every case only."""
     scale, jobs = options.timeout_scale, options.jobs
     if options.what == "explore":
+        replayed = [exploring.replayed(options.replay)] if options.replay is not None else []
         return exploring.Settings(seed, options.seconds, scale, jobs, examples=options.examples, folder=options.save,
-                                is_first_enough=options.first)  # fmt: skip
+                                is_first_enough=options.first, replayed=replayed)  # fmt: skip
     if options.what == "run" and selection == Selection() and options.explore:
         return exploring.Settings(seed, options.explore, scale, jobs)
     return None

@@ -133,11 +133,15 @@ class Result:
     tried: int = 1
     """Of a flaky case: it failed `failed` of `tried` times."""
     reproduction: str = ""
-    """A program that does the same without the suite."""
+    """A program that does the same without the suite, and shows what is wrong."""
+    unshown: str = ""
+    """Why there is no such program."""
     stderr: str = ""
     """What the adapter wrote to standard error during the case; the last 4,000 bytes."""
     vector: str = ""
     """Of a conversation that was found by exploring: a file of vectors, as JSON, with this one."""
+    script: str = ""
+    """The same conversation, for `explore --replay`."""
     is_earlier: bool = False
     """The case was not run again: this is its result in the report that `--failed` names."""
 

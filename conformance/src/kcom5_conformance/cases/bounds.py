@@ -23,7 +23,7 @@ Silence = Callable[[Harness, int, float], Awaitable[None]]
 
 async def _before_a_client(harness: Harness, close: int, seconds: float) -> None:
     call = await harness.send(close=close)
-    await trio.sleep(seconds)
+    await harness.pause(seconds)
     connection = await harness.connect(call.place)
     await connection.send(HELLO)
     await connection.expect(HELLO + frame(b"hi", b"\x00\x01\x02"))
@@ -35,7 +35,7 @@ async def _before_a_client(harness: Harness, close: int, seconds: float) -> None
 async def _before_the_hello(harness: Harness, close: int, seconds: float) -> None:
     call = await harness.send(close=close)
     connection = await harness.connect(call.place)
-    await trio.sleep(seconds)
+    await harness.pause(seconds)
     await connection.send(HELLO)
     await connection.expect(HELLO + frame(b"hi", b"\x00\x01\x02"))
     await connection.expect_end()
@@ -48,7 +48,7 @@ async def _in_the_frame_sent(harness: Harness, close: int, seconds: float) -> No
     connection = await harness.connect(call.place)
     await connection.send(HELLO)
     await connection.expect(HELLO)
-    await trio.sleep(seconds)
+    await harness.pause(seconds)
     await connection.expect(frame(b"", counter(BIG)))
     await connection.expect_end()
     connection.close()
@@ -69,7 +69,7 @@ async def _before_the_close(harness: Harness, close: int, seconds: float) -> Non
 
 async def _before_the_echo(harness: Harness, close: int, seconds: float) -> None:
     async with receiving(harness, close=close) as (call, connection, hello):
-        await trio.sleep(seconds)
+        await harness.pause(seconds)
         await connection.send(hello + frame(b"hi", b"1"))
         await connection.expect_end()
         connection.close()
@@ -80,7 +80,7 @@ async def _in_the_frame_received(harness: Harness, close: int, seconds: float) -
     async with receiving(harness, close=close) as (call, connection, hello):
         octets = hello + frame(b"hi", b"12")
         await connection.send(octets[:-1])
-        await trio.sleep(seconds)
+        await harness.pause(seconds)
         await connection.send(octets[-1:])
         await connection.expect_end()
         connection.close()
@@ -90,7 +90,7 @@ async def _in_the_frame_received(harness: Harness, close: int, seconds: float) -
 async def _before_it_is_connected(harness: Harness, close: int, seconds: float) -> None:
     """The listener's queue is full, and then it is not."""
     async with harness.listen(backlog=0) as listener:
-        with full_queue(listener.place):
+        with full_queue(harness, listener.place):
             call = await harness.call("receive", listener.place, close=close)
             with trio.move_on_after(seconds):
                 await call.ended.wait()
@@ -121,10 +121,10 @@ ROWS: dict[str, tuple[Role, Silence]] = {
 }
 
 
-async def _pause(seconds: float, most: float) -> None:
+async def _pause(harness: Harness, seconds: float, most: float) -> None:
     """One that lasts longer than `most` says nothing about the implementation."""
     start = trio.current_time()
-    await trio.sleep(seconds)
+    await harness.pause(seconds)
     if (took := trio.current_time() - start) > most:
         raise TooBusy(f"a pause of {seconds} s lasted {took:.1f} s")
 
@@ -161,7 +161,7 @@ def _drips(start: int, end: int) -> Run:
             octets = hello + frame(b"four", b"data")
             await connection.send(octets[:start])
             for at in range(start, min(end, start + 4)):
-                await _pause(0.6, 0.85)
+                await _pause(harness, 0.6, 0.85)
                 await connection.send(octets[at : at + 1], may_break=True)  # then the answer says why
             await connection.send(octets[min(end, start + 4) :], may_break=True)
             await call.expect_ok("four", b"data")
@@ -188,7 +188,7 @@ async def _acknowledged_while_confirming(harness: Harness) -> None:
     stream = HELLO + frame(b"", data)
     for start in range(0, len(stream), 40_000):
         await connection.expect(stream[start : start + 40_000])
-        await _pause(1.1, 1.8)
+        await _pause(harness, 1.1, 1.8)
         if call.ended.is_set() and "ok" not in (call.answer or {}):
             harness.fail("ended", f"the answer {call.told} while octets are acknowledged", "that it waits, or success")
     await connection.expect_end()

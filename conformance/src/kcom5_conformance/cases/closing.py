@@ -67,7 +67,7 @@ async def octets_unread(harness: Harness) -> None:
     connection = await harness.connect(call.place)
     await connection.send(HELLO)
     await connection.expect(HELLO)
-    await trio.sleep(4 * harness.tick)
+    await harness.pause(4 * harness.tick)
     await connection.reset()
     await call.expect_error("unconfirmed")
 
@@ -284,7 +284,7 @@ async def reset_after_an_early_end(harness: Harness) -> None:
     await connection.send(HELLO)
     connection.half_close()
     await connection.expect(HELLO)
-    await trio.sleep(4 * harness.tick)
+    await harness.pause(4 * harness.tick)
     await connection.reset()
     if "ok" not in await call.result():
         await call.expect_error("unconfirmed")
@@ -300,7 +300,7 @@ async def slow_client_keeps_what_its_kernel_held(harness: Harness) -> None:
     stream = HELLO + frame(b"", data)
     for start in range(0, len(stream), 20_000):
         await connection.expect(stream[start : start + 20_000])
-        await trio.sleep(0.5)
+        await harness.pause(0.5)
     await connection.expect_end()
     connection.close()
     await call.result(1 + harness.patience)

@@ -100,6 +100,7 @@ async def becomes_shorter_before_the_client_comes(harness: Harness) -> None:
     source.write_bytes(counter(MIB))
     call = await harness.send("", {"file": str(source)})
     os.truncate(source, 1000)
+    harness.unshown = "the file changes meanwhile"
     connection = await harness.connect(call.place)
     await connection.send(HELLO)
     came = await connection.read(MIB + 28)
@@ -192,7 +193,7 @@ async def the_name_becomes_a_folder(harness: Harness) -> None:
     async with receiving(harness, to={"file": str(target)}) as (call, connection, hello):
         octets = hello + frame(b"", counter(MIB))
         await connection.send(octets[:-1])
-        await trio.sleep(harness.tick)
+        await harness.pause(harness.tick)
         target.mkdir()
         (target / "kept").touch()  # an empty folder could be replaced
         await connection.send(octets[-1:])
@@ -255,6 +256,7 @@ async def _ends_unconnected(harness: Harness, target: Path, *names: str, close: 
     async with harness.listen() as listener:
         call = await harness.call("receive", listener.place, to={"file": str(target)}, close=close)
         await call.expect_error(*names, within=close + harness.patience)
+        harness.unshown = "the suite looks into the queue of its listener"
         if select.select([listener.raw], [], [], 0)[0]:
             harness.fail("wire", "a connection of the client", "none before its output is open")
 
@@ -299,7 +301,7 @@ def _into_a_pipe(most: int) -> Callable[[Harness], Awaitable[None]]:
                     await call.expect_ok()
                 with trio.move_on_after(harness.patience) as scope:
                     while nursery.child_tasks:
-                        await trio.sleep(harness.tick)
+                        await harness.pause(harness.tick)
                 if scope.cancelled_caught:
                     harness.fail("residue", "the pipe is still open after the answer", "that it is closed", "residue")
         finally:

@@ -37,7 +37,7 @@ def _in_pieces(seed: int | None) -> Run:
                 connection.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for piece in _pieces(octets, cuts):
                 await connection.send(piece)
-                await trio.sleep(harness.tick if len(cuts) < 20 else harness.tick / 8)
+                await harness.pause(harness.tick if len(cuts) < 20 else harness.tick / 8)
             await connection.expect_end()
             connection.close()
             await call.expect_ok(_MESSAGE, data)
@@ -61,7 +61,7 @@ async def octet_by_octet(harness: Harness) -> None:
     connection = await harness.connect(call.place)
     for octet in HELLO:
         await connection.send(bytes([octet]))
-        await trio.sleep(harness.tick)
+        await harness.pause(harness.tick)
     await connection.expect(HELLO + frame(b"hi", b"\x00\x01\x02"))
     await connection.expect_end()
     connection.close()

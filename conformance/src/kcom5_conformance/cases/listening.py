@@ -8,8 +8,6 @@ import socket
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
-import trio
-
 from ..harness import procfs
 from ..harness.case import NotRun, TooBusy
 from ..harness.connection import Connection
@@ -28,6 +26,7 @@ async def no_option_shares_the_port(harness: Harness) -> None:
     if hasattr(socket, "SO_REUSEPORT"):
         options["SO_REUSEPORT"] = [socket.SO_REUSEPORT]
         options["SO_REUSEADDR and SO_REUSEPORT"] = [socket.SO_REUSEADDR, socket.SO_REUSEPORT]
+    harness.unshown = "another socket is bound to its port"
     for name, chosen in options.items():
         with socket.socket(family) as thief:
             for option in chosen:
@@ -47,6 +46,7 @@ async def no_option_shares_the_port(harness: Harness) -> None:
 async def bound_to_loopback_alone(harness: Harness) -> None:
     call = await harness.send()
     own = HOSTS[harness.via][1]
+    harness.unshown = "the suite reads in /proc on which addresses it listens"
     if found := procfs.listening_addresses(int(call.place), harness.adapter.processes()) - {own}:
         harness.fail("wire", f"it listens on {', '.join(sorted(found))}", f"on {own} and nothing else")
     for host in ("127.0.0.2", "127.255.255.254", "127.0.0.1", "::1"):
@@ -172,7 +172,7 @@ async def another_port_each_time(harness: Harness) -> None:
 async def a_silent_stranger_first(harness: Harness) -> None:
     call = await harness.send(close=1)
     await harness.connect(call.place)
-    await trio.sleep(4 * harness.tick)
+    await harness.pause(4 * harness.tick)
     await refused(harness, call.place)
     await call.expect_error("timeout", within=1 + harness.patience)
 
@@ -187,6 +187,7 @@ async def the_message_before_a_taken_port(harness: Harness) -> None:
 @case("connect.refused/by-one-family", "client", "a client that is refused tries the other family's address", TCP)
 async def refused_by_one_family(harness: Harness) -> None:
     place = int(await harness.own_place())
+    harness.unshown = "another listener waits for it at the other family's address"
     family, host = HOSTS["tcp4" if harness.via == "tcp6" else "tcp6"]
     with socket.socket(family) as other:
         try:

@@ -15,6 +15,7 @@ from ..harness.case import ALONE_PORT, Case, NotRun, TooBusy
 from ..harness.connection import Connection
 from ..harness.harness import NO_BOUND, Harness, Listener
 from ..harness.ports import HOSTS
+from ..report.reproduction import Act
 from ..results import Json
 from . import vectors
 from .other_user import against_another_user
@@ -99,6 +100,7 @@ class _Row:
 async def row(harness: Harness, request: Json) -> Json:
     """The adapter's answer to `pack` or `unpack`."""
     harness.log("suite", "request", text=request)
+    harness.acts.append(Act("ask", request))
     await harness.adapter.ask(request, harness.patience)
     with trio.move_on_after(harness.patience):
         answer = await harness.adapter.answer(f"answer-{request['op']}", "error")
@@ -216,6 +218,7 @@ class _Play:
         else:
             self.place = ALONE_PORT
         if vector.setup == "full":
+            harness.acts.append(Act("full"))
             for _ in range(4):
                 filler = stack.enter_context(
                     socket.socket(socket.AF_UNIX if harness.via == "unix" else HOSTS[harness.via][0])
@@ -234,7 +237,6 @@ class _Play:
     async def step(self, step: vectors.Step, connection: Connection | None, call: Call) -> Connection | None:
         harness, kind = self.harness, step[0]
         if kind == "stall":
-            harness.acts.append(("wait", f"{self.bound + 1}"))
             await call.result(self.bound + harness.patience)
             return connection
         if kind == "pause":
@@ -318,7 +320,7 @@ class _Play:
         """A moment, or a part of T. An implementation that ends in the meantime is not waited for any longer."""
         seconds = {"tick": self.harness.tick, "half": 0.5 * self.bound, "most": 0.6 * self.bound}[how]
         start = trio.current_time()
-        self.harness.acts.append(("wait", f"{seconds:.3f}"))
+        self.harness.acts.append(Act("wait", f"{seconds:.3f}"))
         self.harness.log("suite", "wait", text=f"{seconds:.3f} s")
         with trio.move_on_after(seconds):
             await call.ended.wait() if self.is_failure else await trio.sleep_forever()

@@ -7,8 +7,6 @@ import itertools
 import operator
 import os
 
-import trio
-
 from ..harness.adapter import Adapter
 from ..harness.case import NotRun
 from ..harness.frame import HELLO, frame
@@ -249,7 +247,7 @@ async def grows_while_it_is_sent(harness: Harness) -> None:
     await connection.expect(stream[:MIB])
     with source.open("ab") as file:
         file.write(b"more" * 1000)
-    await trio.sleep(harness.tick)
+    await harness.pause(harness.tick)
     await connection.expect(stream[MIB:])
     await connection.expect_end()
     connection.close()

@@ -16,6 +16,7 @@ from ..harness.call import Call
 from ..harness.connection import Connection
 from ..harness.frame import HELLO, frame
 from ..harness.harness import Harness
+from ..report.reproduction import Act
 
 MIB = 1 << 20
 BIG = 16 * MIB
@@ -41,6 +42,7 @@ async def receiving(harness: Harness, **keys: Any) -> AsyncIterator[tuple[Call, 
 
 async def quiet(harness: Harness, call: Call, what: str, ticks: int = 10) -> None:
     """The call does not end for some ticks."""
+    harness.acts.append(Act("wait", f"{ticks * harness.tick:.3f}"))
     with trio.move_on_after(ticks * harness.tick):
         await call.ended.wait()
         if call.error:
@@ -59,8 +61,9 @@ async def served(harness: Harness, call: Call, message: str = "hi", data: bytes 
 
 
 @contextmanager
-def full_queue(path: int | str) -> Iterator[int]:
+def full_queue(harness: Harness, path: int | str) -> Iterator[int]:
     """Fills the queue of a listener at a path, and gives the number of connections in it."""
+    harness.acts.append(Act("full"))
     with ExitStack() as stack:
         count = 0
         while True:
@@ -75,10 +78,12 @@ def full_queue(path: int | str) -> Iterator[int]:
 async def frozen(harness: Harness, then: Callable[[], Awaitable[None]]) -> None:
     """Stops the implementation, acts, and lets it go on."""
     pids = harness.adapter.processes()
+    harness.acts.append(Act("stop"))
     await procfs.freeze(pids)
     try:
         await then()
     finally:
+        harness.acts.append(Act("go on"))
         procfs.thaw(pids)
 
 
@@ -98,6 +103,7 @@ async def refused(harness: Harness, place: int | str, host: str = "") -> None:
     except OSError:
         return
     with trio.move_on_after(harness.patience):
+        other.look()
         octets = await other.some()
         if octets:
             harness.fail("wire", f"{len(octets)} octets on a second connection to {where}", "nothing", "connects")

@@ -43,13 +43,13 @@ def _frozen_server(phase: str) -> Run:
         octets = HELLO + frame(b"hi", counter(size))
 
         async def nothing() -> None:
-            await trio.sleep(harness.tick)
+            await harness.pause(harness.tick)
 
         if phase == "listening":
             await frozen(harness, nothing)
         connection = await harness.connect(call.place)
         if phase == "hello":
-            await trio.sleep(harness.tick)
+            await harness.pause(harness.tick)
             await frozen(harness, lambda: connection.send(HELLO))
         else:
             await connection.send(HELLO)
@@ -75,7 +75,7 @@ def _frozen_client(phase: str) -> Run:
             octets = hello + frame(b"hi", data)
             start, end = {"echo": (0, 8), "length": (8, 12), "message": (12, 14), "data": (22, 5000)}[phase]
             await connection.send(octets[:start])
-            await trio.sleep(harness.tick)
+            await harness.pause(harness.tick)
             await frozen(harness, lambda: connection.send(octets[start:end]))
             await connection.send(octets[end:])
             await connection.expect_end()
@@ -98,7 +98,7 @@ async def the_end_behind_the_last_octet(harness: Harness) -> None:
     async with receiving(harness) as (call, connection, hello):
         octets = hello + frame(b"hi", counter(1000))
         await connection.send(octets[:30])
-        await trio.sleep(harness.tick)
+        await harness.pause(harness.tick)
 
         async def ends() -> None:
             await connection.send(octets[30:])
@@ -112,7 +112,7 @@ async def the_end_behind_the_last_octet(harness: Harness) -> None:
         takes=1)  # fmt: skip
 async def full_queue_of_a_path(harness: Harness) -> None:
     async with harness.listen(0, 0) as listener:
-        with full_queue(listener.place):
+        with full_queue(harness, listener.place):
             call = await harness.call("receive", listener.place, close=1)
             await call.expect_error("timeout", within=1 + harness.patience)
 
@@ -121,14 +121,14 @@ async def full_queue_of_a_path(harness: Harness) -> None:
         takes=3)  # fmt: skip
 async def after_a_slow_connect(harness: Harness) -> None:
     async with harness.listen(0, 0) as listener:
-        with full_queue(listener.place) as count:
+        with full_queue(harness, listener.place) as count:
             call = await harness.call("receive", listener.place, close=2)
-            await trio.sleep(1.2)
+            await harness.pause(1.2)
             for _ in range(count):
                 (await listener.accept()).close()
             connection = await listener.accept()
         hello = await connection.hello()
-        await trio.sleep(1.2)
+        await harness.pause(1.2)
         await connection.send(hello + frame(b"hi", b"1"))
         await connection.expect_end()
         connection.close()
@@ -148,7 +148,7 @@ def _late_server(phase: str) -> Run:
         if phase in ("sending", "confirming"):
             await found[0].send(HELLO)
             await found[0].expect(octets[:30] if phase == "sending" else octets)
-        await trio.sleep(harness.tick)
+        await harness.pause(harness.tick)
 
         async def arrives() -> None:
             connection = found[0] if found else await harness.connect(call.place)
@@ -159,7 +159,7 @@ def _late_server(phase: str) -> Run:
             else:
                 await connection.expect_end()
                 connection.close()
-            await trio.sleep(LONGER)
+            await harness.pause(LONGER)
 
         await frozen(harness, arrives)
         (connection,) = harness.connections
@@ -179,11 +179,11 @@ def _late_client(phase: str) -> Run:
             octets = hello + frame(b"hi", data)
             start, end = {"echo": (0, 8), "length": (8, 12), "message": (12, 14), "data": (22, 5000)}[phase]
             await connection.send(octets[:start])
-            await trio.sleep(harness.tick)
+            await harness.pause(harness.tick)
 
             async def arrives() -> None:
                 await connection.send(octets[start:end])
-                await trio.sleep(LONGER)
+                await harness.pause(LONGER)
 
             await frozen(harness, arrives)
             await connection.send(octets[end:])

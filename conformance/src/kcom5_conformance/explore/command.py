@@ -19,7 +19,7 @@ from ..results import Explored, Json, Problem, Result, Role, Verdict
 from .engine import Explorer, Failure, Visited
 from .model import expect
 from .play import level_of
-from .script import Script, to_vector
+from .script import Script, to_text, to_vector
 from .settings import ROLES, Settings
 from .tables import FINAL, table
 
@@ -40,7 +40,9 @@ async def explore(
     for role in roles:
         if ROLES[role] not in smoke.about["supports"]:
             continue
-        saved = [script for script in options.saved() if script.role == role]
+        saved = [script for script in options.replayed or options.saved() if script.role == role]
+        if options.replayed and not saved:
+            continue
         failed: set[str] = set()
 
         def tell_failure(failure: Failure, failed: set[str] = failed) -> None:
@@ -64,13 +66,14 @@ async def explore(
                 tell,
                 options.is_first_enough,
             )
-            await explorer.run(saved)
+            await (explorer.replay(saved) if options.replayed else explorer.run(saved))
         visited = explorer.visited
         for result in _passed(visited, subject.name, role, failed):
             report(result)
         found.append(_summary(visited, subject.name, role))
+        did = "replayed" if options.replayed else "explored"
         rate = f"{visited.conversations / max(visited.seconds, 0.001):.0f} a second"
-        line = f"{safe(subject.name)}: explored as {role}: {words.count(visited.conversations, 'conversation')}"
+        line = f"{safe(subject.name)}: {did} as {role}: {words.count(visited.conversations, 'conversation')}"
         unrepeated = f", {visited.unrepeated} failed once and not again" if visited.unrepeated else ""
         console.print(f"{line} in {visited.seconds:.1f} s, {rate}, {len(failed) or 'no'} rules broken{unrepeated}",
                       markup=False, highlight=False, soft_wrap=True)  # fmt: skip
@@ -100,7 +103,8 @@ def result_of(failure: Failure, peer: str) -> Result:
     )
     if played.harness is not None:
         result.events = played.harness.events
-        result.reproduction = played.harness.reproduction()
+        result.reproduction, result.unshown = played.harness.reproduction(problem)
+    result.script = to_text(script)
     result.vector = json.dumps({"about": "Found by exploring.", "vectors": [vector]}, ensure_ascii=False)
     return result
 

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from ..harness.subject import Subject
 from ..results import Json, Problem
 from . import generate, residue
 from .model import expect
-from .play import Known, Play, level_of
+from .play import SAME_NONCES, Known, Play, level_of
 from .script import Script
 from .strategies import Circumstance, circumstance, under
 
@@ -122,7 +123,7 @@ class Explorer:
         self._supports = frozenset(self.smoke.about["supports"])
         self.patience = PATIENCE * self.scale
         self._shrinking = trio.Lock()
-        self._is_enough = False
+        self._is_enough = self.is_replay = False
 
     @property
     def is_over(self) -> bool:
@@ -139,9 +140,25 @@ class Explorer:
         self._start = trio.current_time()
         async with trio.open_nursery() as nursery:
             if saved:
-                await self._play_all(saved, [Lane(self) for _ in range(self.jobs)], lambda script: None)
+                async with AsyncExitStack() as stack:
+                    lanes = [await stack.enter_async_context(Lane(self)) for _ in range(self.jobs)]
+                    await self._play_all(saved, lanes, lambda script: None)
             nursery.start_soon(self._explore, False, PORTION, self.jobs)
             nursery.start_soon(self._explore, True, TIMED_PORTION, TIMED_LANES)
+        self.visited.seconds = trio.current_time() - self._start
+
+    async def replay(self, scripts: list[Script]) -> None:
+        """Plays only these, each as often as it takes to see a nonce that repeats, and what is left behind."""
+        self._start, self.is_replay = trio.current_time(), True
+        self.seconds = float("inf")
+        async with Lane(self) as lane:
+            for script in scripts:
+                count = len(self.known)
+                await self._play_all(
+                    [script] * (1 if script.is_timed else SAME_NONCES + 1), [lane], lambda script: None
+                )
+                if len(self.known) == count and not script.is_timed:
+                    await self._charge_residue([script])
         self.visited.seconds = trio.current_time() - self._start
 
     async def _explore(self, is_timed: bool, size: int, count: int) -> None:
@@ -231,7 +248,9 @@ class Explorer:
         self._is_enough = self._is_enough or self.is_first_enough
 
     async def _least(self, lane: Lane, failed: Played, shrink: Callable[[Script], object]) -> Played:
-        """Finds the plainest circumstances and the smallest script with the same failure."""
+        """Finds the plainest circumstances and the smallest script with the same failure; not in a replay."""
+        if self.is_replay:
+            return failed
         best = failed
         plain = under(failed.script, Circumstance(close=failed.script.close))
         for script in (plain, replace(plain, close=30) if not plain.is_timed else plain):
@@ -275,14 +294,18 @@ class Explorer:
     # ---- residue
 
     async def _look_for_residue(self, lane: Lane) -> None:
-        sign = f"{self.role} close.residue residue"
         scripts, grown = lane.look()
-        if not grown:
-            return
+        if grown:
+            await self._charge_residue(scripts)
+
+    async def _charge_residue(self, scripts: list[Script]) -> None:
+        """Reports the one of these conversations that leaves something behind, if there is one."""
+        sign = f"{self.role} close.residue residue"
         async with self._shrinking:
             if sign in self.known or self._is_enough:
                 return
-            last = max(trio.current_time(), self._start + self.seconds) + BISECT_SECONDS
+            over = trio.current_time() if self.is_replay else self._start + self.seconds
+            last = max(trio.current_time(), over) + BISECT_SECONDS
             async with Lane(self) as fresh:
 
                 async def play(some: list[Script], fresh: Lane = fresh, last: float = last) -> residue.Footprint | None:
@@ -390,8 +413,9 @@ class Lane:
             await self._adapter.check()
         if self._adapter is None or not self._adapter.is_running:
             subject = self._of.subject
-            command = ["env", f"TMPDIR={self._folder / 'tmp'}", *subject.command]
-            self._adapter, self._is_warm, self._scripts = _Quick(command), False, []
+            place = {"TMPDIR": str(self._folder / "tmp")}
+            self._adapter = _Quick(subject.command, environment=place, cwd=subject.cwd)
+            self._is_warm, self._scripts = False, []
             await start_adapter(self._adapter, self._of.scale)
         return self._adapter
 

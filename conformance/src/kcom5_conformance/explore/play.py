@@ -20,6 +20,7 @@ from ..harness.case import Mismatch, TooBusy
 from ..harness.connection import Connection
 from ..harness.harness import Harness
 from ..harness.ports import HOSTS
+from ..report.reproduction import Act
 from ..results import Axis, Json, Level, Problem, Saw
 from .model import Expected
 from .script import Octets, Script, Step
@@ -155,6 +156,7 @@ class Play:
         if kind == "pause":
             await self._pause(step[1], call, index >= self.expected.from_step)
         elif kind == "stall":
+            self.harness.acts.append(Act("answer"))
             with trio.move_on_after(self.script.bound + self.harness.patience):
                 await call.ended.wait()
         elif connection is None:
@@ -190,7 +192,7 @@ class Play:
     async def _pause(self, how: str, call: Call, may_end: bool) -> None:
         seconds = self.harness.tick if how == "tick" else 0.6 * self.script.bound
         start = trio.current_time()
-        self.harness.acts.append(("wait", f"{seconds:.3f}"))
+        self.harness.acts.append(Act("wait", f"{seconds:.3f}"))
         self.harness.log("suite", "wait", text=f"{seconds:.3f} s")
         with trio.move_on_after(seconds):
             await (call.ended.wait() if may_end else trio.sleep_forever())
@@ -202,7 +204,7 @@ class Play:
         start = connection.received
         end = len(self.whole) if count < 0 else min(len(self.whole), start + count)
         connection.wanted += self.whole[len(connection.wanted) : min(end, 1024)]
-        self.harness.acts.append(("expect", str(end - start)))
+        self.harness.acts.append(Act("expect", str(end - start), connection.number))
         while connection.received < end and not connection.ended:
             at, piece = connection.received, b""
             with trio.move_on_after(self.harness.patience) as scope:
@@ -240,6 +242,7 @@ class Play:
 
     async def _see_end(self, connection: Connection) -> None:
         octets = b""
+        connection.look()
         if not connection.ended:
             with trio.move_on_after(
                 self.harness.tick if "close.confirm" in self.known.broken else self.harness.patience
@@ -262,6 +265,7 @@ class Play:
         except OSError:
             return
         octets = b""
+        other.look(SOON)
         with trio.move_on_after(self.harness.tick if "listen.refuse-others" in self.known.broken else SOON):
             octets = await other.some()
         self.harness.connections.remove(other)
@@ -326,6 +330,7 @@ class Play:
             place = self.script.port if self.script.port is not None else await self.harness.nowhere()
             if self.script.steps == (("full",),):
                 place = (await stack.enter_async_context(self.harness.listen(0, 0))).place
+                self.harness.acts.append(Act("full"))
                 unix = self.harness.via == "unix"
                 for _ in range(4):
                     filler = stack.enter_context(socket.socket(socket.AF_UNIX if unix else HOSTS[self.harness.via][0]))
@@ -410,6 +415,7 @@ class Play:
     async def _judge(self, call: Call) -> None:
         """Checks the answer and when it came."""
         bound = self.script.bound if self.expected.bound_from is not None and self.script.close > 0 else 0
+        self.harness.acts.append(Act("answer"))
         with trio.move_on_after(bound + self.harness.patience) as scope:
             await call.ended.wait()
         if scope.cancelled_caught:

@@ -56,6 +56,7 @@ async def culprit(
     scripts: list[Script], play: Callable[[list[Script]], Awaitable[Footprint | None]]
 ) -> tuple[Script, str] | None:
     """The conversation that leaves something, and what; `play` plays some and measures afterwards."""
+    scripts = sorted(scripts, key=lambda script: len(str(script)))  # the shortest one if several leave something
     while True:
         growth = await _growth(scripts, play)
         if not growth:

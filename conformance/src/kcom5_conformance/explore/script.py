@@ -5,8 +5,10 @@ A script can be written as a vector (vectors/README.md) and as a line of JSON th
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import zlib
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any, Literal
@@ -16,6 +18,10 @@ from ..results import Json
 MAGIC = b"KCOM5"
 HELLO = b"KCOM5\xaa\xbb\xcc"
 DEFAULT_LIMIT = 1 << 24
+
+MOST_TEXT = 1000
+"""Characters of a script that is still read."""
+MOST_UNPACKED = 64 << 20
 
 Step = tuple[Any, ...]
 """The peer's act:
@@ -141,6 +147,22 @@ def from_json(document: Json) -> Script:
         in_file=bool(document["in_file"]),
         port=document["port"],
     )
+
+
+def to_text(script: Script) -> str:
+    """The script in one word of a command line: JSON, or what compresses to less."""
+    text = str(script)
+    return text if len(text) <= MOST_TEXT else base64.b64encode(zlib.compress(text.encode())).decode()
+
+
+def from_text(text: str) -> Script:
+    """The inverse of `to_text`. Raises ValueError for anything else."""
+    try:
+        if not text.lstrip().startswith("{"):
+            text = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), MOST_UNPACKED).decode()
+        return from_json(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, zlib.error) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
 
 
 def to_vector(script: Script, rule: str, level: str, note: str, outcome: Json) -> Json:

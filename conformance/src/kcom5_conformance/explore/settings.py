@@ -4,24 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from .. import files
 from ..errors import UsageError
 from ..results import Role
-from .script import Script, from_json
+from .script import Script, from_json, from_text
 
 ROLES: dict[Role, str] = {"server": "send", "client": "receive"}
 """And what an adapter has to support for it."""
+
+
+def replayed(given: str) -> Script:
+    """The script of `--replay`. Raises UsageError for anything else."""
+    path = Path(given)
+    try:
+        is_file = len(given) < 256 and path.is_file()
+        return from_text(path.read_text("utf-8") if is_file else given)
+    except (OSError, ValueError) as error:
+        hint = "a script is what `again` of a report prints, or a file that `explore --save DIR` wrote"
+        raise UsageError(f"{given[:40]} is not a conversation: {error}", hint) from None
 
 
 class Settings:
     """How to explore, and where to keep failures."""
 
     def __init__(self, seed: int, seconds: float, scale: float, jobs: int, *, examples: int = 0,
-                 folder: Path | None = None, is_first_enough: bool = False) -> None:  # fmt: skip
+                 folder: Path | None = None, is_first_enough: bool = False,
+                 replayed: Sequence[Script] = ()) -> None:  # fmt: skip
         self.seed, self.seconds, self.scale, self.jobs = seed, seconds, scale, jobs
         self.examples, self.is_first_enough, self._folder = examples, is_first_enough, folder
+        self.replayed = replayed
+        """Only these conversations, if there are any."""
         if folder is not None:
             files.check_folder(folder)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from ..report.reproduction import Act
 from ..results import Json, Saw
 from .adapter import Adapter, AdapterError, Misplaced
 
@@ -113,6 +114,7 @@ class Call:
     async def result(self, within: float | None = None) -> Json:
         """Waits for the last answer; `within` are seconds beyond which it hangs."""
         bound = self.harness.patience if within is None else within
+        self.harness.acts.append(Act("answer"))
         with trio.move_on_after(bound) as scope:
             await self.ended.wait()
         if scope.cancelled_caught:

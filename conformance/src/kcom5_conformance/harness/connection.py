@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import trio
 
+from ..report.reproduction import Act
 from ..results import KEPT, Axis, Problem, Saw
 from . import procfs
 from .case import Mismatch
@@ -33,6 +34,9 @@ class Connection:
     received: int = 0
     greeting: bytes = b""
     """A client's hello, once it is read."""
+    number: int = 0
+    """Among the connections of the case."""
+    sent: int = 0
     ended: str = ""
     """How the implementation's side ended: `end` or `reset`."""
 
@@ -41,11 +45,8 @@ class Connection:
         send may fail. `written` is how a vector writes the octets."""
         rung = len(self.harness.rungs)
         self.harness.log("suite", "octets", octets)
-        acts = self.harness.acts
-        if not written and len(self.greeting) == 8 and octets.startswith(self.greeting):
-            acts += [("send", "4b434f4d35n0n1n2"), *([("send", octets[8:])] if octets[8:] else [])]
-        else:
-            acts.append(("send", written or octets))
+        self._act("send", written or self._relative(octets))
+        self.sent += len(octets)
         try:
             left = memoryview(octets)
             while left:
@@ -65,6 +66,22 @@ class Connection:
             )
             if not may_fail:
                 self._fail(got, "all of them taken", saw="untaken")
+
+    def look(self, seconds: float = 5) -> None:
+        """Notes for a program that it reads here."""
+        self._act("look", f"{seconds:.3g}")
+
+    def _act(self, what: str, value: object = "") -> None:
+        self.harness.acts.append(Act(what, value, self.number))
+
+    def _relative(self, octets: bytes) -> bytes | tuple[str, bytes]:
+        """The octets; those of an echo as they follow from the client's hello."""
+        own = self.greeting[self.sent : self.sent + len(octets)]
+        pairs = [
+            f"n{at - 5}^{own_octet ^ octet:02x}" if at >= 5 else f"{octet:02x}"
+            for at, (own_octet, octet) in enumerate(zip(own, octets, strict=False), self.sent)
+        ]
+        return (" ".join(pairs), octets[len(own) :]) if own else octets
 
     def _taken(self, rung: int, octets: bytes, size: int) -> None:
         """Corrects the rung of a send of which the implementation's system took a part."""
@@ -103,7 +120,7 @@ class Connection:
 
     async def expect(self, expected: bytes) -> None:
         """Exactly these octets come next."""
-        self.harness.acts.append(("expect", str(len(expected))))
+        self._act("expect", str(len(expected)))
         if len(self.wanted) < KEPT:
             self.wanted += expected[: KEPT - len(self.wanted)]
         before = self.received
@@ -123,7 +140,7 @@ class Connection:
 
     async def hello(self) -> bytes:
         """A client's hello: the magic and three octets."""
-        self.harness.acts.append(("expect", "8"))
+        self._act("expect", "8")
         octets = await self.read(8)
         self.wanted += b"KCOM5"
         if octets[:5] != b"KCOM5" or len(octets) < 8:
@@ -143,6 +160,7 @@ class Connection:
 
     async def expect_nothing(self) -> None:
         """No octet comes for a tick. An end is not an octet."""
+        self.look(self.harness.tick)
         with trio.move_on_after(self.harness.tick):
             octets = await self.some()
             if octets:
@@ -159,6 +177,7 @@ class Connection:
 
     async def _ends(self, *ways: str) -> None:
         octets = b""
+        self.look()
         if not self.ended:
             with trio.move_on_after(self.harness.patience):
                 octets = await self.some()
@@ -186,13 +205,13 @@ class Connection:
 
     def half_close(self) -> None:
         self.harness.log("suite", "end")
-        self.harness.acts.append(("half-close", ""))
+        self._act("half-close")
         with suppress(OSError):
             self.raw.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         self.harness.log("suite", "close")
-        self.harness.acts.append(("close", ""))
+        self._act("close")
         self.raw.close()
 
     async def reset(self) -> None:
@@ -204,7 +223,7 @@ class Connection:
             while self.port and not self.received and procfs.queued(self.port):
                 await trio.sleep(0.002)
         self.harness.log("suite", "reset")
-        self.harness.acts.append(("reset", ""))
+        self._act("reset")
         with suppress(OSError):
             self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.raw.close()

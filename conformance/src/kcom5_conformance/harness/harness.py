@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 import socket
 import tempfile
@@ -15,7 +16,8 @@ from typing import Any, NoReturn
 
 import trio
 
-from ..report.reproduction import Act, reproduction
+from ..report import reproduction
+from ..report.reproduction import Act
 from ..results import KEPT, Axis, Event, Json, Problem, Saw
 from .adapter import Adapter
 from .call import Call, shown
@@ -26,6 +28,8 @@ from .ports import HOSTS
 
 MOST_TAKEN = 256 << 10
 """Octets of the receive buffer of the suite's end: what it does not read its system does not take for it."""
+MOST_FILE = 1 << 20
+"""Bytes of a file that a reproduction makes."""
 NO_BOUND = 30
 """T, in seconds, where it must not matter."""
 
@@ -44,10 +48,14 @@ class Harness:
     rungs: list[tuple[float, Any, Any, bytes, int, str | Json]] = field(default_factory=list)
     """What passed, to be made into events if the case fails: most do not."""
     acts: list[Act] = field(default_factory=list)
-    """What the suite's end did, for a reproduction."""
+    """What the suite did, for a reproduction."""
+    unshown: str = ""
+    """Why no program can do the same."""
     calls: list[Call] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
     others: list[Adapter] = field(default_factory=list)
+    _ends: int = 0
+    """Connections so far."""
     _reserved: dict[int, socket.socket] = field(default_factory=dict)
     _temporary: tempfile.TemporaryDirectory[str] | None = None
 
@@ -107,16 +115,37 @@ class Harness:
         elif op == "send" and "port" not in request:
             request["port"] = 0 if "port-zero" in (adapter or self.adapter).supports else await self.own_place()
         request = {key: value for key, value in request.items() if value is not None}
+        self._keep_files(request)
+        self.acts.append(Act("ask", request))
         call = Call(self, request, adapter or self.adapter)
         self.calls.append(call)
         await call.begin()
         return call
+
+    def next_end(self) -> int:
+        """The number of one more connection."""
+        self._ends += 1
+        return self._ends - 1
+
+    def _keep_files(self, request: Json) -> None:
+        """Notes what a program has to make before it asks this."""
+        given = [request.get(key) for key in ("data", "message", "to")]
+        paths = [one["file"] for one in given if isinstance(one, dict) and "file" in one]
+        paths += [request[key] for key in ("message_file",) if key in request]
+        if request["op"] == "send" and "path" in request and not any(act.what == "listen" for act in self.acts):
+            paths.append(request["path"])
+        for file in map(Path, paths):
+            if file.is_file() and not file.is_symlink() and file.stat().st_size <= MOST_FILE:
+                self.acts.append(Act("file", (str(file), file.read_bytes())))
+            elif os.path.lexists(file):
+                self.unshown = "it needs a large file, or something that is not a regular file"
 
     async def another(self, *under: str, words: list[str] | None = None, **environment: str) -> Adapter:
         """A second process of the adapter, which ends with the case.
 
         `under` is a program that runs it, and `words` its command in other words.
         """
+        self.unshown = "it starts a second process of the adapter"
         command = [*under, *(words or self.adapter.command)]
         adapter = Adapter(command, self.adapter.supports, environment, self.adapter.cwd)
         await adapter.start()
@@ -133,9 +162,15 @@ class Harness:
 
     # ---- raw ends
 
+    async def pause(self, seconds: float) -> None:
+        """Lets some time pass, which is a part of the case."""
+        self.acts.append(Act("wait", f"{seconds:.3f}"))
+        await trio.sleep(seconds)
+
     async def connect(self, place: int | str, host: str = "", via: str = "", *, buffer: int = MOST_TAKEN) -> Connection:
         """A raw client, `buffer` octets of receive buffer. OSError comes through."""
-        via = via or self.via
+        via, number = via or self.via, self.next_end()
+        self.acts.append(Act("connect", str(place) if via == "unix" else host, number))
         raw = trio.socket.socket(socket.AF_UNIX if via == "unix" else HOSTS[via][0])
         try:
             with suppress(OSError):
@@ -147,7 +182,7 @@ class Harness:
         except BaseException:
             raw.close()
             raise
-        connection = Connection(self, raw, via, place if isinstance(place, int) else 0)
+        connection = Connection(self, raw, via, place if isinstance(place, int) else 0, number=number)
         self.connections.append(connection)
         self.log("suite", "connect")
         return connection
@@ -173,8 +208,10 @@ class Harness:
                         raise
                     await trio.sleep(0.02)
             raw.listen(backlog)
+            listener = Listener(self, raw, str(here) if via == "unix" else raw.getsockname()[1])
+            self.acts.append(Act("listen", listener.place))
             try:
-                yield Listener(self, raw, str(here) if via == "unix" else raw.getsockname()[1])
+                yield listener
             finally:
                 if via == "unix":
                     Path(str(here)).unlink(missing_ok=True)
@@ -182,12 +219,15 @@ class Harness:
     async def nowhere(self) -> int | str:
         """A place where nobody listens, and nobody else can until the case is over."""
         if self.via == "unix":
+            self.acts.append(Act("nobody", str(self.path)))
             return str(self.path)
         family, host = HOSTS[self.via]
         raw = trio.socket.socket(family)
         self.connections.append(Connection(self, raw, self.via))
         await raw.bind((host, 0))  # and it does not listen
-        return int(raw.getsockname()[1])
+        place = int(raw.getsockname()[1])
+        self.acts.append(Act("nobody", place))
+        return place
 
     async def own_place(self) -> int | str:
         """A free place that can be used again and again: the system gives its port to nobody in between."""
@@ -228,6 +268,7 @@ class Harness:
         """Keeps nothing of the exchanges so far, where a case makes many of them."""
         for kept in (self.connections, self.calls, self.rungs, self.acts):
             kept.clear()
+        self.unshown = "it takes hundreds of exchanges of several kinds"
 
     def close(self) -> None:
         """Leaves nothing of its connections."""
@@ -241,12 +282,14 @@ class Harness:
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def reproduction(self) -> str:
-        """A program that does the same without the suite; empty unless there was one call and one connection."""
-        role, cwd = self.case.role, str(self.adapter.cwd or "")
-        if role not in ("server", "client") or len(self.connections) != 1 or len(self.calls) != 1:
-            return ""
-        return reproduction(role, self.via, self.acts, self.adapter.command, self.calls[0].request, cwd)
+    def reproduction(self, problem: Problem | None) -> tuple[str, str]:
+        """A program that does the same without the suite, and shows the problem; or why there is none."""
+        if reason := self.unshown or reproduction.why_not(problem, self.acts):
+            return "", reason
+        folder = str(self.folder) if "folder" in self.__dict__ else ""
+        return reproduction.reproduction(
+            self.via, self.acts, self.adapter.command, str(self.adapter.cwd or ""), folder, problem
+        )
 
     # ---- whole exchanges
 
@@ -286,7 +329,8 @@ class Listener:
 
     async def accept(self) -> Connection:
         """The implementation's connection. It has to come."""
-        call = self.harness.calls[-1]
+        call, number = self.harness.calls[-1], self.harness.next_end()
+        self.harness.acts.append(Act("accept", "", number))
         with trio.move_on_after(self.harness.patience) as scope:
             raw = await call.unless_ended(self.raw.accept)
         if scope.cancelled_caught or raw is None:
@@ -295,7 +339,7 @@ class Listener:
             else:
                 got = f"no connection, but the answer {call.told}"
             self.harness.fail("wire", got, "a connection of the client", "unreached")
-        connection = Connection(self.harness, raw[0], self.harness.via)
+        connection = Connection(self.harness, raw[0], self.harness.via, number=number)
         self.harness.connections.append(connection)
         self.harness.log("implementation", "connect")
         return connection

@@ -27,7 +27,7 @@ def result_of(peer: str, case: Case, verdict: Verdict, outcome: Outcome | None =
             result.events = outcome.harness.events
         result.cause = causes.cause_of(result, outcome.harness.answer)
         with suppress(Exception):
-            result.reproduction = outcome.harness.reproduction()
+            result.reproduction, result.unshown = outcome.harness.reproduction(result.problems[0])
     return result
 
 

@@ -155,6 +155,7 @@ def _compact(run: Run, result: Result, notes: dict[str, int]) -> list[Any]:
             "cause": safe(result.cause),
             "again": safe(words.again(run, result)),
             "reproduction": result.reproduction,
+            "unshown": result.unshown,
             "stderr": safe(result.stderr),
         }
     if result.is_earlier:

@@ -46,6 +46,8 @@ def _complete(document: Json) -> None:
     for result in _objects(document.get("results")):
         result.setdefault("stderr", "")
         result.setdefault("is_earlier", False)
+        result.setdefault("unshown", "")
+        result.setdefault("script", "")
         for problem in _objects(result.get("problems")):
             problem.setdefault("saw", "")
 

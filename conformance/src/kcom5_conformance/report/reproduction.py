@@ -9,96 +9,288 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
-from ..results import Json
+from ..results import Problem
 
 _PLACES = {
-    "tcp6": ("AF_INET6", '("::1", port)'),
-    "tcp4": ("AF_INET", '("127.0.0.1", port)'),
-    "unix": ("AF_UNIX", "path"),
+    "tcp6": ("AF_INET6", '"::1"'),
+    "tcp4": ("AF_INET", '"127.0.0.1"'),
+    "unix": ("AF_UNIX", ""),
 }
 _TOKEN = re.compile(r"([0-9a-f]{2}|n[012])(?:\^([0-9a-f]{2}))?")
+_RUN = re.compile(rb"(.)\1{63,}", re.DOTALL)
+MOST_ACTS = 150
+MOST_SIZE = 32 << 10
+"""Characters of a program."""
+_ROUNDS = 20
+"""How often a conversation that leaves something behind is repeated."""
+_FEW_ROUNDS = 3
+"""The same where each takes a timeout; and where a nonce is to differ."""
+_HELD = re.compile(r"descriptor|thread|process|KiB|MiB|children|temporary")
 
-Act = tuple[str, str | bytes]
-"""("send", hexadecimal, with `n0 n1 n2` for the nonce of the client's hello), ("send", octets), ("expect", count),
-("half-close", ""), ("close", ""), ("reset", "") or ("wait", seconds)."""
+
+class Act(NamedTuple):
+    """What the suite did; `end` is the number of the connection, from 0."""
+
+    what: str
+    """`ask`, a request; `answer`, waits for the answer; `listen`, at a place; `nobody`, listens at a place; `full`, the
+    queue of the listener is; `accept`; `connect`, to a host or a path; `send`, octets, or hexadecimal with `n0 n1 n2`
+    for the nonce of the client's hello, or that and then octets; `expect`, so many octets; `look`, what comes within
+    so many seconds; `half-close`, `close` and `reset`; `wait`, seconds; `stop` and `go on`, the process; `file`, its
+    path and its octets."""
+    value: object = ""
+    end: int = 0
 
 
-def reproduction(role: str, via: str, acts: Sequence[Act], command: Sequence[str], request: Json, cwd: str = "") -> str:
-    """The program, for a shell. `request` is that of the case; `command` starts the adapter, from the folder `cwd`."""
-    family, address = _PLACES[via]
-    place = "path" if via == "unix" else "port"
-    asked = {key: value for key, value in request.items() if key not in ("port", "path")}
-    modules = {"json", "select", "socket", "subprocess", "tempfile" if via == "unix" else "socket"}
-    modules |= {"struct"} if any(act == "reset" for act, _ in acts) else set()
-    modules |= {"time"} if any(act == "wait" for act, _ in acts) else set()
-    folder = f", cwd={cwd!r}" if cwd else ""
-    lines = [
-        "python3 - <<'E'",
-        f"import {', '.join(sorted(modules))}",
-        f"adapter = subprocess.Popen({list(command)!r}, stdin=subprocess.PIPE, stdout=subprocess.PIPE{folder})",
-        f"request = {asked!r}",
-        *(['path = tempfile.mkdtemp() + "/socket"'] if via == "unix" else []),
-        "def ask():",
-        "    adapter.stdin.write(json.dumps(request).encode() + b'\\n'); adapter.stdin.flush()",
-        "def answer():",
-        "    came = select.select([adapter.stdout], [], [], 10)[0]",
-        "    return adapter.stdout.readline().decode().strip() if came else 'none within 10 s'",
+def why_not(problem: Problem | None, acts: Sequence[Act]) -> str:
+    """Why no program shows this; empty if one does."""
+    if problem is not None and problem.axis == "memory":
+        return "the suite measures the memory of the process while the case runs"
+    if not any(act.what == "ask" for act in acts):
+        return "nothing was asked of the implementation"
+    return f"it takes {len(acts)} steps" if len(acts) > MOST_ACTS else ""
+
+
+def reproduction(
+    via: str,
+    acts: Sequence[Act],
+    command: Sequence[str],
+    cwd: str = "",
+    folder: str = "",
+    problem: Problem | None = None,
+) -> tuple[str, str]:
+    """The program, for a shell, and ""; or "", and why there is none. `command` starts the adapter, from the folder
+    `cwd`. `folder` is that of the case: its paths become paths of a new one."""
+    body = _Body(via, folder).lines(acts)
+    text = "\n".join(body)
+    if "folder" in text:
+        body.insert(0, "folder = tempfile.mkdtemp()")
+    rounds, is_held = _rounds(problem, acts)
+    before = [
+        f"adapter = subprocess.Popen({list(command)!r}, stdin=subprocess.PIPE, stdout=subprocess.PIPE"
+        f"{f', cwd={cwd!r}' if cwd else ''})",
+        # A process that is just being started would make every time seem longer.
+        'adapter.stdin.write(b\'{"op":"about"}\\n\'); adapter.stdin.flush(); adapter.stdout.readline()',
+        *(_HOLDS if is_held else ["say = print"]),
     ]
-    if role == "client":
-        lines += [
-            f"listener = socket.socket(socket.{family})",
-            *(["port = 0"] if via != "unix" else []),
-            f"listener.bind({address}); listener.listen(); listener.settimeout(10)",
-            *(["port = listener.getsockname()[1]"] if via != "unix" else []),
-            f"request['{place}'] = {place}; ask()",
-            "s = listener.accept()[0]; s.settimeout(5)",
-        ]
-    else:
-        lines += [
-            f"request['{place}'] = {place if via == 'unix' else 0}; ask()",
-            f"{place} = json.loads(answer())['listening']",
-            f"s = socket.socket(socket.{family}); s.settimeout(5); s.connect({address})",
-        ]
-    lines += [
-        "def send(octets):",
+    for name, lines in _HELPERS.items():
+        if f"{name}(" in text:
+            before += lines
+    if rounds > 1:
+        body = [f"for turn in range({rounds}):", *(f"    {line}" for line in body)]
+        body += [f"    if turn in ({rounds // 2}, {rounds - 1}): print('after', turn + 1, held())"] if is_held else []
+    whole = [*before, *body, "adapter.kill()"]
+    modules = sorted(name for name in _MODULES if any(f"{name}." in line for line in whole))
+    made = "\n".join(["python3 - <<'E'", f"import {', '.join(modules)}", *whole, "E"]) + "\n"
+    return (made, "") if len(made) <= MOST_SIZE else ("", f"a program would have {len(made):,} characters")
+
+
+def _rounds(problem: Problem | None, acts: Sequence[Act]) -> tuple[int, bool]:
+    """How often the acts have to be repeated to show the problem, and whether what the process holds shows it."""
+    asked = [act.value for act in acts if act.what == "ask"]
+    if problem is not None and problem.axis == "residue" and _HELD.search(problem.got):
+        is_timed = any(isinstance(request, dict) and 0 < request.get("close", 30) < 20 for request in asked)
+        return _FEW_ROUNDS if is_timed else _ROUNDS, True
+    is_same_nonce = problem is not None and problem.saw == "predictable" and len(asked) == 1
+    return _FEW_ROUNDS if is_same_nonce else 1, False
+
+
+_MODULES = ("glob", "json", "os", "select", "signal", "socket", "struct", "subprocess", "tempfile", "time")
+_HELPERS = {
+    "ask": [
+        "def ask(request):",
+        "    global since; since = time.monotonic()",
+        "    adapter.stdin.write(json.dumps(request).encode() + b'\\n'); adapter.stdin.flush()",
+    ],
+    "answer": [
+        "def answer(within=10):",
+        "    came = select.select([adapter.stdout], [], [], within)[0]",
+        "    line = adapter.stdout.readline().decode().strip() if came else 'none'",
+        "    say(f'after {time.monotonic() - since:.2f} s the answer is', line); return line",
+    ],
+    "connect": [
+        "def connect(family, address):",
+        "    s = socket.socket(family)",
+        "    try: s.connect(address)",
+        "    except OSError as error: say('not connected:', error)",
+        "    return s",
+    ],
+    "accept": [
+        "def accept():",
+        "    try: s = listener.accept()[0]",
+        "    except OSError as error: say('no client:', error); s = socket.socket()",
+        "    return s",
+    ],
+    "send": [
+        "def send(s, octets):",
         "    try: s.sendall(octets)",
-        "    except OSError as error: print('not sent:', error)",
-        "def take(n):",
-        "    got = b''",
+        "    except OSError as error: say('not sent:', error)",
+    ],
+    "take": [
+        "def take(s, n, within=5):",
+        "    got = b''; s.settimeout(within)",
         "    try:",
         "        while len(got) < n and (piece := s.recv(min(n - len(got), 65536))): got += piece",
         "        how = 'and goes on' if len(got) == n else 'and then the end'",
         "    except OSError as error: how = f'and then {error}'",
-        "    print(len(got), 'octets', got[:32].hex(' '), how); return got",
-        *_steps(acts),
-        "print('answer:', answer()); adapter.kill()",
-    ]
-    return "\n".join([*lines, "E"]) + "\n"
+        "    say(len(got), 'octets', got[:32].hex(' '), how); return got",
+    ],
+    "half_close": [
+        "def half_close(s):",
+        "    try: s.shutdown(socket.SHUT_WR)",
+        "    except OSError as error: say('no half-close:', error)",
+    ],
+}
+"""Functions, in the order in which they are defined."""
+_HOLDS = [
+    "def say(*words): pass",
+    "def family(pid):",
+    "    yield pid",
+    "    for name in glob.glob(f'/proc/{pid}/task/*/children'):",
+    "        for child in open(name).read().split(): yield from family(int(child))",
+    "def held():",
+    "    pids = list(family(adapter.pid))",
+    "    of = {name: sum(len(os.listdir(f'/proc/{pid}/{name}')) for pid in pids) for name in ('fd', 'task')}",
+    "    pages = sum(int(open(f'/proc/{pid}/statm').read().split()[1]) for pid in pids)",
+    '    return f\'{len(pids)} processes, {of["fd"]} descriptors, {of["task"]} threads, {pages * 4} KiB\'',
+]
 
 
-def _steps(acts: Sequence[Act]) -> list[str]:
-    lines, is_greeted, is_closed = [], False, False
-    for act, value in acts:
-        match act:
+class _Body:
+    """The acts as lines."""
+
+    def __init__(self, via: str, folder: str) -> None:
+        self.via, self.folder = via, folder
+        self.family, self.host = f"socket.{_PLACES[via][0]}" if via else "", _PLACES[via][1] if via else ""
+        self.made: list[str] = []
+        self.ends: list[str] = []
+        """The connections that are open."""
+        self.place: object = None
+        """Of the suite's listener."""
+        self.is_owed = self.is_server = False
+        """An answer is."""
+        self.is_greeted = False
+        self.within = ""
+
+    def lines(self, acts: Sequence[Act]) -> list[str]:
+        for number, act in enumerate(acts):
+            self._act(act, [later.what for later in acts[number + 1 :]])
+        self.made += [f"take({end}, 1 << 62)" for end in self.ends]
+        self._answer()
+        if any("folder" in line for line in self.made):
+            self.made += [
+                "for path in glob.glob(folder + '/**', recursive=True):",
+                "    say(path, oct(os.stat(path).st_mode), os.path.isfile(path) and open(path, 'rb').read(32))",
+            ]
+        return self.made
+
+    def _act(self, act: Act, later: list[str]) -> None:
+        add, end, value = self.made.append, f"s{act.end}", act.value
+        match act.what:
+            case "ask":
+                self._ask(value, later)
+            case "answer":
+                self._answer()
+            case "listen" | "nobody":
+                self._listen(value, act.what == "listen", 0 if later[:1] == ["full"] else 8)
+            case "full":
+                add(f"fillers = [socket.socket({self.family}) for _ in range(16)]")
+                add("for filler in fillers: filler.setblocking(False); filler.connect_ex(listener.getsockname())")
+            case "accept" | "connect":
+                self.ends.append(end)
+                self.is_greeted = self.is_greeted and act.what == "connect"
+                address = (
+                    self._shown(value) if self.via == "unix" else f"({repr(value) if value else self.host}, place)"
+                )
+                add(f"{end} = accept()" if act.what == "accept" else f"{end} = connect({self.family}, {address})")
             case "send":
-                lines.append(f"send({_literal(value) if isinstance(value, bytes) else _expression(value)})")
+                add(f"send({end}, {_octets(value)})")
             case "expect":
-                lines.append(f"{'' if is_greeted else 'hello = '}take({int(value)})")
-                is_greeted = True
+                add(f"{'' if self.is_greeted else 'hello = '}take({end}, {value})")
+                self.is_greeted = True
+            case "look":
+                add(f"take({end}, 1 << 62, {value})")
             case "half-close":
-                lines.append("s.shutdown(socket.SHUT_WR)")
+                add(f"half_close({end})")
             case "wait":
-                lines.append(f"time.sleep({float(value)})")
-            case "reset":
-                lines.append("s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); s.close()")
-                is_closed = True
-            case "close":
-                lines.append("s.close()")
-                is_closed = True
+                add(f"time.sleep({value})")
+            case "reset" | "close":
+                abort = f"{end}.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); "
+                add(f"{abort if act.what == 'reset' else ''}{end}.close()")
+                self.ends = [one for one in self.ends if one != end]
+            case "stop" | "go on":
+                add(f"adapter.send_signal(signal.{'SIGSTOP' if act.what == 'stop' else 'SIGCONT'})")
+            case "file":
+                assert isinstance(value, tuple)
+                add(f"open({self._placed(value[0])}, 'wb').write({_literal(value[1])})")
             case _:
-                raise ValueError(f"no such act: {act!r}")
-    return lines if is_closed else [*lines, "take(1 << 62)"]
+                raise ValueError(f"no such act: {act.what!r}")
+
+    def _placed(self, value: object) -> str:
+        """The same, and the folders that it names are made."""
+        text = self._shown(value)
+        for inner in dict.fromkeys(re.findall(r"folder \+ '/([^']+)/[^'/]+'", text)):
+            self.made.append(f"os.makedirs(folder + '/{inner}', exist_ok=True)")
+        return text
+
+    def _shown(self, value: object) -> str:
+        """As Python, with the case's folder and the listener's place by name."""
+        text = repr(value)
+        if self.folder:
+            text = text.replace(f"'{self.folder}", "folder + '")
+        return re.sub(rf"'port': {self.place}\b", "'port': place", text) if isinstance(self.place, int) else text
+
+    def _listen(self, place: object, is_there: bool, backlog: int) -> None:
+        self.place = place
+        name = "listener" if is_there else "nobody"
+        if any(line.startswith("listener = ") for line in self.made):
+            self.made.append("listener.close()")
+            if self.via == "unix":
+                self.made.append(f"os.unlink({self._shown(place)})")
+        address = self._shown(place) if self.via == "unix" else f"({self.host}, 0)"
+        if is_there or self.via != "unix":
+            self.made.append(f"{name} = socket.socket({self.family}); {name}.bind({address})")
+        if is_there:
+            self.made.append(f"listener.listen({backlog}); listener.settimeout(10)")
+        if self.via != "unix":
+            self.made.append(f"place = {name}.getsockname()[1]")
+
+    def _ask(self, request: object, later: list[str]) -> None:
+        assert isinstance(request, dict)
+        self._answer()
+        self.made.append(f"ask({self._placed(request)})")
+        self.is_owed, close = True, request.get("close", 30)
+        self.within = str(close + 6) if 4 < close < 20 else ""
+        self.is_server = request["op"] == "send"
+        if not self.is_server:
+            return
+        self.made.append("line = answer()")
+        mine = later[: later.index("ask")] if "ask" in later else later
+        if "connect" not in mine:
+            self.made.append(f"if 'listening' in line: answer({self.within})")
+            self.is_owed = False
+            return
+        self.made.append("if 'listening' not in line: raise SystemExit")
+        if self.via == "unix":
+            self.made.append(f"say('mode', oct(os.stat({self._shown(request.get('path'))}).st_mode & 0o777))")
+        else:
+            self.made.append("place = json.loads(line)['listening']")
+
+    def _answer(self) -> None:
+        if self.is_owed:
+            self.made.append(f"answer({self.within})")
+        self.is_owed = False
+
+
+def _octets(value: object) -> str:
+    """What is sent, as Python."""
+    if isinstance(value, bytes):
+        return _literal(value)
+    if isinstance(value, tuple):
+        written, rest = value
+        return f"{_expression(written)} + {_literal(rest)}" if rest else _expression(written)
+    return _expression(str(value))
 
 
 def _expression(text: str) -> str:
@@ -137,20 +329,25 @@ def _tokens(text: str) -> list[int | str]:
 
 
 def _literal(octets: bytes) -> str:
-    if len(octets) <= 64:
-        return f'bytes.fromhex("{octets.hex(" ")}")'
-    for head in range(65):
+    """Python that gives these bytes, short for long runs of one byte and of i mod 251."""
+    parts, at = [], 0
+    for run in _RUN.finditer(octets):
+        parts += [_plain(octets[at : run.start()]), f"bytes([{octets[run.start()]}]) * {run.end() - run.start()}"]
+        at = run.end()
+    return " + ".join(part for part in [*parts, _plain(octets[at:])] if part) or 'b""'
+
+
+def _plain(octets: bytes) -> str:
+    if not octets:
+        return ""
+    for head in range(65 if len(octets) > 64 else 0):
         rest = octets[head:]
         if len(rest) < 32:
             break
-        if not rest.strip(rest[:1]):
-            tail = f"bytes([{rest[0]}]) * {len(rest)}"
-        elif rest[:251] == bytes(range(251))[: len(rest)] and all(one == other for one, other in _shifted(rest)):
-            tail = f"bytes(i % 251 for i in range({len(rest)}))"
-        else:
-            continue
-        return f"{_literal(octets[:head])} + {tail}" if head else tail
-    return f'bytes.fromhex("{octets.hex()}")'
+        if rest[:251] == bytes(range(251))[: len(rest)] and all(one == other for one, other in _shifted(rest)):
+            counted = f"bytes(i % 251 for i in range({len(rest)}))"
+            return f"{_plain(octets[:head])} + {counted}" if head else counted
+    return f'bytes.fromhex("{octets.hex(" ") if len(octets) <= 64 else octets.hex()}")'
 
 
 def _shifted(octets: bytes) -> Iterable[tuple[bytes, bytes]]:

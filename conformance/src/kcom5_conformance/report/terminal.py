@@ -18,6 +18,8 @@ from . import causes, roots, summary, words
 
 MOST_BAR = 60
 """Columns of the bar."""
+MOST_VECTOR = 4000
+"""Characters of a vector that is printed."""
 MOST_BROKEN = 10
 """How many cases that the last run had passed are named."""
 _PARTS = {
@@ -214,7 +216,12 @@ def _failure(run: Run, result: Result) -> RenderableType:
 
 def _programs(result: Result) -> list[str]:
     """What shows a generated conversation without the suite."""
-    return [text for text in (result.reproduction, f"as a vector: {result.vector}") if text] if result.vector else []
+    if not result.vector:
+        return []
+    program = result.reproduction or f"no program shows it: {result.unshown}"
+    size = len(result.vector)
+    vector = result.vector if size <= MOST_VECTOR else f"{size:,} characters, which --report keeps in report.json"
+    return [program, f"as a vector: {vector}"]
 
 
 def _ladder(result: Result) -> Table:

@@ -43,6 +43,8 @@ def again(run: Run, result: Result) -> str:
         subject = shlex.join([*shlex.split(run.subjects)[:2], result.peer])
     if result.id.startswith(("explore/", "learn/")):
         act = result.id.split("/")[0]
+        if result.script:
+            return f"{run.program} explore --replay {shlex.quote(result.script)} {_settings(run)} {subject}"
         return f"{run.program} {act} --role {result.role} {_settings(run)} {subject}"
     return f"{run.program} run --case {case} {_settings(run)} {subject}"
 
