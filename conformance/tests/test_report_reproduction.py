@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -47,7 +48,7 @@ def shown(program: str) -> str:
     nonces = list(dict.fromkeys(re.findall(r"4b 43 4f 4d 35 ([0-9a-f ]{8})", done.stdout)))
     text = re.sub(r"4b 43 4f 4d 35 ([0-9a-f ]{8})", lambda match: f"hello {nonces.index(match[1])}", done.stdout)
     text = re.sub(r"\d+ KiB|/tmp/\S+|\"listening\": \d+", "…", text)
-    return re.sub(r"after (\d+)\.\d s the", r"after \1 s the", text)
+    return re.sub(r"after (\d+)\.\d+ s the", r"after \1 s the", text)
 
 
 def is_shown(program: str, name: str) -> bool:
@@ -148,6 +149,19 @@ def test_a_program_that_is_too_long_is_not_made() -> None:
     program, reason = reproduction("tcp6", [Act("ask", {"op": "send", "message": "x" * 99_999})], RIGHT)
     assert not program
     assert re.fullmatch(r"a program would have 10\d,\d+ characters", reason)
+
+
+def test_failed_replays_the_conversations_that_failed(tmp_path: Path) -> None:
+    (tmp_path / "peers.toml").write_text(f"[mine]\ncommand = {json.dumps([*WRONG, 'leaks-descriptors'])}\n")
+    script = Script("client", steps=(("send", bytes(8) + FRAME), ("end",)))
+    inside("explore", "--replay", to_text(script), "--report", "report", at=tmp_path)
+    again_failed = ("run", "--failed", "report", "--report", "report")
+    assert inside(*again_failed, at=tmp_path).returncode == 1
+    (tmp_path / "peers.toml").write_text(f"[mine]\ncommand = {json.dumps(RIGHT)}\n")
+    done = inside(*again_failed, at=tmp_path)
+    assert (done.returncode, "1 fixed, 0 broken" in done.stdout) == (0, True), done.stdout
+    assert "replayed as client" in done.stderr
+    is_error(inside(*again_failed, at=tmp_path), 2, "no case failed in report")
 
 
 FRAME = frame(b"hi", b"123")

@@ -88,9 +88,9 @@ def run_command(given: list[str]) -> int:
 def _selection(options: argparse.Namespace, earlier: Run | None = None) -> Selection:
     only = None
     if earlier is not None:
-        failed = {result.id for result in earlier.results if result.verdict in FAILED}
-        only = frozenset(failed & _every_id())
-        if not only:
+        failed = [result for result in earlier.results if result.verdict in FAILED]
+        only = frozenset({result.id for result in failed} & _every_id())
+        if not only and not any(result.script for result in failed):
             raise UsageError(f"no case failed in {options.failed}", "leave --failed out to run every case")
     return Selection(options.case, options.rule, options.role, options.via, options.level, only)
 
@@ -99,7 +99,8 @@ def _run(options: argparse.Namespace) -> int:
     known = baseline.read(options.baseline) if options.baseline else None
     _check_report(options)
     earlier = _report(options.failed) if options.failed is not None else None
-    done = perform(options, _selection(options, earlier), with_matrix=options.matrix)
+    conversations = [one for one in earlier.results if one.script and one.verdict in FAILED] if earlier else []
+    done = perform(options, _selection(options, earlier), with_matrix=options.matrix, conversations=conversations)
     if earlier is not None:
         done.run.carry_over(earlier)
     if known is not None and done.ended is None:

@@ -8,8 +8,8 @@ import platform
 import secrets
 import shlex
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -36,7 +36,7 @@ from .harness.smoke import AdapterBroken, Smoke, smoke
 from .harness.subject import Subject
 from .harness.waits import Waits
 from .report import causes, terminal, words
-from .results import Result, Run
+from .results import Result, Run, Verdict
 from .selection import Selection, subjects
 
 
@@ -50,8 +50,15 @@ class Done:
     """What went wrong in the suite itself, each in a case that is not run."""
 
 
-def perform(options: argparse.Namespace, selection: Selection | None, *, with_matrix: bool) -> Done:
-    """Does the run that the options ask for. What has been found is kept, whatever ends it."""
+def perform(
+    options: argparse.Namespace,
+    selection: Selection | None,
+    *,
+    with_matrix: bool,
+    conversations: Sequence[Result] = (),
+) -> Done:
+    """Does the run that the options ask for. What has been found is kept, whatever ends it. `conversations` are
+    failures that exploring found, to be tried again."""
     chosen = selection.choose() if selection is not None else []
     tested = subjects(options.names, options.command, options.peers)
     seed = options.seed if options.seed is not None else secrets.randbelow(1 << 31)
@@ -128,6 +135,8 @@ def perform(options: argparse.Namespace, selection: Selection | None, *, with_ma
 
                 roles = [role for role in exploring.ROLES if options.role in (None, role)]
                 await learn(subject, found, roles, options.timeout_scale, options.report, add, console)
+            await _replay(subject, found, conversations, exploring.Settings(seed, 0, options.timeout_scale, jobs), add,
+                          console)  # fmt: skip
             if how := _exploring(options, selection, seed):
                 roles = [role for role in exploring.ROLES if options.what == "run" or options.role in (None, role)]
                 from .explore.command import explore
@@ -147,6 +156,33 @@ def perform(options: argparse.Namespace, selection: Selection | None, *, with_ma
         progress.finish()
         run.seconds = time.monotonic() - clock
     return done
+
+
+async def _replay(
+    subject: Subject,
+    found: Smoke,
+    conversations: Sequence[Result],
+    how: exploring.Settings,
+    add: Callable[[Result], None],
+    console: Console,
+) -> None:
+    """Tries the conversations again that failed with this implementation; one that does not fail any more passes."""
+    own = {one.id: one for one in conversations if one.peer == subject.name}
+    how.replayed = [exploring.replayed(one.script) for one in own.values()]
+    if not own:
+        return
+    from .explore.command import explore
+
+    def keep(result: Result) -> None:
+        if result.script:
+            own.pop(result.id, None)
+            add(result)
+
+    await explore(subject, found, list(exploring.ROLES), how, keep, console)
+    for one in own.values():
+        add(
+            replace(one, verdict=Verdict.PASS, problems=[], events=[], cause="", reproduction="", unshown="", stderr="")
+        )
 
 
 def _subject_words(options: argparse.Namespace) -> list[str]:

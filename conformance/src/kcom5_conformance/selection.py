@@ -48,7 +48,7 @@ class Selection:
                     names = {case.id if kind == "case" else case.rule for case in every_case()}
                     hint = f"`{program.command()} list` shows every {kind}; a pattern may have * and ?"
                     raise UsageError(f"no {kind} matches {pattern!r}", did_you_mean(pattern, names) or hint)
-        if not chosen:
+        if not chosen and self.only != frozenset():
             raise UsageError("no case matches all of this together", "leave one of the options out")
         return chosen
 

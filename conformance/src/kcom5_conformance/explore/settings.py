@@ -35,7 +35,7 @@ class Settings:
                  replayed: Sequence[Script] = ()) -> None:  # fmt: skip
         self.seed, self.seconds, self.scale, self.jobs = seed, seconds, scale, jobs
         self.examples, self.is_first_enough, self._folder = examples, is_first_enough, folder
-        self.replayed = replayed
+        self.replayed = list(replayed)
         """Only these conversations, if there are any."""
         if folder is not None:
             files.check_folder(folder)
