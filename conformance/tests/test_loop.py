@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
-from suite_command import FEW, ODD, PADS, RIGHT, inside, is_error
+from suite_command import FEW, ODD, PADS, RIGHT, inside, is_error, pasted, suite
 
 from kcom5_conformance.report.json import read_json
 from kcom5_conformance.results import Result, Verdict
@@ -86,6 +87,22 @@ def test_quiet_prints_the_overview_only(tmp_path: Path) -> None:
     assert "got " not in quiet.stdout
     assert quiet.stderr == ""
     assert quiet.stdout.splitlines()[-1].endswith("NOT as expected: 1 failed")
+
+
+def test_the_end_of_a_run_tells_the_next_step(tmp_path: Path) -> None:
+    done = inside("run", *FEW, "--seed", "3", "--", *PADS, at=tmp_path)
+    again = next(line for line in done.stdout.splitlines() if line.startswith("again "))
+    assert done.stdout.splitlines()[-1] == f"next: {again.removeprefix('again').strip()}"
+    done = suite("run", *FEW, "--report", "a folder", "--seed", "3", "--", *PADS, at=tmp_path)
+    step = done.stdout.splitlines()[-1].removeprefix("next: ")
+    options = "run --failed 'a folder' --stop-first --report 'a folder' --seed 3 -- "
+    assert step.endswith(f" {options}{shlex.join(PADS)}")
+    pasted_step = pasted(step, tmp_path)
+    assert pasted_step.returncode == 1, pasted_step.stderr
+    assert pasted_step.stdout.splitlines()[-1].startswith("next: ")
+    assert len(ids(tmp_path / "a folder")) == 3
+    assert "next: " not in inside("run", *FEW, "--", *RIGHT, at=tmp_path).stdout
+    assert "next: " not in inside("run", *FEW, "--quiet", "--", *PADS, at=tmp_path).stdout
 
 
 def test_again_is_the_command_as_the_suite_was_started(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -32,7 +33,7 @@ from .harness import children
 from .harness.smoke import AdapterBroken
 from .options import parser
 from .perform import Done, perform, why
-from .report import html, json, junit, terminal, words
+from .report import html, json, junit, roots, terminal, words
 from .results import Result, Run, Verdict
 from .selection import Selection, every_case, subjects
 
@@ -207,7 +208,25 @@ def _finish(options: argparse.Namespace, done: Done) -> int:
         return ended_by(done.ended)
     if done.defects:
         return ended_by(done.defects[0])
+    if not options.quiet and (command := _next(options, run)):
+        with suppress(OSError):
+            print(safe(f"next: {command}"))
     return output_lost(lost, code) if lost is not None else code
+
+
+def _next(options: argparse.Namespace, run: Run) -> str:
+    """The command that a developer gives next: what failed until the first failure, or the shortest case of the first
+    group where there is no report. Empty if nothing has failed."""
+    failed = [group.example for group in roots.groups(run) if group.counts and group.example.verdict.has_failed]
+    if not failed:
+        return ""
+    if options.report is None or not any(one.script or one.id in _every_id() for one in failed):
+        return words.again(run, failed[0])
+    folder = str(options.report)
+    given = ["--failed", folder, "--stop-first", "--report", folder, *(["--strict"] if run.strict else [])]
+    if getattr(options, "baseline", None) is not None:
+        given += ["--baseline", str(options.baseline)]
+    return f"{run.program} run {shlex.join(given)} {words.settings(run)} {run.subjects}"
 
 
 def _is_tried(result: Result) -> bool:

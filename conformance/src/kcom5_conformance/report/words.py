@@ -36,7 +36,7 @@ def again(run: Run, result: Result) -> str:
     """The command that runs this one case again against its implementation."""
     case = shlex.quote(result.id)
     if result.id.startswith("matrix/"):
-        return f"{run.program} matrix --case {case} {_settings(run)} {run.subjects}".rstrip()
+        return f"{run.program} matrix --case {case} {settings(run)} {run.subjects}".rstrip()
     command = next((peer.command for peer in run.peers if peer.name == result.peer), [])
     subject = f"-- {shlex.join(command)}"
     if run.subjects.startswith("--peers "):
@@ -44,12 +44,12 @@ def again(run: Run, result: Result) -> str:
     if result.id.startswith(("explore/", "learn/")):
         act = result.id.split("/")[0]
         if result.script:
-            return f"{run.program} explore --replay {shlex.quote(result.script)} {_settings(run)} {subject}"
-        return f"{run.program} {act} --role {result.role} {_settings(run)} {subject}"
-    return f"{run.program} run --case {case} {_settings(run)} {subject}"
+            return f"{run.program} explore --replay {shlex.quote(result.script)} {settings(run)} {subject}"
+        return f"{run.program} {act} --role {result.role} {settings(run)} {subject}"
+    return f"{run.program} run --case {case} {settings(run)} {subject}"
 
 
-def _settings(run: Run) -> str:
+def settings(run: Run) -> str:
     """The options that decide how a case goes."""
     scale = f" --timeout-scale {run.timeout_scale:g}" if run.timeout_scale != 1 else ""
     return f"--seed {run.seed}{scale}"
