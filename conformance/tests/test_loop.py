@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 from suite_command import FEW, ODD, PADS, RIGHT, inside, is_error, pasted, suite
 
+from kcom5_conformance import data
+from kcom5_conformance.cases import vectors
+from kcom5_conformance.report import conduct
 from kcom5_conformance.report.json import read_json
+from kcom5_conformance.report.possible import possible
 from kcom5_conformance.results import Result, Verdict
 
 
@@ -138,12 +142,27 @@ def test_a_name_that_is_nearly_right_is_told(tmp_path: Path, arguments: list[str
     assert done.stderr.splitlines()[-1] == f"kcom5-conformance: hint: {hint}"
 
 
-def test_explain_takes_a_pattern_and_tells_steps_and_what_is_expected(tmp_path: Path) -> None:
+def test_explain_takes_a_pattern_and_tells_steps_what_is_expected_and_causes(tmp_path: Path) -> None:
     out = inside("explain", "hello.alone/*", at=tmp_path).stdout
     assert "hello.alone/nine-octets  (SHOULD, server)" in out
     assert "expected: error invalid-connection" in out
     assert "  step: send " in out
+    assert "  likely, if it fails: the call ends with an error and leaves its connection" in out
     assert max(len(line) for line in out.splitlines()) <= 80
+
+
+@pytest.mark.parametrize(
+    ("case", "cause"),
+    [
+        ("hello.eof/close-after-4", conduct.EOF_MISSED),
+        ("close.extra/one-octet", conduct.EXTRA),
+        ("address.reject/groups-35", "the number of groups is not checked: it has to divide 48"),
+        ("time.stall/in-the-data", "the wait for the frame has no timeout"),
+    ],
+)
+def test_the_causes_of_a_case_are_those_that_its_failures_can_have(case: str, cause: str) -> None:
+    vector = next(one for one in vectors.load(data.vectors_folder()) if one.id == case)
+    assert cause in possible(vector)
 
 
 def test_list_can_be_read_by_a_program(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from .cases import vectors
 from .errors import UsageError
 from .exits import AS_EXPECTED
 from .harness.case import Case
+from .report.possible import possible
 from .results import Rule
 from .selection import did_you_mean, every_case, is_named
 
@@ -48,6 +49,8 @@ def _case(same: list[Case], slug: str, vector: vectors.Vector | None) -> None:
         for step in vector.steps:
             _line("step", " ".join(str(part) for part in step))
         _line("expected", ", ".join(f"{key} {value}" for key, value in vector.outcome.items()))
+        for cause in possible(vector):
+            _line("likely, if it fails", cause)
     print()
 
 

@@ -111,7 +111,7 @@ def parser() -> _Parser:
     _selection_options(listing)
     listing.add_argument("--json", action="store_true", help="print a JSON array of objects")
 
-    explain = command("explain", "describe a case or a rule")
+    explain = command("explain", "describe cases (steps, expectation, likely causes of a failure) or rules")
     explain.add_argument("name", metavar="CASE|RULE", help="an id from `list`; * and ? are wildcards")
 
     known = command("baseline", "write or update the list of known failures")
