@@ -15,7 +15,7 @@ from report_sample import HOSTILE, case, failure, large, sample
 from rich.console import Console
 
 from kcom5_conformance import report
-from kcom5_conformance.report import words
+from kcom5_conformance.report import roots, words
 from kcom5_conformance.report.json import read_json, schema
 from kcom5_conformance.results import Json, Problem, Run, Verdict, run_from_json
 
@@ -220,6 +220,14 @@ def test_a_broken_should_is_shown_but_is_as_expected() -> None:
     out = printed(run)
     assert "1 case, SHOULD, still conformant" in out
     assert out.splitlines()[-1].endswith("s: as expected; 1 of a SHOULD failed: still conformant")
+
+
+def test_one_cause_is_one_group_whatever_the_level_of_the_rules() -> None:
+    run = sample()
+    run.results = [failure("hello.nonce/same", "mine"), failure("message.length/one", "mine")]
+    (group,) = roots.groups(run)
+    assert (group.counts, group.weak, group.example.rule) == (True, 1, "message.length")
+    assert "2 cases, 1 of them of a SHOULD" in printed(run)
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

@@ -136,6 +136,7 @@ def _group(run: Run, group: roots.Group) -> Json:
     return {
         "title": safe(f"{group.peer} {group.title}" if len(run.peers) > 1 else group.title),
         "counts": group.counts,
+        "weak": group.weak,
         "cause": safe(group.cause),
         "rules": [(safe(rule), levels.get(rule, "MUST")) for rule in group.rules],
         "follows": safe(group.follows),

@@ -43,6 +43,8 @@ def _complete(document: Json) -> None:
         document.setdefault(key, value)
     for peer in _objects(document.get("peers")):
         peer.setdefault("smoke", [])
+    for group in _objects(document.get("groups")):
+        group.setdefault("weak", 0)
     for result in _objects(document.get("results")):
         result.setdefault("stderr", "")
         result.setdefault("is_earlier", False)

@@ -74,11 +74,13 @@ class Group:
     kinds: list[Kind]
     """What was seen and in which phases, the most frequent first."""
     results: list[Result]
-    """The shortest first."""
+    """What fails the run first, then the shortest."""
     counts: bool
-    """Whether they fail the run: what breaks a SHOULD does by `strict` only."""
+    """Whether one of them fails the run: what breaks a SHOULD does by `strict` only."""
     cause: str
     """The likely cause of most of them; empty if none is recognised."""
+    weak: int = 0
+    """How many of them do not fail the run. One change may mend what breaks a MUST and what breaks a SHOULD."""
     follows: str = ""
     """The failure of the first right exchange that explains the group."""
 
@@ -121,6 +123,7 @@ class Group:
             "role": self.role,
             "observed": [{"saw": kind.saw, "phase": kind.phase} for kind in self.kinds],
             "counts": self.counts,
+            "weak": self.weak,
             "rules": self.rules,
             "cause": self.cause,
             "explained": self.explained,
@@ -133,20 +136,22 @@ class Group:
 def groups(run: Run) -> list[Group]:
     """What failed, in groups: those that fail the run first, then the largest.
 
-    Cases of one role are one group if their cause is the same: a missing timeout shows in each phase. A case without a
-    cause goes to the group in which most look like it, or to one of what was seen and phase.
+    Cases of one role are one group if their cause is the same, whatever the level of their rules: a missing timeout
+    shows in each phase. A case without a cause goes to the group in which most look like it, or to one of what was
+    seen and phase.
     """
-    found: dict[tuple[str, Role, bool], list[Result]] = {}
+    found: dict[tuple[str, Role], list[Result]] = {}
     for result in run.results:
-        counts = run.counts_as_failure(result)
-        if result.verdict.has_failed or counts:
-            found.setdefault((result.peer, result.role, counts), []).append(result)
+        if result.verdict.has_failed or run.counts_as_failure(result):
+            found.setdefault((result.peer, result.role), []).append(result)
     smoke = {(peer.name, result.role): result for peer in run.peers for result in peer.smoke}
     made = []
-    for (peer, role, counts), results in found.items():
+    for (peer, role), results in found.items():
         for cause, some in _by_cause(results):
             kinds = [kind for kind, _ in Counter(kind_of(result) for result in some).most_common()]
-            group = Group(peer, role, kinds, sorted(some, key=_length), counts, cause)
+            some.sort(key=lambda result: (not run.counts_as_failure(result), *_length(result)))
+            weak = sum(not run.counts_as_failure(result) for result in some)
+            group = Group(peer, role, kinds, some, weak < len(some), cause, weak)
             first = smoke.get((peer, role))
             made.append(replace(group, follows=_followed(group, first)) if first else group)
     return sorted(made, key=lambda group: (not group.counts, -len(group.results), group.peer, group.title))

@@ -160,7 +160,8 @@ def _bar(run: Run, width: int) -> Text:
 
 def _group(run: Run, number: int, group: roots.Group, console: Console) -> None:
     head = Text(f"{number}. {safe(_titled(run, group))}: {words.count(len(group.results), 'case')}")
-    head.append("" if group.counts else ", SHOULD, still conformant")
+    weak = f", {group.weak:,} of them of a SHOULD" if group.weak else ""
+    head.append(weak if group.counts else ", SHOULD, still conformant")
     head.stylize(f"bold {_style(group)}")
     console.print(head)
     lines = [("likely", safe(group.cause))] if group.cause else []
