@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import pytest
 
 from kcom5_conformance.report import causes, conduct
-from kcom5_conformance.results import Event, Json, Problem, Result, Verdict
+from kcom5_conformance.results import Axis, Event, Json, Problem, Result, Role, Verdict
 
 HELLO = b"KCOM5\xaa\xbb\xcc"
 STREAM = HELLO + b"\2\0\0\0hi" + (3).to_bytes(8, "little") + b"\0\1\2"
@@ -549,6 +549,14 @@ SITUATIONS = [
         conduct.WILDCARD,
         got="3 octets on a second connection to 127.0.0.2",
     ),
+    server("binds-a-mapped-address", "connects", "listen", conduct.MAPPED, got="it listens on ::ffff:127.0.0.1"),
+    server(
+        "accepts-a-mapped-client",
+        "connects",
+        "listen",
+        conduct.MAPPED,
+        got="25 octets on a second connection to ::ffff:7f00:1",
+    ),
     server(
         "serves-two", "connects", "listen connect", conduct.SERVES_MORE, got="3 octets on a second connection to 1234"
     ),
@@ -611,6 +619,20 @@ SITUATIONS = [
     ),
     server("open-to-all", "residue", "listen", conduct.MODE, got="the socket file has mode 0o666"),
     server("mode-of-the-umask", "residue", "listen", conduct.MODE, got="the socket file has mode 0o755"),
+    server(
+        "inherits-sockets",
+        "residue",
+        "listen",
+        conduct.INHERITED,
+        got="a socket that a child inherits, while it listens",
+    ),
+    client(
+        "inherits-its-connection",
+        "residue",
+        "ask connect <8",
+        conduct.INHERITED,
+        got="a socket that a child inherits, while it receives",
+    ),
     server("leaves-children", "residue", "listen", "", got="afterwards: got nothing"),
     client("leaves-the-temporary-file", "residue", "ask", "", got="left in the folder: .part"),
     client(
@@ -703,6 +725,21 @@ SITUATIONS = [
 def test_the_cause_follows_from_what_was_seen(situation: Situation) -> None:
     told = situation.told
     assert told == situation.cause
+
+
+@pytest.mark.parametrize(
+    ("axis", "role", "got", "cause"),
+    [
+        ("residue", "server", "3 more descriptors after 3 servers", conduct.DESCRIPTOR),
+        ("residue", "server", "a socket that a child inherits, while it listens", conduct.INHERITED),
+        ("memory", "client", "the process grew by 128 MiB", conduct.ALLOCATED),
+    ],
+)
+def test_what_is_measured_needs_no_word(axis: Axis, role: Role, got: str, cause: str) -> None:
+    """As the cases fail that read in /proc."""
+    result = Result("x/y@tcp6", "mine", "close.residue", "MUST", role, "tcp6", "", Verdict.FAIL)
+    result.problems = [Problem("close.residue", "MUST", axis, got, "none")]
+    assert causes.cause_of(result) == cause
 
 
 def test_each_cause_has_two_peers_that_have_it_and_two_that_fail_alike_without_it() -> None:

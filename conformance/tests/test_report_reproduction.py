@@ -71,7 +71,7 @@ def is_shown(program: str, name: str) -> bool:
         ("delivers-what-follows", "data.end/more-after-the-end@tcp6", "delivers other octets than were sent"),
         ("waits-for-ever-for-the-frame", "time.stall/in-the-data@tcp6", "does not end"),
         ("leaks-listeners", "close.residue/nobody-comes-three-times@tcp6", "leaves something behind"),
-        ("keeps-listening", "listen.refuse-others/at-once@tcp6", "lets a second client in"),
+        ("keeps-listening", "listen.refuse-others/at-once@tcp6", "lets in a client that it has to refuse"),
         ("waits-for-ever-for-a-connection", "time.connect/full-queue@tcp6", "does not end"),
         ("wraps-the-client-port", "listen.port/client-79136@tcp6", "gives another failure the name refused"),
         ("constant-nonce", "hello.nonce/two-exchanges-differ@tcp6", "sends a nonce that is not random"),

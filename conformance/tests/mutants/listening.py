@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 import time
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from reference_peer import MAGIC, Failure
 
@@ -24,6 +24,14 @@ class BindsTheWildcard(Mutant):
     def bind(self, listener: socket.socket) -> None:
         self.set_bind_options(listener)
         listener.bind(("", self.port))
+
+
+class BindsAMappedAddress(Mutant):
+    """The server over IPv4 is an IPv6 socket bound to ::ffff:127.0.0.1."""
+
+    rule, role = "listen.loopback", "server"
+    effect = "a client's address has the form of another family"
+    hosts: ClassVar = {**Mutant.hosts, "tcp4": (socket.AF_INET6, "::ffff:127.0.0.1")}
 
 
 class DefaultsToAnotherPort(Mutant):

@@ -48,7 +48,7 @@ async def bound_to_loopback_alone(harness: Harness) -> None:
     own = HOSTS[harness.via][1]
     harness.unshown = "the suite reads in /proc on which addresses it listens"
     if found := procfs.listening_addresses(int(call.place), harness.adapter.processes()) - {own}:
-        harness.fail("wire", f"it listens on {', '.join(sorted(found))}", f"on {own} and nothing else")
+        harness.fail("wire", f"it listens on {', '.join(sorted(found))}", f"on {own} and nothing else", "connects")
     for host in ("127.0.0.2", "127.255.255.254", "127.0.0.1", "::1"):
         if host != own and not (host == "127.0.0.1" and harness.via == "tcp4"):
             await refused(harness, call.place, host)

@@ -36,6 +36,7 @@ ORDERLY = "an ordinary close after a failure: set SO_LINGER to zero before it, s
 TOO_EARLY = "it sends before the hello is there"
 NINTH = "exactly eight octets are read: octets that came with the hello are not seen"
 WILDCARD = "it binds a wildcard address"
+MAPPED = "it binds an IPv4-mapped address of an IPv6 socket: each family has a socket of its own"
 SERVES_MORE = "it accepts and serves more than one connection"
 KEEPS_LISTENING = "the listening socket stays open after the first client was accepted"
 PIECES = "T starts anew with each piece: the handshake has one deadline"
@@ -60,6 +61,7 @@ ANEW = "perhaps T starts anew with each call, where it is one deadline"
 ALLOCATED = "the declared length is allocated before the octets arrive"
 HELD = "a file is held in memory whole"
 DESCRIPTOR = "a descriptor is not closed on one of the ways out"
+INHERITED = "SOCK_CLOEXEC, or its like, is not set on a socket: a child that the program starts meanwhile holds it"
 MODE = "the socket file's mode is left to the umask, or set after listen"
 SIGPIPE = "a write to a connection that is gone raised SIGPIPE: ignore the signal, or set MSG_NOSIGNAL"
 MORE_THAN_HELLO = "octets follow the hello: a client sends eight octets and no more"
@@ -72,7 +74,7 @@ CLOSE_ENDLESS = "the wait for the client's end has no timeout, or octets from th
 
 def conduct(seen: Seen) -> str:
     """The likely cause; empty if none is recognised."""
-    found = _BY_SAW.get(seen.saw)
+    found = _BY_SAW.get(seen.saw or seen.problem.axis)  # an axis is the word where the case has none
     return found(seen) if found else ""
 
 
@@ -241,6 +243,8 @@ def _of_magic(sent: bytes) -> str:
 
 def _connects(seen: Seen) -> str:
     where = seen.problem.got
+    if re.search(r"::ffff:(7f|127\.)", where):
+        return MAPPED
     if re.search(r"listens on (0\.0\.0\.0|::)|to 127\.0\.0\.2|to 127\.255", where):
         return WILDCARD
     if "octets on a second" in where:
@@ -405,6 +409,8 @@ def _residue(seen: Seen) -> str:
         return "a thread of an exchange never ends"
     if "MiB more" in got:
         return "memory of an exchange is never freed"
+    if "a child inherits" in got:
+        return INHERITED
     if "has mode" in got:
         return MODE
     return ""

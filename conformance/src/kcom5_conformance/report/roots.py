@@ -17,7 +17,7 @@ SAID = {
     "accepts": "succeeds where it has to fail",
     "altered": "delivers other octets than were sent",
     "broken": "breaks the connection",
-    "connects": "lets a second client in",
+    "connects": "lets in a client that it has to refuse",
     "crashes": "its process ends",
     "early": "times out too early",
     "hangs": "does not end",
