@@ -28,7 +28,7 @@ from kcom5_conformance.cases import replay, vectors
 from kcom5_conformance.harness import procfs
 from kcom5_conformance.harness.adapter import Adapter, fault
 from kcom5_conformance.harness.attempt import PATIENCE
-from kcom5_conformance.harness.call import Call
+from kcom5_conformance.harness.call import Call, within_words
 from kcom5_conformance.harness.case import Case, Mismatch, NotRun, TooBusy, Unsupported
 from kcom5_conformance.harness.frame import frame
 from kcom5_conformance.harness.harness import Harness
@@ -142,6 +142,13 @@ def test_server_that_never_answers_fails_a_right_exchange_over_each_transport() 
         ("server", via) for via in ("tcp6", "tcp4", "unix")
     ]
     assert all("the call has not ended after" in failure.problems[0].got for failure in failures)
+    assert all("which the suite allows" in failure.problems[0].expected for failure in failures)
+
+
+def test_a_time_says_which_part_is_t() -> None:
+    assert within_words({"close": 1}, 6) == "within 6.0 s: T is 1 s, and the suite allows 5.0 s more"
+    for close in (0, -1, 30):
+        assert within_words({"close": close}, 5) == "within 5.0 s, which the suite allows for what comes at once"
 
 
 def test_crash_in_the_first_exchange_is_a_failure_and_no_broken_adapter() -> None:

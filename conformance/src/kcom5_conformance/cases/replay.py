@@ -346,9 +346,9 @@ class _Play:
         is_frame = last == "stall" and self.vector.setup != "nobody" and self.vector.rule != "time.handshake"
         took = call.end - (self.last_act if is_frame else self.connected_at)
         if "after" in outcome and took < outcome["after"]:
-            harness.fail("time", f"the end after {took:.3f} s", f"not before {outcome['after']} s", "early")
+            harness.fail("time", f"the end after {took:.3f} s", f"not before T, {outcome['after']} s", "early")
         if "within" in outcome and took > outcome["within"]:
-            harness.fail("time", f"the end after {took:.3f} s", f"within {outcome['within']} s", "late")
+            harness.fail("time", f"the end after {took:.3f} s", f"within {outcome['within']} s, T and a second", "late")
         if "path" in outcome and harness.path.exists() != (outcome["path"] == "kept"):
             harness.fail("residue", "the file is " + ("there" if harness.path.exists() else "gone"), outcome["path"])
 

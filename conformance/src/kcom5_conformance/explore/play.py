@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import trio
 
 from .. import spec
-from ..harness.call import USAGE, Call
+from ..harness.call import USAGE, Call, within_words
 from ..harness.case import Mismatch, TooBusy
 from ..harness.connection import Connection
 from ..harness.harness import Harness
@@ -419,7 +419,7 @@ class Play:
         with trio.move_on_after(bound + self.harness.patience) as scope:
             await call.ended.wait()
         if scope.cancelled_caught:
-            expected = f"{self.expected.likely} within {bound + self.harness.patience:.1f} s"
+            expected = f"{self.expected.likely} {within_words(call.request, bound + self.harness.patience)}"
             self.fail(self.expected.rule, "ended", "the call does not end", expected, saw="hangs")
         if call.error:
             raise call.error
@@ -431,12 +431,16 @@ class Play:
         bound = self.script.bound
         if took < bound - EARLY:
             self.fail(
-                "time.bounds", "time", f"{self.outcome} after {took:.3f} s", f"not before {bound:.1f} s", saw="early"
+                "time.bounds", "time", f"{self.outcome} after {took:.3f} s", f"not before T, {bound:.1f} s", saw="early"
             )
         self.known.lateness = max(self.known.lateness, took - bound)
         if took > bound + LATE + 0.2 and self.outcome in self.expected.outcomes:
             self.note(
-                "time.prompt", "time", f"{self.outcome} after {took:.1f} s", f"within {bound + LATE:.1f} s", "late"
+                "time.prompt",
+                "time",
+                f"{self.outcome} after {took:.1f} s",
+                f"within T, {bound:.1f} s, and {LATE:.1f} s",
+                "late",
             )
 
     def _check_outcome(self, call: Call) -> None:

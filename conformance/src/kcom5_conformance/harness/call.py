@@ -119,7 +119,7 @@ class Call:
             await self.ended.wait()
         if scope.cancelled_caught:
             got = self.harness.give_up(bound, "the call has not ended")
-            self.harness.fail("ended", got, f"an end within {bound:.1f} s", "hangs")
+            self.harness.fail("ended", got, f"an end {within_words(self.request, bound)}", "hangs")
         if self.error:
             raise self.error
         assert self.answer is not None
@@ -163,6 +163,14 @@ class Call:
         answer = await self.result(within)
         if answer.get("error") not in (*names, "error"):
             self.harness.fail("delivered", self.told, " or ".join(names), "accepts" if "ok" in answer else "name")
+
+
+def within_words(request: Json, seconds: float) -> str:
+    """Within so many seconds: which of them are T, and which the suite allows."""
+    close = request.get("close", 0)
+    if 0 < close < seconds:
+        return f"within {seconds:.1f} s: T is {close} s, and the suite allows {seconds - close:.1f} s more"
+    return f"within {seconds:.1f} s, which the suite allows for what comes at once"
 
 
 def clip(text: str) -> str:
