@@ -18,6 +18,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+from kcom5_conformance.compare import compare
 from kcom5_conformance.escape import safe
 from kcom5_conformance.report import write_html, write_json
 from kcom5_conformance.results import Explored, Run, Verdict
@@ -433,7 +434,8 @@ def other(started: str = "2026-01-01T00:00:00Z") -> Run:
     differs = by_id["message.length/two@tcp6"]
     differs.problems = [replace(differs.problems[0], axis="time"), *differs.problems[1:]]  # fails in another way
     by_id["connect.self/own-port@tcp6"].verdict = Verdict.UNSUPPORTED  # was not run
-    by_id["address.reject/no-key"].id = "address.reject/" + HOSTILE
+    gone = by_id["address.reject/no-key"]
+    gone.id, gone.note = "address.reject/" + HOSTILE, "another case"
     return run
 
 
@@ -502,6 +504,29 @@ def test_a_dropped_report_is_compared(
     page.browser.back()
     assert page.shown() == ["compare"]
     assert len(page.all("#compared details")) == 6
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ("hello.segments/three-pieces@tcp6", "hello.segments/in-three@tcp6"),  # the same note
+        ("connect.self/own-port@tcp6", "connect.alone/own-port@tcp6"),  # the same but for the rule
+    ],
+)
+def test_a_renamed_case_is_paired_as_the_command_does(page: Page, tmp_path: Path, here: str, there: str) -> None:
+    run = sample()
+    run.started = "2026-01-01T00:00:00Z"
+    result = next(one for one in run.results if one.id == here)
+    result.id, result.rule = there, there.split("/")[0]
+    if there.startswith("connect"):
+        result.note = "another note"
+    comparison = compare(run, sample())
+    assert [(one.old.id, one.new.id) for one in comparison.renamed if one.old and one.new] == [(there, here)]
+    write_json(run, tmp_path / "other.json")
+    page.script(DROP, [["other.json", (tmp_path / "other.json").read_text(encoding="utf-8")]])
+    assert said(page, "Compared").endswith("renamed 1, same 32.")
+    (row,) = changes(page)["renamed (1)"]
+    assert f" {there} → {here} " in row
 
 
 def test_a_chosen_report_is_compared(page: Page, tmp_path: Path) -> None:
