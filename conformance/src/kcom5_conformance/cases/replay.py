@@ -256,6 +256,7 @@ class _Play:
                 harness.fail("residue", f"the socket file has mode {mode}", f"mode {oct(int(step[1], 8))}", "residue")
             return connection
         if kind == "replace-file":
+            harness.unshown = "the socket's file is replaced meanwhile"
             # The socket is still reached by its other name.
             self.place = str(harness.path.rename(harness.path.with_name("moved")))
             harness.path.write_bytes(b"mine")

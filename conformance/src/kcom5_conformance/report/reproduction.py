@@ -111,7 +111,7 @@ _HELPERS = {
     ],
     "connect": [
         "def connect(family, address):",
-        "    s = socket.socket(family)",
+        "    s = socket.socket(family); s.settimeout(5)",
         "    try: s.connect(address)",
         "    except OSError as error: say('not connected:', error)",
         "    return s",
