@@ -427,8 +427,13 @@ def _crashes(seen: Seen) -> str:
         return SIGPIPE
     if "MemoryError" in seen.result.stderr or "out of memory" in seen.result.stderr.lower():
         return ALLOCATED
+    if found := _SANITIZER.search(seen.result.stderr):
+        return f"a sanitizer's report: {found[0].strip()}"
     return ""
 
+
+_SANITIZER = re.compile(r"\b[A-Z]\w+Sanitizer: [a-z][\w -]+|\bruntime error: .+|\bDATA RACE\b")
+"""The one line of a report that says what it is about."""
 
 _BY_SAW: dict[str, Callable[[Seen], str]] = {
     "accepts": _accepts,
