@@ -1,6 +1,11 @@
-"""The adapter of the Python implementation, by conformance/ADAPTER.md. It runs from the tree, installed or not."""
+"""The adapter of the Python implementation, by conformance/ADAPTER.md. It runs from the tree, installed or not.
 
+With `--asyncio` it uses `kcom5.aio`, in an event loop for each call.
+"""
+
+import asyncio
 import hashlib
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -9,9 +14,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
 import kcom5
+from kcom5 import aio
 from kcom5.compat import timeout_of
 
 Json = dict[str, Any]
+Client: Any = aio.Client if "--asyncio" in sys.argv else kcom5.Client
+Server: Any = aio.Server if "--asyncio" in sys.argv else kcom5.Server
 SUPPORTS = ["pack", "send", "receive", "tcp4", "tcp6", "unix", "port-zero", "limits", "file", "message", "message-file"]
 
 
@@ -25,7 +33,12 @@ def octets_of(rule: Json) -> bytes:
     return (unit * -(-size // len(unit)))[:size]
 
 
-def answer(request: Json, client: kcom5.Client) -> Json:
+def result_of(call: Any) -> Any:
+    """The result of a call, whether it has ended or is to be awaited."""
+    return asyncio.run(call) if inspect.iscoroutine(call) else call
+
+
+def answer(request: Json, client: Any) -> Json:
     place: Json = {key: request[key] for key in ("port", "path") if key in request}
     if "close" in request:
         place["timeout"] = timeout_of(request["close"])
@@ -39,24 +52,24 @@ def answer(request: Json, client: kcom5.Client) -> Json:
             return {"port": port, "key": key.hex()}
         case {"op": "send", "via": "tcp4" | "tcp6" | "unix" as via}:
             message, data = request.get("message", ""), request.get("data", {"hex": ""})
-            server = kcom5.Server(**place, ipv6=via == "tcp6")
+            server = Server(**place, ipv6=via == "tcp6")
             server.listening = lambda bound: print(json.dumps({"listening": bound}), flush=True)
             server.message = message if isinstance(message, str) else octets_of(message)
-            sent = server.send_file(data["file"]) if "file" in data else server.send(octets_of(data))
+            sent = result_of(server.send_file(data["file"]) if "file" in data else server.send(octets_of(data)))
             return {"ok": True, "confirmed": sent.confirmed}
         case {"op": "receive", "via": "tcp4" | "tcp6" | "unix" as via}:
             limits = kcom5.Limits(**request.get("limits", {}))
             vars(client).update(place, ipv6=via == "tcp6", limits=limits, message=request.get("message", ""))
             client.message_file = request.get("message_file")
             if "to" in request:
-                size, sha256 = client.receive_file(request["to"]["file"]), hashlib.sha256()
+                size, sha256 = result_of(client.receive_file(request["to"]["file"])), hashlib.sha256()
                 if not Path(request["to"]["file"]).is_file():  # what went into a pipe cannot be read again
                     return {"ok": True, "message": client.message}
                 with Path(request["to"]["file"]).open("rb") as file:
                     while block := file.read(1 << 20):
                         sha256.update(block)
                 return {"ok": True, "message": client.message, "data": {"size": size, "sha256": sha256.hexdigest()}}
-            view = client.receive_view()
+            view = result_of(client.receive_view())
             data = {"size": len(view), "sha256": hashlib.sha256(view).hexdigest()}
             if len(view) <= 4096:
                 data["hex"] = view.hex()
@@ -65,7 +78,7 @@ def answer(request: Json, client: kcom5.Client) -> Json:
 
 
 for line in sys.stdin:
-    request, client = json.loads(line), kcom5.Client()
+    request, client = json.loads(line), Client()
     try:
         result = answer(request, client)
     except kcom5.KcomError as error:

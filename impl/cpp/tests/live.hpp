@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
-#include <iterator>
 #include <set>
+#include <sstream>
 #include <string>
 
 #include "kcom5/kcom5.hpp"
@@ -28,8 +28,10 @@ inline Bytes counter(std::size_t size) {
 }
 
 inline Bytes read_file(const fs::path& path) {
-  std::ifstream in{path, std::ios::binary};
-  return {std::istreambuf_iterator<char>{in}, std::istreambuf_iterator<char>{}};
+  std::ostringstream all;
+  all << std::ifstream{path, std::ios::binary}.rdbuf();
+  const ByteView octets = bytes_of(all.view());
+  return {octets.begin(), octets.end()};
 }
 
 inline void write_file(const fs::path& path, const Bytes& octets) {

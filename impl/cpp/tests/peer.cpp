@@ -3,12 +3,8 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -24,7 +20,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <fstream>
 #include <iostream>
 #include <utility>
 
@@ -42,14 +37,14 @@ struct Address {
   [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
-Address address_of(const Place& place, const std::string& host) {
+Address address_of(const Place& place) {
   Address address;
   if (place.is_unix()) {
     auto* const unix_address = reinterpret_cast<sockaddr_un*>(&address.storage);
     unix_address->sun_family = AF_UNIX;
-    place.dialled().string().copy(unix_address->sun_path, sizeof unix_address->sun_path - 1);
+    place.path().string().copy(unix_address->sun_path, sizeof unix_address->sun_path - 1);
     address.size = sizeof *unix_address;
-  } else if (place.is_ipv6() && host.empty()) {
+  } else if (place.is_ipv6()) {
     auto* const ipv6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
     ipv6->sin6_family = AF_INET6;
     ipv6->sin6_port = htons(static_cast<std::uint16_t>(place.port));
@@ -59,7 +54,7 @@ Address address_of(const Place& place, const std::string& host) {
     auto* const ipv4 = reinterpret_cast<sockaddr_in*>(&address.storage);
     ipv4->sin_family = AF_INET;
     ipv4->sin_port = htons(static_cast<std::uint16_t>(place.port));
-    ::inet_pton(AF_INET, host.empty() ? "127.0.0.1" : host.c_str(), &ipv4->sin_addr);
+    ::inet_pton(AF_INET, "127.0.0.1", &ipv4->sin_addr);
     address.size = sizeof *ipv4;
   }
   return address;
@@ -99,15 +94,15 @@ Peer& Peer::operator=(Peer&& other) noexcept {
   return *this;
 }
 
-Peer Peer::dial(const Place& place, const std::string& host) {
-  const Address address = address_of(place, host);
+Peer Peer::dial(const Place& place) {
+  const Address address = address_of(place);
   Peer peer{new_socket(address)};
   if (::connect(peer.socket_, address.get(), address.size) != 0) fail("connect");
   return peer;
 }
 
 Peer Peer::listen(Place& place, int queue) {
-  const Address address = address_of(place, {});
+  const Address address = address_of(place);
   Peer peer{new_socket(address)};
   const int on = 1;
   ::setsockopt(peer.socket_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -165,24 +160,11 @@ void Peer::expect(const Bytes& octets) const {
   }
 }
 
-void Peer::expect_nothing() const {
-  pollfd entry{.fd = socket_, .events = POLLIN, .revents = 0};
-  std::uint8_t octet = 0;
-  if (::poll(&entry, 1, 10) == 1 && ::recv(socket_, &octet, 1, MSG_PEEK) > 0) {
-    throw Unexpected{"octet " + std::to_string(octet) + ", expected nothing"};
-  }
-}
-
-void Peer::expect_end(bool reset_is_end) const {
+void Peer::expect_end() const {
   std::uint8_t octet = 0;
   const ssize_t got = read_some(&octet, 1);
   if (got > 0) throw Unexpected{"octet " + std::to_string(octet) + ", expected the end"};
-  if (got < 0 && !reset_is_end) fail("expected an orderly end");
-}
-
-void Peer::expect_reset() const {
-  std::uint8_t octet = 0;
-  if (read_some(&octet, 1) >= 0) throw Unexpected{"octets or the end, expected a reset"};
+  if (got < 0) fail("expected an orderly end");
 }
 
 void Peer::half_close() const { ::shutdown(socket_, SHUT_WR); }
@@ -197,16 +179,17 @@ void Peer::reset() {
 
 void pause(std::chrono::milliseconds time) { ::poll(nullptr, 0, static_cast<int>(time.count())); }
 
+namespace {
+
+/// Why this machine has no ::1; empty if it has.
 std::string why_no_ipv6() {
-  const Address address = address_of(Place{"tcp6"}, {});
+  const Address address = address_of(Place{"tcp6"});
   const int socket = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const bool can = socket >= 0 && ::bind(socket, address.get(), address.size) == 0;
   const std::string reason = can ? "" : std::string{"there is no ::1 here: "} + std::strerror(errno);
   if (socket >= 0) ::close(socket);
   return reason;
 }
-
-namespace {
 
 /// Without ::1 a test that fails over it is not run: CTest knows it by this line.
 class NoIpv6Listener : public testing::EmptyTestEventListener {
@@ -246,20 +229,6 @@ void become_other_user() {
     if (user != ::geteuid() && ::syscall(SYS_setresuid, -1, user, -1) == 0) return;
   }
   throw CannotRun{std::string{"another user: setresuid: "} + std::strerror(errno)};
-}
-
-void enter_network_with_one_port(int port) {
-  if (::unshare(CLONE_NEWNET) != 0)
-    throw CannotRun{std::string{"a network of its own: unshare: "} + std::strerror(errno)};
-  const int socket = ::socket(AF_INET, SOCK_DGRAM, 0);
-  ifreq request{};
-  std::strncpy(request.ifr_name, "lo", sizeof request.ifr_name - 1);
-  request.ifr_flags = IFF_UP | IFF_RUNNING;
-  const bool up = ::ioctl(socket, SIOCSIFFLAGS, &request) == 0;
-  ::close(socket);
-  std::ofstream range{"/proc/sys/net/ipv4/ip_local_port_range"};
-  range << port << ' ' << port << std::flush;
-  if (!up || !range) throw CannotRun{"a network of its own: its settings"};
 }
 
 }  // namespace kcom5::test

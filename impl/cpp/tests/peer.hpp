@@ -45,11 +45,6 @@ class Place {
   [[nodiscard]] bool is_unix() const { return via_ == "unix"; }
   [[nodiscard]] bool is_ipv6() const { return via_ == "tcp6"; }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  /// Where the socket file is now: it may have been moved away to `path` and `-moved`.
-  [[nodiscard]] std::filesystem::path dialled() const {
-    const auto moved = path_.string() + "-moved";
-    return std::filesystem::exists(moved) ? std::filesystem::path{moved} : path_;
-  }
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
 
   int port = 0;
@@ -68,8 +63,7 @@ class Peer {
   Peer(Peer&& other) noexcept;
   Peer& operator=(Peer&& other) noexcept;
 
-  /// A connection to the place, or to `address` at its port.
-  static Peer dial(const Place& place, const std::string& address = {});
+  static Peer dial(const Place& place);
   /// A listener at the place; it sets the place's port.
   static Peer listen(Place& place, int queue = 16);
   [[nodiscard]] Peer accept() const;
@@ -77,10 +71,8 @@ class Peer {
   void send(const Bytes& octets) const;
   void expect(const Bytes& octets) const;
   [[nodiscard]] Bytes read(std::size_t count) const;
-  void expect_nothing() const;
-  /// The end of the stream; a reset counts if `reset_is_end`.
-  void expect_end(bool reset_is_end) const;
-  void expect_reset() const;
+  /// The orderly end of the stream.
+  void expect_end() const;
   void half_close() const;
   void close();
   void reset();
@@ -97,9 +89,6 @@ class Peer {
 /// A moment: long enough for what was sent to be read alone.
 void pause(std::chrono::milliseconds time);
 
-/// Why this machine has no ::1; empty if it has.
-std::string why_no_ipv6();
-
 #ifdef __linux__
 /// From here on the system answers this thread's calls of one kind with an error, by default that there is none.
 void deny(int call, int error = ENOSYS);
@@ -107,7 +96,5 @@ void deny(int call, int error = ENOSYS);
 
 /// The calling thread is another user from now on (Linux; the others stay who they are).
 void become_other_user();
-/// The calling thread has a network of its own from now on, with one ephemeral port.
-void enter_network_with_one_port(int port);
 
 }  // namespace kcom5::test

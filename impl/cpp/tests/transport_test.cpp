@@ -183,7 +183,7 @@ TEST_P(EachTransport, DoesNotTimeOutATinyReader) {
   while (got.size() < 8 + 4 + 2 + 8 + 4096) got.push_back(peer.read(1)[0]);
   const Bytes rest = peer.read(data.size() - 4096);
   got.insert(got.end(), rest.begin(), rest.end());
-  peer.expect_end(false);
+  peer.expect_end();
   peer.close();
   EXPECT_EQ(server.result(), "");
   EXPECT_TRUE(std::equal(data.begin(), data.end(), got.begin() + 22));
@@ -198,7 +198,7 @@ TEST_P(EachTransport, BearsAClientThatWritesBeforeItReads) {
   peer.send(Bytes(16 << 20));  // blocks until the server reads it
   (void)peer.read(4 + 2 + 8);
   peer.expect(data);
-  peer.expect_end(false);
+  peer.expect_end();
   peer.close();
   EXPECT_EQ(server.result(), "");
 }
@@ -330,7 +330,7 @@ TEST_P(EachTransport, TellsWhetherTheSuccessIsConfirmed) {
       peer.send(hello);
     }
     (void)peer.read(8 + 4 + 2 + 8 + data.size());
-    peer.expect_end(false);
+    peer.expect_end();
     peer.close();
     EXPECT_EQ(server.result(), "");
     EXPECT_TRUE(half_closes || confirmed);

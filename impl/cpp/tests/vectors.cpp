@@ -20,8 +20,10 @@ Pattern pattern_of(const json& octets) {
   if (octets.contains("size")) {
     pattern.resize(octets.at("size"));
     const std::string fill = octets.at("fill");
+    const bool counts = fill == "counter251";
+    const std::uint8_t octet = counts ? std::uint8_t{0} : octet_of(fill);
     for (std::size_t i = 0; i < pattern.size(); ++i) {
-      pattern[i].value = fill == "counter251" ? static_cast<std::uint8_t>(i % 251) : octet_of(fill);
+      pattern[i].value = counts ? static_cast<std::uint8_t>(i % 251) : octet;
     }
   } else if (octets.contains("text")) {
     for (const char c : std::string{octets.at("text")}) pattern.push_back({.value = static_cast<std::uint8_t>(c)});
@@ -69,7 +71,6 @@ Step step_of(const json& step) {
 Conversation conversation_of(const json& vector) {
   const json give = vector.value("give", json::object());
   const json limits = give.value("limits", json::object());
-  const json port = give.value("port", json{});
   const json& outcome = vector.at("outcome");
   Conversation c{
       .id = vector.at("id"),
@@ -77,9 +78,6 @@ Conversation conversation_of(const json& vector) {
       .is_server = vector.at("role") == "server",
       .message = text_of(give.value("message", json(""))),
       .data = bytes_of(give.value("data", json(""))),
-      .close = optional_of<int>(give, "close"),
-      .port = port.is_number() ? std::optional<int>{port} : std::nullopt,
-      .default_port = port == "default",
       .limits = {},
       .steps = {},
       .outcome = {.ok = outcome.value("ok", false),
@@ -87,16 +85,10 @@ Conversation conversation_of(const json& vector) {
                   .message = text_of(outcome.value("message", json(""))),
                   .data = bytes_of(outcome.value("data", json(""))),
                   .at = optional_of<std::uint64_t>(outcome, "at"),
-                  .after = optional_of<int>(outcome, "after"),
-                  .within = optional_of<int>(outcome, "within"),
-                  .path = outcome.value("path", ""),
-                  .nonce_differs = outcome.contains("nonce"),
                   .confirmed = optional_of<bool>(outcome, "confirmed")},
-      .via = vector.value("via", std::vector<std::string>{"tcp6", "tcp4", "unix"}),
       .fixed = vector.contains("pieces"),
       .setup = vector.value("setup", ""),
       .live = vector.value("live", false),
-      .times = vector.value("times", 1),
   };
   c.limits.message = limits.value("message", c.limits.message);
   c.limits.data = limits.value("data", c.limits.data);

@@ -36,10 +36,6 @@ struct Outcome {
   std::string message;
   Bytes data;
   std::optional<std::uint64_t> at;
-  std::optional<int> after;
-  std::optional<int> within;
-  std::string path;
-  bool nonce_differs = false;
   std::optional<bool> confirmed;
 };
 
@@ -49,17 +45,12 @@ struct Conversation {
   bool is_server = false;
   std::string message;
   Bytes data;
-  std::optional<int> close;
-  std::optional<int> port;
-  bool default_port = false;
   Limits limits;
   std::vector<Step> steps;
   Outcome outcome;
-  std::vector<std::string> via{"tcp6", "tcp4", "unix"};
   bool fixed = false;
   std::string setup;
   bool live = false;
-  int times = 1;
 };
 
 struct Row {

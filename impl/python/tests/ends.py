@@ -8,8 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import live
 import pytest
+import raw
 
 from kcom5 import Client, Server
 
@@ -17,7 +17,7 @@ HELLO = b"KCOM5abc"
 MIB = 1 << 20
 SO_BUF_LOCK = 72
 DATA = bytes(range(251)) * 20_000
-T = live.PATIENCE
+T = raw.PATIENCE
 
 
 def _other_user() -> tuple[int, str]:
@@ -57,14 +57,14 @@ def raw_server(
     pool: ThreadPoolExecutor, octets: bytes, *, then: Callable[[socket.socket], object] = socket.socket.close
 ) -> tuple[int, Future[object]]:
     """A server that sends these octets after the echo; its port, and what `then` gives."""
-    server = live.listen("tcp6")
+    server = raw.listen("tcp6")
 
     def serve() -> object:
         with server:
             connection, _ = server.accept()
             with connection:
                 connection.settimeout(T)
-                connection.sendall(live.read(connection, 8) + octets)
+                connection.sendall(raw.read(connection, 8) + octets)
                 return then(connection)
 
     return server.getsockname()[1], pool.submit(serve)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import live
 import pytest
+import raw
 from ends import DATA, HELLO, MIB, T, end_of, files_in, frame, raw_server
 
 from kcom5 import Sent, aio
@@ -91,7 +91,7 @@ def test_a_cancelled_sender_resets() -> None:
     async def main() -> None:
         async with aio.Server(port=0, timeout=T).open() as listening:
             task = asyncio.create_task(listening.send(bytes(64 * MIB)))
-            with live.connect("tcp6", listening.port) as client:
+            with raw.connect("tcp6", listening.port) as client:
                 client.sendall(HELLO)
                 await until(lambda: _has_come(client))
                 task.cancel()

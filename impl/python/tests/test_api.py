@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import live
 import pytest
+import raw
 import vectors
 from ends import DATA, MIB, SO_BUF_LOCK, T, end_of, exchange, files_in, frame, raw_server, reason
 
@@ -39,7 +39,7 @@ def test_the_original_names_are_there() -> None:
 @pytest.mark.parametrize("t", [2**31 - 1, 0, -1, -(2**31)])
 def test_the_originals_ends_meet_with_any_t(pool: ThreadPoolExecutor, t: int) -> None:
     server, client = kcom5.server(), kcom5.client()
-    server.port = client.port = live.free_port()
+    server.port = client.port = raw.free_port()
     server.close = client.close = t
     server.msg = "hi"
     sent = pool.submit(server.send, b"abc")
@@ -51,7 +51,7 @@ def until_it_listens(port: int) -> None:
     """Wait until a second listener is refused: a connection would be the one client."""
     while True:
         try:
-            live.listen("tcp6", port).close()
+            raw.listen("tcp6", port).close()
         except OSError:
             return
 
@@ -165,13 +165,13 @@ def test_what_has_served_its_client_serves_no_other() -> None:
 
 def test_a_full_queue_of_a_path_is_waited_for(pool: ThreadPoolExecutor, directory: Path) -> None:
     path = directory / "socket"
-    with live.listen("unix", str(path), 0) as server, live.connect("unix", str(path)) as first:
+    with raw.listen("unix", str(path), 0) as server, raw.connect("unix", str(path)) as first:
         with pytest.raises(kcom5.Timeout, match=r"not connected to .* within 1 s"):
             Client(path=path, timeout=1).receive()
         received = pool.submit(Client(path=path, timeout=T).receive)
         taken, _ = server.accept()
         connection, _ = server.accept()
-        connection.sendall(live.read(connection, 8) + frame(b"", b"abc"))
+        connection.sendall(raw.read(connection, 8) + frame(b"", b"abc"))
         assert received.result(T) == b"abc"
         for end in (first, taken, connection):
             end.close()

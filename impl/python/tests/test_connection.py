@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import live
 import pytest
+import raw
 import vectors
 from ends import DATA, HELLO, MIB, T, end_of, exchange, frame, raw_server
 
@@ -37,12 +37,12 @@ def test_a_reset_while_connecting_is_an_invalid_connection(monkeypatch: pytest.M
 
 
 def test_a_listener_that_resets_at_once_is_never_a_success() -> None:
-    with live.listen("tcp6") as server:
+    with raw.listen("tcp6") as server:
         stop_it = threading.Event()
 
         def serve() -> None:
             while not stop_it.is_set():
-                live.reset(server.accept()[0])
+                raw.reset(server.accept()[0])
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -52,7 +52,7 @@ def test_a_listener_that_resets_at_once_is_never_a_success() -> None:
                 Client(port=port, timeout=T).receive()
         stop_it.set()
         with suppress(ConnectionError):  # it may be reset before connect() returns
-            live.connect("tcp6", port).close()
+            raw.connect("tcp6", port).close()
         thread.join()
 
 
@@ -97,12 +97,12 @@ def test_the_wait_for_a_client_counts_from_open() -> None:
 
 @pytest.mark.parametrize("is_early", [False, True])
 def test_the_result_says_whether_the_client_confirmed(pool: ThreadPoolExecutor, is_early: bool) -> None:
-    with Server(port=0, timeout=T).open() as listening, live.connect("tcp6", listening.port) as client:
+    with Server(port=0, timeout=T).open() as listening, raw.connect("tcp6", listening.port) as client:
         client.sendall(HELLO)
         if is_early:
             client.shutdown(socket.SHUT_WR)
         sent = pool.submit(listening.send, b"abc")
-        assert live.read(client, 8 + 12 + 3)[-3:] == b"abc"
+        assert raw.read(client, 8 + 12 + 3)[-3:] == b"abc"
         client.close()
         assert sent.result(T) == Sent(3, confirmed=not is_early)
 
@@ -148,14 +148,14 @@ def test_large_data_arrives_as_it_was_sent(pool: ThreadPoolExecutor) -> None:
 def test_a_reader_that_drains_the_queue_slowly_is_waited_for(pool: ThreadPoolExecutor) -> None:
     """The system has taken all long before the client has it: acknowledged octets are what moves (`time.confirm`)."""
     data = DATA[: MIB // 2]
-    with Server(port=0, timeout=1).open() as listening, live.raw_socket("tcp6") as client:
+    with Server(port=0, timeout=1).open() as listening, raw.new_socket("tcp6") as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 15)
         sent = pool.submit(listening.send, data)
-        client.connect(live.address("tcp6", listening.port))
+        client.connect(raw.address("tcp6", listening.port))
         client.sendall(HELLO)
         whole = HELLO + frame(b"", data)
         for at in range(0, len(whole), 1 << 16):
-            assert live.read(client, min(1 << 16, len(whole) - at)) == whole[at : at + (1 << 16)]
+            assert raw.read(client, min(1 << 16, len(whole) - at)) == whole[at : at + (1 << 16)]
             assert not sent.done()
             select.select([], [], [], 0.35)  # less than T, and more than T in all
         assert client.recv(1) == b""
@@ -175,12 +175,12 @@ CLIENTS: dict[str, tuple[bytes, int, str]] = {
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_server_says_what_it_waited_for_and_how_long(pool: ThreadPoolExecutor, name: str) -> None:
     hello, reads, detail = CLIENTS[name]
-    with Server(port=0, timeout=1).open() as listening, live.raw_socket("tcp6") as client:
+    with Server(port=0, timeout=1).open() as listening, raw.new_socket("tcp6") as client:
         sent = pool.submit(listening.send, bytes(64 * MIB))
         if reads >= 0:
-            client.connect(live.address("tcp6", listening.port))
+            client.connect(raw.address("tcp6", listening.port))
             client.sendall(hello)
-            live.read(client, reads)
+            raw.read(client, reads)
         with pytest.raises(kcom5.Unconfirmed if name == "open" else kcom5.Timeout) as caught:
             sent.result(T)
     assert caught.value.detail == detail.replace("{port}", str(listening.port))
@@ -189,10 +189,10 @@ def test_a_server_says_what_it_waited_for_and_how_long(pool: ThreadPoolExecutor,
 def test_a_server_says_that_the_client_left(pool: ThreadPoolExecutor) -> None:
     with Server(port=0, timeout=T).open() as listening:
         sent = pool.submit(listening.send, bytes(64 * MIB))
-        with live.connect("tcp6", listening.port) as client:
+        with raw.connect("tcp6", listening.port) as client:
             client.sendall(HELLO)
-            live.read(client, 9)
-            live.reset(client)
+            raw.read(client, 9)
+            raw.reset(client)
         with pytest.raises(kcom5.Unconfirmed, match="the client left before it had taken everything"):
             sent.result(T)
 
@@ -212,7 +212,7 @@ def test_a_client_says_what_it_waited_for_and_how_long(pool: ThreadPoolExecutor,
 
 
 def test_a_client_says_where_nobody_listens(directory: Path) -> None:
-    with live.listen("tcp6") as server:
+    with raw.listen("tcp6") as server:
         port = server.getsockname()[1]
     for client, name in (
         (Client(port=port), f"[::1]:{port}"),

@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import live
 import pytest
+import raw
 from ends import DATA, HELLO, MIB, T, end_of, exchange, files_in, frame, no_client_came, raw_server, reason
 
 import kcom5
@@ -159,9 +159,9 @@ def test_a_file_that_becomes_shorter_is_io_and_a_reset(pool: ThreadPoolExecutor,
     os.truncate(source, 64 * MIB)
     with Server(port=0, timeout=T).open() as listening:
         sent = pool.submit(listening.send_file, source)
-        with live.connect("tcp6", listening.port) as client:
+        with raw.connect("tcp6", listening.port) as client:
             client.sendall(HELLO)
-            live.read(client, 20)
+            raw.read(client, 20)
             os.truncate(source, 0)
             assert end_of(client) == "reset"
         with pytest.raises(kcom5.Io, match="became shorter"):
@@ -200,7 +200,7 @@ def receive_with_threads(port: int, target: Path) -> None:
 def test_what_cannot_be_opened_costs_the_sender_nothing(
     unwritable: Path, receive: Callable[[int, Path], object]
 ) -> None:
-    with live.listen("tcp6") as server:
+    with raw.listen("tcp6") as server:
         with pytest.raises(kcom5.Io, match=str(unwritable)):
             receive(server.getsockname()[1], unwritable)
         assert no_client_came(server)
@@ -212,18 +212,18 @@ def test_a_wrong_port_is_found_before_the_file_is_made(directory: Path) -> None:
 
 
 def test_the_file_is_opened_before_the_server_is_asked(pool: ThreadPoolExecutor, directory: Path) -> None:
-    with live.listen("tcp6") as server:
+    with raw.listen("tcp6") as server:
         received = pool.submit(Client(port=server.getsockname()[1], timeout=T).receive_file, directory / "target")
         with server.accept()[0] as connection:
             # Of no name on this system, or of one of its own.
             assert all(name.startswith(".kcom5-") for name in files_in(directory))
-            connection.sendall(live.read(connection, 8) + frame(b"", b"abc"))
+            connection.sendall(raw.read(connection, 8) + frame(b"", b"abc"))
             assert received.result(T) == 3
     assert files_in(directory) == ["target"]
 
 
 def test_a_refused_or_silent_server_leaves_no_file(directory: Path) -> None:
-    with live.listen("tcp6") as server:
+    with raw.listen("tcp6") as server:
         client = Client(port=server.getsockname()[1], timeout=1)
         with pytest.raises(kcom5.Timeout):
             client.receive_file(directory / "target")

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import live
 import pytest
+import raw
 from ends import DATA, MIB, OTHER, T, end_of, files_in, frame, needs_other, no_client_came, raw_server, reason
 
 import kcom5
@@ -31,7 +31,7 @@ def receive(pool: ThreadPoolExecutor, target: object, octets: bytes = frame(b"hi
 
 def refuse(target: object, detail: str, **fields: object) -> kcom5.KcomError:
     """Ask for a target that is refused before anybody is asked to send."""
-    with live.listen("tcp6") as server:
+    with raw.listen("tcp6") as server:
         client = Client(port=server.getsockname()[1], **{"timeout": T, **fields})  # type: ignore[arg-type]
         with pytest.raises(kcom5.KcomError) as caught:
             client.receive_file(target)  # type: ignore[arg-type]

@@ -13,8 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import live
 import pytest
+import raw
 import vectors
 from ends import DATA, MIB, UNWRITABLE, T, end_of, files_in, frame, no_client_came, raw_server, reason
 
@@ -40,7 +40,7 @@ def end_of_program(process: subprocess.Popen[str]) -> tuple[int, str]:
 @pytest.mark.parametrize("unwritable", list(UNWRITABLE)[:3], indirect=True)
 @pytest.mark.parametrize("option", ["--output", "--message-file"])
 def test_what_the_program_cannot_open_costs_the_sender_nothing(unwritable: Path, option: str) -> None:
-    with live.listen("tcp6") as server:
+    with raw.listen("tcp6") as server:
         code, said = end_of_program(program("receive", option, unwritable, "--port", server.getsockname()[1]))
         assert code == 3
         assert said.startswith(f"kcom5: error: io: {unwritable}: ")
@@ -72,7 +72,7 @@ def test_a_message_that_cannot_be_stored_delivers_nothing(pool: ThreadPoolExecut
 
 @pytest.mark.parametrize("name", ["refused", "timeout", "interrupted"])
 def test_the_program_leaves_no_file_behind(directory: Path, name: str) -> None:
-    with live.listen("tcp6") as server:
+    with raw.listen("tcp6") as server:
         port = server.getsockname()[1]
         if name == "refused":
             server.close()
@@ -81,7 +81,7 @@ def test_the_program_leaves_no_file_behind(directory: Path, name: str) -> None:
         receiver = program("receive", "-o", directory / "data", "--port", port, *arguments)
         if name == "interrupted":
             with server.accept()[0] as connection:
-                live.read(connection, 8)
+                raw.read(connection, 8)
                 receiver.send_signal(signal.SIGINT)
                 assert end_of(connection) == "reset"
         code, said = end_of_program(receiver)
@@ -105,7 +105,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(vectors.ROOT / "impl/python/src")
 
 
 def test_a_closed_standard_output_gets_no_data_and_costs_the_sender_nothing() -> None:
-    with live.listen("tcp6") as server:
+    with raw.listen("tcp6") as server:
         for output in ("-", "/dev/stdout"):
             result = run("receive", "-o", output, "--port", server.getsockname()[1], closed=(1,))
             assert (result.returncode, result.stderr.splitlines()[0]) == (
@@ -186,7 +186,7 @@ def test_an_interrupted_send_says_how_far_it_came(directory: Path, stage: str, n
         if hello:
             client.connect(str(path))
             client.sendall(hello)
-            live.read(client, size)
+            raw.read(client, size)
             if stage == "sent":
                 assert client.recv(1) == b""
         sender.send_signal(number)
@@ -224,11 +224,11 @@ def test_a_signal_that_was_ignored_stays_ignored(pool: ThreadPoolExecutor, direc
     code = "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
     code += "os.execv(sys.executable, [sys.executable, '-m', 'kcom5', *sys.argv[1:]])"
 
-    with live.listen("tcp6") as server:
+    with raw.listen("tcp6") as server:
         arguments = ["receive", "-o", str(directory / "data"), "--port", str(server.getsockname()[1])]
         with subprocess.Popen([sys.executable, "-c", code, *arguments], env=ENVIRONMENT) as receiver:
             with server.accept()[0] as connection:
-                hello = live.read(connection, 8)
+                hello = raw.read(connection, 8)
                 receiver.send_signal(signal.SIGHUP)
                 connection.sendall(hello + frame(b"", b"abc"))
                 connection.recv(1)

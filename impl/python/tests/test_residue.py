@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import live
 import pytest
+import raw
 from ends import DATA, HELLO, MIB, T, end_of, files_in, frame, raw_server, read_all
 
 import kcom5
@@ -28,7 +28,7 @@ def test_a_call_leaves_no_socket_file_thread_or_descriptor_behind(pool: ThreadPo
     def sends(octets: bytes, read: bool) -> None:
         with Server(path=path, timeout=T).open() as listening:
             sent = pool.submit(listening.send, DATA)
-            with live.connect("unix", str(path)) as client:
+            with raw.connect("unix", str(path)) as client:
                 client.sendall(octets)
                 if read:
                     client.shutdown(socket.SHUT_WR)
@@ -106,9 +106,9 @@ def test_an_interrupted_sender_resets(pool: ThreadPoolExecutor, interrupt: Calla
     with Server(port=0, timeout=T).open() as listening:
 
         def act() -> str:
-            with live.connect("tcp6", listening.port) as client:
+            with raw.connect("tcp6", listening.port) as client:
                 client.sendall(HELLO)
-                live.read(client, 20)
+                raw.read(client, 20)
                 interrupt()
                 return end_of(client)
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import live
 import pytest
+import raw
 from ends import OTHER, T, files_in, needs_other, reason
 
 import kcom5
@@ -132,7 +132,7 @@ def test_of_two_servers_at_one_stale_path_one_listens(directory: Path) -> None:
             thread.join()
         assert len(listening) == 1
         assert [error.name for error in errors] == ["in-use"] * 2
-        live.connect("unix", str(path)).close()
+        raw.connect("unix", str(path)).close()
         listening[0].close()
         assert files_in(directory) == []
 
