@@ -19,6 +19,8 @@ namespace kcom5::test {
 
 namespace fs = std::filesystem;
 
+constexpr int patience = 30;  ///< T in seconds where it must not matter.
+
 inline const Bytes hello = from_hex("4b 43 4f 4d 35 aa bb cc");
 
 inline Bytes counter(std::size_t size) {
@@ -60,10 +62,10 @@ inline std::set<std::string> entries(const fs::path& folder) {
 template <class Send>
 class Sending {
  public:
-  Sending(Place& place, Send send, int close = 5) {
+  Sending(Place& place, Send send, int timeout = patience) {
     server_.ipv6 = place.is_ipv6();
     server_.port = 0;
-    server_.timeout = std::chrono::seconds{close};
+    server_.timeout = std::chrono::seconds{timeout};
     if (place.is_unix()) server_.path = place.path();
     server_.message = "hi";
     std::promise<int> listening;
@@ -92,7 +94,7 @@ inline Client client_at(const Place& place) {
   Client client;
   client.ipv6 = place.is_ipv6();
   client.port = place.port;
-  client.timeout = std::chrono::seconds{5};
+  client.timeout = std::chrono::seconds{patience};
   if (place.is_unix()) client.path = place.path();
   return client;
 }

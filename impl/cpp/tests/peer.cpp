@@ -153,11 +153,10 @@ Bytes Peer::read(std::size_t count) const {
 
 void Peer::expect(const Bytes& octets) const {
   const Bytes got = read(octets.size());
+  if (got == octets) return;
   const auto different = std::ranges::mismatch(got, octets);
-  if (different.in1 != got.end()) {
-    throw Unexpected{"octet " + std::to_string(different.in1 - got.begin()) + ": got " +
-                     std::to_string(*different.in1) + ", expected " + std::to_string(*different.in2)};
-  }
+  throw Unexpected{"octet " + std::to_string(different.in1 - got.begin()) + ": got " + std::to_string(*different.in1) +
+                   ", expected " + std::to_string(*different.in2)};
 }
 
 void Peer::expect_end() const {

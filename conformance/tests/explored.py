@@ -1,0 +1,97 @@
+"""How many mutants does `explore` find alone, and after how long? No case of the suite is used.
+
+Prints a line for each mutant whose rule a conversation can show, and the share that was found.
+Exit code: 0 if the share is at least that of `--share`, 1 if it is less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+ROOT = Path(__file__).resolve().parents[2]
+MUTANTS = ROOT / "conformance" / "tests" / "mutants"
+APART = ("address.", "file.", "listen.", "unix.")
+"""Rules about the text of an address, files, ports and socket files: none of them is a matter of a conversation."""
+
+
+@dataclass
+class Found:
+    """What `explore` says of a mutant."""
+
+    name: str
+    rule: str
+    seconds: float
+    broken: list[str]
+    """The rules that it reports: the first of a failed conversation."""
+    why: str = ""
+    """Why there is no report."""
+
+    def __str__(self) -> str:
+        what = f"{self.seconds:5.1f} s  {' '.join(self.broken)}" if self.broken else f"not found {self.why}".rstrip()
+        return f"{self.name:40} {self.rule:22} {what}"
+
+
+def explore(mutant: dict[str, str], seconds: int) -> Found:
+    """Explores the role in which a mutant is wrong, to its first failure."""
+    command = [sys.executable, "-m", "kcom5_conformance", "explore", "--quiet", "--first", "--strict"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "conformance" / "src")}
+    with tempfile.TemporaryDirectory(prefix="kcom5-") as report:
+        options = ["--role", mutant["role"], "--seconds", str(seconds), "--report", report]
+        begin = time.monotonic()
+        done = subprocess.run(
+            [*command, *options, "--", sys.executable, str(MUTANTS), mutant["name"]],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not (Path(report) / "report.json").exists():
+            return Found(mutant["name"], mutant["rule"], 0, [], done.stderr.partition("\n")[0])
+        results = json.loads((Path(report) / "report.json").read_text("utf-8"))["results"]
+    broken = {problem["rule"] for result in results for problem in result["problems"]}
+    return Found(mutant["name"], mutant["rule"], time.monotonic() - begin, sorted(broken))
+
+
+def main() -> None:
+    """Explores all, or the mutants named."""
+    parser = argparse.ArgumentParser(description="How many mutants does explore find alone, and after how long?")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="mutants (default: all that a conversation can show)")
+    parser.add_argument("--seconds", type=int, default=60, help="for each mutant (default: 60)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants at a time (default: processors)")
+    parser.add_argument("--share", type=float, default=0.95, help="that has to be found (default: 0.95)")
+    options = parser.parse_args()
+    listing = subprocess.run([sys.executable, MUTANTS, "--list"], check=True, capture_output=True)
+    mutants = [
+        mutant
+        for mutant in json.loads(listing.stdout)
+        if (mutant["name"] in options.names if options.names else not mutant["rule"].startswith(APART))
+    ]
+    console = Console(highlight=False, width=120)
+    with ThreadPoolExecutor(options.jobs) as threads:
+        found = threads.map(lambda mutant: explore(mutant, options.seconds), mutants)
+        shown = []
+        for one in track(found, "mutants", len(mutants), console=console, disable=not console.is_terminal):
+            shown.append(one)
+            console.print(f"{one}", markup=False)
+    count = sum(bool(one.broken) for one in shown)
+    times = sorted(one.seconds for one in shown if one.broken) or [0.0]
+    print(
+        f"{count} of {len(shown)} found ({count / len(shown):.1%}), half of them within {times[len(times) // 2]:.1f} s"
+    )
+    sys.exit(count / len(shown) < options.share)
+
+
+if __name__ == "__main__":
+    main()
