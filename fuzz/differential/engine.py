@@ -81,7 +81,7 @@ def call(what: str, *command: str | Path, folder: Path = ROOT, **environment: st
             stderr=subprocess.STDOUT,
             text=True,
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # of PATH, a folder may be closed to this user
         raise BrokenError(f"{what} failed: {command[0]} is not installed") from None
     if done.returncode != 0:
         raise BrokenError(f"{what} failed:\n" + "\n".join(done.stdout.splitlines()[-30:]))

@@ -82,7 +82,7 @@ def built(*words: str, where: Path = ROOT) -> None:
     progress(f"building: {' '.join(words)[:70]}")
     try:
         done = subprocess.run(words, cwd=where, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, PermissionError) as error:
         raise BrokenError(f"{words[0]} is not installed") from error
     if done.returncode:
         raise BrokenError(f"{' '.join(words)}\n{(done.stdout + done.stderr).strip()[-3000:]}")

@@ -58,7 +58,7 @@ def why_not_slow() -> str:
     """Why a program cannot be held back; empty if it can."""
     try:
         tried = subprocess.run([*SLOW_LISTEN, "true"], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return f"{SLOW_LISTEN[0]} is not installed"
     return f"`{SLOW_LISTEN[0]}` does not work here: {tried.stderr.strip()}" if tried.returncode else ""
 
@@ -67,7 +67,7 @@ def why_not_alone() -> str:
     """Why there is no network of its own."""
     try:
         tried = subprocess.run([*_UNSHARE, "true"], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return f"no network of its own is to be had here: {_UNSHARE[0]} is not installed"
     reason = tried.stderr.strip() or "works, but the settings of that network cannot be changed"
     return f"no network of its own is to be had here: `{' '.join(_UNSHARE)}`: {reason}"
