@@ -44,7 +44,7 @@ std::string to_hex(kcom5::ByteView octets) {
   return digits;
 }
 
-/// A number of the request as an int; one that does not fit stays as far out of every range.
+/// A number of the request as an int; one that does not fit stays out of every range.
 int number(const json& value) {
   const auto wide = value.get<std::int64_t>();
   return static_cast<int>(
@@ -102,7 +102,7 @@ void configure(kcom5::Options& end, const json& request) {
   if (request.contains("close")) end.timeout = kcom5::timeout_of(number(request["close"]));
 }
 
-/// Bytes by digits, or by a size and what they are filled with.
+/// Bytes given as digits, or as a size and a fill pattern.
 Bytes bytes_of(const json& rule) {
   if (rule.contains("hex")) return from_hex(rule["hex"]);
   const std::string fill = rule.at("fill");
@@ -115,7 +115,7 @@ Bytes bytes_of(const json& rule) {
 std::string zeros(std::size_t size) {
   std::string text;
 #ifdef __cpp_lib_string_resize_and_overwrite
-  // A message of 4 GiB is refused by its length: memory that nobody has touched will do, and costs nothing.
+  // A message of 4 GiB is refused by its length alone, so untouched memory suffices and costs nothing.
   if (size > kcom5::max_message_size) {
     text.resize_and_overwrite(size, [](char*, std::size_t all) { return all; });
     return text;
@@ -154,7 +154,7 @@ void receive(const json& request, kcom5::Client& client) {
   if (request.contains("to")) {
     const std::string file = request.at("to").at("file");
     client.receive_file(file);
-    // What went into a pipe cannot be read again.
+    // Bytes that went into a pipe cannot be read again.
     if (!std::filesystem::is_regular_file(file)) return answer({{"ok", true}, {"message", client.message}});
     data = describe_file(file);
   } else {

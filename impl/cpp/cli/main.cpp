@@ -1,7 +1,7 @@
 // The program kcom5: send, receive, pack, unpack. `kcom5 --help` describes it.
 //
-// It adds to the library what a person at a shell needs: words, secrets that stay secret, signals. No secret is ever
-// taken from the command line.
+// It adds messages, safe handling of secrets, and signals to the library. No secret is ever taken from the command
+// line.
 #include <exception>
 #include <new>
 #include <optional>
@@ -57,13 +57,13 @@ class Program {
     }
   }
 
-  /// What an interrupted command has done.
+  /// The text of what an interrupted command has done.
   [[nodiscard]] const std::string& done() const noexcept { return done_; }
   /// Whether a part of the data may be somewhere after a failure.
   [[nodiscard]] bool is_in_place() const noexcept { return is_in_place_; }
 
  private:
-  /// What both ends are told.
+  /// Sets the options of both ends.
   void configure(kcom5::Options& end, int lowest_port) {
     end.ipv6 = !options_.has("--ipv4");
     end.port = port_of(options_, lowest_port);
@@ -190,7 +190,7 @@ class Program {
   bool is_in_place_ = false;
 };
 
-/// What to do about this failure.
+/// The hint for this failure.
 std::string_view hint_of(const Failure& failure, const Options& options, bool is_in_place) {
   const std::string& detail = failure.detail();
   if (failure.error() == kcom5::Error::truncated && is_in_place) {

@@ -1,4 +1,4 @@
-// See options.hpp. The three programs take and refuse the same words.
+// See options.hpp. The three programs accept and reject the same words.
 #include "options.hpp"
 
 #include <algorithm>
@@ -76,7 +76,7 @@ bool is_integer(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-/// A number of any length; one that does not fit is none.
+/// A number of any length; nothing if it does not fit.
 template <class Number>
 std::optional<Number> number_of(std::string_view text) {
   Number number{};

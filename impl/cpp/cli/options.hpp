@@ -10,17 +10,17 @@
 
 namespace kcom5::cli {
 
-/// The command line is wrong. What it says repeats no value: that may be a secret in the wrong place.
+/// The command line is wrong. The text repeats no value, which may be a secret in the wrong place.
 struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// What a command line says.
+/// A parsed command line.
 struct Options {
   std::string command;  // one of the four, or "help", or "version"
   std::string about;    // the command that help is for
   std::string operand = "-";
-  std::map<std::string, std::string> values;  // by long names; of a flag, the value is empty
+  std::map<std::string, std::string> values;  // by long names; a flag has an empty value
 
   [[nodiscard]] bool has(const std::string& name) const { return values.contains(name); }
   [[nodiscard]] std::string get(const std::string& name, const std::string& otherwise = {}) const;

@@ -55,7 +55,7 @@ Closed open_closed_streams() noexcept {
   for (int descriptor = 0; descriptor < 3; ++descriptor) {
     if (::fcntl(descriptor, F_GETFD) >= 0) continue;
     closed[static_cast<std::size_t>(descriptor)] = true;
-    (void)::open("/dev/null", O_RDWR);  // takes the lowest number that is free: this one
+    (void)::open("/dev/null", O_RDWR);  // takes the lowest free number, which is this one
   }
   return closed;
 }
@@ -84,7 +84,7 @@ void catch_signals(void (*handler)(int)) noexcept {
     if (before.sa_handler == SIG_IGN) continue;
     struct sigaction action{};
     action.sa_handler = handler;
-    action.sa_flags = static_cast<int>(SA_RESETHAND);  // and no SA_RESTART: reads and writes come back
+    action.sa_flags = static_cast<int>(SA_RESETHAND);  // without SA_RESTART, reads and writes return
     ::sigaction(number, &action, nullptr);
   }
   for (const int number : {SIGPIPE, SIGXFSZ}) (void)std::signal(number, SIG_IGN);
@@ -129,7 +129,7 @@ void hide_memory() noexcept {
 }
 
 void wipe(void* memory, std::size_t size) noexcept {
-  // volatile: the compiler must not see that nobody reads it any more.
+  // volatile, so that the compiler does not remove writes that nothing reads.
   volatile char* at = static_cast<volatile char*>(memory);
   while (size-- > 0) *at++ = 0;
 }

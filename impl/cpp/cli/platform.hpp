@@ -1,4 +1,4 @@
-// What the program itself asks of the system: standard streams, signals, memory. POSIX; what only Linux has is marked.
+// System calls of the program itself: standard streams, signals, memory. POSIX; Linux-only parts are marked.
 #pragma once
 
 #include <array>
@@ -20,30 +20,30 @@ std::error_code write_all(int descriptor, std::string_view text) noexcept;
 
 bool is_terminal(int descriptor) noexcept;
 
-/// The signals that ask the program to end call `handler`, unless they were ignored when it was started; a second one
-/// of them ends the process. A write to a closed pipe, or over a limit of size, fails and ends nothing.
+/// Installs `handler` for the signals that end a program, unless they were ignored at its start. A second one ends the
+/// process. A write to a closed pipe, or over a size limit, fails and does not end the process.
 void catch_signals(void (*handler)(int)) noexcept;
 
-/// Ends the process, should it not have ended within two seconds: then it removes what no destructor will. May be
-/// called by a handler.
+/// Ends the process if it has not ended within two seconds, and then removes the files that no destructor will. A
+/// signal handler may call it.
 void end_soon(int exit_code) noexcept;
 
 /// Whether two outputs are the same file, or would be; "-" is standard output.
 bool is_same_file(const std::string& one, const std::string& other);
 
-/// Whether the name is another one of a standard stream, such as /dev/stdin: its number, or -1.
+/// The number of the standard stream that a name such as /dev/stdin stands for, or -1.
 int standard_stream_of(const std::string& name) noexcept;
 
 /// Keeps other processes of this user, and core dumps, from the memory of this process (Linux).
 void hide_memory() noexcept;
 
-/// Overwrites it.
+/// Overwrites memory with zeros.
 void wipe(void* memory, std::size_t size) noexcept;
 
-/// Whether something stands at the path, be it a link that leads nowhere.
+/// Whether something exists at the path, even a dangling link.
 bool exists(const std::string& path) noexcept;
 
-/// A file with a secret. `is_open_to_others`: other users can read it.
+/// Opens a file with a secret. `is_open_to_others`: other users can read it.
 int open_secret(const std::string& path, bool& is_open_to_others, std::error_code& ec) noexcept;
 /// One read; 0: the end.
 std::size_t read_some(int descriptor, char* room, std::size_t size, std::error_code& ec) noexcept;

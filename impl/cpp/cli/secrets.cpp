@@ -11,7 +11,7 @@
 namespace kcom5::cli {
 namespace {
 
-constexpr std::size_t most_bytes = 65536;  // far more than an address or a key has
+constexpr std::size_t most_bytes = 65536;  // far more than an address or a key needs
 
 bool may_be_secret(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789abcdefABCDEF.: ") == std::string::npos;
@@ -30,7 +30,7 @@ struct File {
   }
 };
 
-/// Reserves first: a string that grows leaves what it held in memory.
+/// Reserves first, because a string that grows leaves copies in memory.
 std::string read_all(int descriptor, const std::string& name) {
   std::string text(most_bytes, '\0');
   std::size_t size = 0;

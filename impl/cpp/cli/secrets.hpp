@@ -11,7 +11,7 @@
 
 namespace kcom5::cli {
 
-/// Text that is overwritten when it goes.
+/// Text that its destructor overwrites.
 class Secret {
  public:
   explicit Secret(std::string secret) noexcept : text{std::move(secret)} {}
@@ -22,10 +22,10 @@ class Secret {
   std::string text;
 };
 
-/// Fails if this names no file, but may be an address or a key: it is not repeated.
+/// Fails if `name` is not a file but may be an address or a key. The error does not repeat it.
 void check_file(const std::string& name);
 
-/// What a SOURCE holds, without one line end. Throws Failure.
+/// The content of a SOURCE, without one line end. Throws Failure.
 Secret read_secret(Words& words, const std::string& source);
 
 /// The key that a SOURCE holds in hexadecimal. Throws Failure, invalid-key.

@@ -10,19 +10,19 @@ namespace kcom5::cli {
 /// Thrown where no call of the library runs.
 struct Interrupted {};
 
-/// From here on signals are handled.
+/// Starts to handle signals.
 void start_signals() noexcept;
 
 /// The signal that came, or 0.
 int caught_signal() noexcept;
 
-/// Whether one came, for waits to look at.
+/// Whether a signal came; waits check it.
 const std::atomic<bool>& is_interrupted() noexcept;
 
 /// Throws Interrupted if a signal came.
 void check_interrupted();
 
-/// Registers an end for the signal handler while it lives. One that is registered too late is cancelled at once.
+/// While it exists, the signal handler cancels this server or client. If a signal came before, it is cancelled at once.
 class Running {
  public:
   explicit Running(Server& server);

@@ -1,5 +1,5 @@
-// Characters from U+00A0 on that are not shown as they are: Unicode 14's categories Cf, Cn, Co, Cs, Zl and Zp, and
-// letters and selectors that have no shape. Made from Python's unicodedata.
+// Characters from U+00A0 on that are escaped. They are Unicode 14's categories Cf, Cn, Co, Cs, Zl and Zp, and letters
+// and selectors without a shape. Made from Python's unicodedata.
 #include <algorithm>
 #include <array>
 

@@ -39,7 +39,7 @@ constexpr auto advice = std::to_array<std::pair<std::string_view, std::string_vi
 
 constexpr int most_shown = 200;  // characters of a message
 
-/// The first character of the text, which is taken off: its code point, or its only byte and false.
+/// Removes the first character of the text. Returns its code point and true, or its only byte and false.
 std::pair<char32_t, bool> take_character(std::string_view& text) {
   const auto lead = static_cast<std::uint8_t>(text[0]);
   const std::size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
@@ -59,7 +59,7 @@ std::string hexadecimal(const char* format, char32_t value) {
   return text.data();
 }
 
-/// The first character of the text, escaped if that is needed.
+/// Removes the first character of the text, and returns it, escaped if needed.
 std::string take_escaped(std::string_view& text) {
   const std::string_view before = text;
   const auto [character, is_valid] = take_character(text);

@@ -1,4 +1,4 @@
-// What the program says: status lines, errors and hints for people, or JSON lines. One escaping for everything.
+// The output of the program: status lines, errors and hints for people, or JSON lines. All of it is escaped alike.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,10 @@ namespace kcom5::cli {
 /// 1048576 as "1,048,576".
 std::string with_commas(std::uint64_t number);
 
-/// Whether a reader sees the character, and a terminal does not obey it.
+/// Whether the character is visible and does not control a terminal.
 bool is_printable(char32_t character) noexcept;
 
-/// The text on one line: what is not printable as \xHH or \u{HEX}, bytes that are not UTF-8 as \xHH.
+/// The text on one line: unprintable characters as \xHH or \u{HEX}, bytes that are not UTF-8 as \xHH.
 std::string escaped(std::string_view text);
 
 /// The same in quotes, cut after 200 characters.
@@ -31,7 +31,7 @@ std::string json_string(std::string_view text);
 /// The members of a JSON object: names, and values that are JSON already.
 using Members = std::vector<std::pair<std::string_view, std::string>>;
 
-/// What to do about a failure.
+/// The hint for a failure.
 std::string_view hint_for(Error error) noexcept;
 /// The same by the name of an error, or of a situation of impl/README.md.
 std::string_view advice_on(std::string_view situation) noexcept;
@@ -45,18 +45,18 @@ class Words {
 
   [[nodiscard]] bool is_closed(int descriptor) const { return closed_[static_cast<std::size_t>(descriptor)]; }
 
-  /// Says how it goes. That nobody reads it changes nothing.
+  /// Prints a status line; write errors are ignored.
   void say(const std::string& line);
   void warn(const std::string& line);
-  /// A JSON line, if they are wanted. That it cannot be written is told at the end: lost().
+  /// Prints a JSON line, if they are wanted. has_lost() reports a failed write at the end.
   void tell(const Members& members);
-  /// What the command is for, to standard output. Throws Failure.
+  /// Prints the result of the command to standard output. Throws Failure.
   void result(const std::string& text, const Members& members);
   void fail(std::string_view name, const std::string& detail, std::string_view hint);
-  /// Says that a JSON line could not be written, if one could not.
+  /// Returns whether a JSON line could not be written, and prints that error.
   bool has_lost();
 
-  /// One line on a terminal that is drawn again and again, for transfers that take longer than a second.
+  /// Redraws the progress line on a terminal, for transfers that take longer than a second.
   void progress(std::uint64_t done, std::uint64_t total);
 
  private:

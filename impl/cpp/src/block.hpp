@@ -1,4 +1,4 @@
-// Memory through which bytes go that the system cannot move by itself.
+// A copy buffer for bytes that the kernel cannot move by itself.
 #pragma once
 
 #include <algorithm>
@@ -12,17 +12,17 @@
 namespace kcom5 {
 
 inline constexpr std::size_t block_size = std::size_t{1} << 20;
-/// For fewer bytes it does not pay to let the system move them by itself.
+/// Below this size, sendfile() and splice() do not pay.
 inline constexpr std::size_t by_system_from = std::size_t{16} << 10;
 
 /// Copy buffer, allocated on first use.
 class Block {
  public:
-  /// Room for at most `most` bytes, of memory that is made at the first call, for at most so many.
+  /// Room for at most `most` bytes. The first call allocates the memory, for at most its `most`.
   std::span<std::uint8_t> room(std::uint64_t most) {
     if (!bytes_) {
       size_ = static_cast<std::size_t>(std::min<std::uint64_t>(block_size, most));
-      bytes_ = std::make_unique_for_overwrite<std::uint8_t[]>(size_);  // pages that are not used cost nothing
+      bytes_ = std::make_unique_for_overwrite<std::uint8_t[]>(size_);  // unused pages cost nothing
     }
     return {bytes_.get(), static_cast<std::size_t>(std::min<std::uint64_t>(size_, most))};
   }

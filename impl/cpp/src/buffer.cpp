@@ -1,4 +1,4 @@
-// Geometric growth, by moving pages and not bytes where the system can. Spec: `limit.memory`.
+// Geometric growth, which moves pages and not bytes where the kernel can. Spec: `limit.memory`.
 #include "kcom5/buffer.hpp"
 
 #include <algorithm>

@@ -29,7 +29,7 @@ Nonce random_nonce() {
   return nonce;
 }
 
-/// What is wrong with the call is said before a file or a socket is opened.
+/// Rejects a wrong call before a file or a socket is opened.
 void check(const Options& options) {
   if (!options.path.empty()) {
     check_unix_path(options.path);
@@ -46,7 +46,7 @@ system::Endpoint endpoint_of(const Options& options) {
 /// One exchange with a server.
 class Conversation {
  public:
-  /// `message` is where the message is stored, too, or null.
+  /// `message` is the output for the message, or null.
   Conversation(const Client& client, const std::atomic<bool>& cancelled, Sink& sink, Output* message)
       : client_{client},
         sink_{sink},
@@ -63,7 +63,7 @@ class Conversation {
     while (exchange_.state() == ClientState::data && exchange_.needed() > 0) receive_data();
     if (exchange_.error()) fail();
     tell_progress();
-    deliver();  // what throws here resets the connection: the server must not take it for a success
+    deliver();  // an exception resets the connection, so that the server sees no success
     exchange_.delivered();
     if (exchange_.state() != ClientState::done) fail();
     if (is_held_back_) (void)take_held_back();  // everything is stored: if it fails, that stays a success
@@ -102,11 +102,11 @@ class Conversation {
     std::array<ByteView, 1> hello{exchange_.hello()};
     Event sent = Event::nothing;
     while (sent == Event::nothing) sent = stream_.send(hello);
-    // A server that has closed already is seen by the first read, with what it sent before.
+    // If the server has closed already, the first read reports it, after the bytes that it sent before.
     if (sent == Event::timeout || sent == Event::failure || sent == Event::cancel) on(sent);
   }
 
-  /// Up to the data, of which some may come with it.
+  /// Reads up to the data; the last read may bring some of it.
   void receive_head() {
     std::array<std::uint8_t, 4096> octets;
     std::size_t count = 0;
@@ -118,7 +118,7 @@ class Conversation {
     ByteView data = ByteView{octets}.first(count);
     data = data.subspan(feed(data));
     if (exchange_.state() > ClientState::echo) stream_.restart();
-    // The byte that was the last of the data's length and not of the frame is not held back any more.
+    // The held-back byte ended the data's length but not the frame.
     if (is_held_back_ && exchange_.needed() > 0) {
       const Event taken = take_held_back();
       if (taken != Event::nothing) {
@@ -126,13 +126,13 @@ class Conversation {
         return;
       }
     }
-    // Anything past the declared bytes is nobody's: `data.end`.
+    // Bytes past the declared length are ignored: `data.end`.
     data = data.first(std::min<std::uint64_t>(data.size(), exchange_.needed()));
     if (exchange_.state() == ClientState::data) store(data);
   }
 
-  /// On TCP: what is there. On a Unix-domain socket: no more than the field needs, and the last byte of the frame is
-  /// left unread until everything is stored. A close with a byte unread is the only reset that such a socket has.
+  /// On TCP, reads what is there. On a Unix-domain socket, reads no more than the field needs, and leaves the last byte
+  /// of the frame unread until everything is stored. Only a close with a byte unread resets such a socket.
   Event receive(std::span<std::uint8_t> room, std::size_t& count) {
     if (!is_unix()) return stream_.receive(room, count);
     const std::uint64_t needed = exchange_.needed();
@@ -163,7 +163,7 @@ class Conversation {
     }
   }
 
-  /// A byte that stays unread would be taken for the first of what follows.
+  /// Reads the held-back byte, which the next read would otherwise return again.
   Event take_held_back() {
     std::array<std::uint8_t, 1> octet;
     std::size_t count = 0;
@@ -206,7 +206,7 @@ class Conversation {
     if (client_.progress) client_.progress(exchange_.data_length() - exchange_.needed(), exchange_.data_length());
   }
 
-  /// Of the field in which the exchange failed: "N of M bytes of the FIELD".
+  /// How much of the failed field arrived: "N of M bytes of the FIELD".
   [[nodiscard]] std::string how_far() const {
     const auto say = [&](std::uint64_t size, const char* field) {
       return std::to_string(size - last_needed_) + " of " + std::to_string(size) + " bytes of the " + field;
@@ -299,7 +299,7 @@ class Client::Impl {
     }
   }
 
-  /// The same, with the data stored in an output that `open` gives.
+  /// The same, with the data stored in an output that `open` returns.
   template <class Open>
   std::uint64_t receive_to(Client& client, Open open) {
     in_place_ = 0;
@@ -319,7 +319,7 @@ class Client::Impl {
 
   [[nodiscard]] Waits waits_of(const Options& options) const noexcept { return {options.timeout, cancelled_}; }
 
-  /// Success or not.
+  /// Keeps the count after a success and after a failure.
   struct Counted {
     std::uint64_t& in_place;
     const Output& output;

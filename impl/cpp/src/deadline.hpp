@@ -6,9 +6,9 @@
 
 namespace kcom5 {
 
-/// A wait looks around at least this often: for a cancellation, and for bytes that were acknowledged.
+/// A wait checks at least this often for a cancellation and for acknowledged bytes.
 inline constexpr std::chrono::milliseconds glance{250};
-/// The time between two attempts where nothing tells when the next one is worth while.
+/// The delay between two attempts where no event tells when to retry.
 inline constexpr std::chrono::milliseconds retry_delay{10};
 
 class Deadline {

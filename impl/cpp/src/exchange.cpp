@@ -11,7 +11,7 @@ using C = ClientState;
 using enum Event;
 using enum Action;
 
-// The events that the machines make by themselves, after those of callers. The spec's `more` is a dash in every state,
+// The events that the machines generate, numbered after those of callers. The spec's `more` is a dash in every state,
 // so no event of that name exists here.
 constexpr Event whole{11};
 constexpr Event wrong{12};
@@ -19,8 +19,8 @@ constexpr Event over{13};
 constexpr std::size_t event_count = 14;
 static_assert(static_cast<std::size_t>(cancel) + 1 == static_cast<std::size_t>(whole));
 
-/// A row of the state tables: in `state`, on `event`, do `action` and go to `next`, or fail with `error`. An event that
-/// has none is a dash in the spec: nothing is done, and the state stays.
+/// A row of the state tables: in `state`, on `event`, do `action` and go to `next`, or fail with `error`. An event
+/// without a row is a dash in the spec: nothing is done, and the state stays.
 template <class State>
 struct Transition {
   State state;
@@ -252,7 +252,8 @@ void ClientExchange::take_echo(ByteView& octets) noexcept {
   take(whole);
 }
 
-/// Takes what `octets` have of a length of `size` bytes. Returns it once it is complete; field_ is ready for the next.
+/// Takes the bytes of a length of `size` bytes from `octets`. Returns the length when it is complete; field_ is then
+/// ready for the next one.
 std::optional<std::uint64_t> ClientExchange::take_length(ByteView& octets, std::size_t size) noexcept {
   const std::size_t count = std::min(octets.size(), size - have_);
   std::ranges::copy(octets.first(count), field_.begin() + static_cast<std::ptrdiff_t>(have_));
@@ -268,7 +269,7 @@ void ClientExchange::take_message_length(ByteView& octets) noexcept {
   if (!length) return;
   message_length_ = *length;
   take(message_length_ > limits_.message ? over : whole);
-  if (message_length_ == 0) take(whole);  // a field of no bytes is complete
+  if (message_length_ == 0) take(whole);  // an empty field is complete
 }
 
 void ClientExchange::take_message(ByteView& octets) {

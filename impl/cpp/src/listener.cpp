@@ -45,7 +45,7 @@ void Listener::listen_on_path() {
   socket_ = system::open_socket(endpoint, ec);
   check(ec);
   ec = system::bind(socket_.get(), endpoint);
-  // A server that takes no lock came first.
+  // A server that takes no lock bound the name first.
   if (ec == std::errc::address_in_use) {
     throw Failure{Error::in_use, place_of(options_) + ": another server listens there"};
   }
@@ -57,7 +57,7 @@ void Listener::listen_on_path() {
 
 system::Descriptor Listener::accept() {
   for (;;) {
-    // The bound is looked at before the queue: a client that came in the last moment is taken.
+    // The deadline is read before the queue, so a client that came at the last moment is accepted.
     const bool has_passed = deadline_.passed();
     system::wait(socket_.get(), {.read = true}, deadline_.left(glance));
     if (cancelled_) throw cancelled_failure();

@@ -33,7 +33,7 @@ class Listener {
   const std::atomic<bool>& cancelled_;
   Deadline deadline_;
   system::Descriptor socket_;
-  std::optional<SocketName> name_;  // goes before the socket does
+  std::optional<SocketName> name_;  // destroyed before the socket
 };
 
 }  // namespace kcom5

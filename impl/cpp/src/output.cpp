@@ -17,7 +17,7 @@ constexpr int most_links = 40;
 constexpr int most_tries = 100;
 constexpr std::uint32_t sticky = 01000;
 constexpr std::uint32_t writable_by_all = 0002;
-/// POSIX: a pipe that is ready takes at least so many bytes without blocking.
+/// POSIX: a pipe that is ready takes at least this many bytes without blocking.
 constexpr std::size_t pipe_bytes = 4096;
 
 std::string random_name(std::error_code& ec) {
@@ -41,7 +41,7 @@ std::error_code with_new_name(std::string& name, Make make) {
   return ec;
 }
 
-/// The component behind the last slash, which is cut off.
+/// Removes the component after the last slash from `path`, and returns it.
 std::string split_name(std::string& path) {
   const std::size_t slash = path.find_last_of('/');
   std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
@@ -78,7 +78,7 @@ void Output::fail_exists() const {
   throw Failure{std::make_error_code(std::errc::file_exists), shown_ + ": exists already"};
 }
 
-/// Follows the links by hand, so that each can be looked at, and opens what they lead to.
+/// Follows symbolic links itself, so that each one is checked, and opens the target.
 void Output::open(std::string path) {
   if (path.empty()) check(std::make_error_code(std::errc::no_such_file_or_directory));
   for (int links = 0; links <= most_links; ++links) {
@@ -111,7 +111,7 @@ void Output::open(std::string path) {
   check(std::make_error_code(std::errc::too_many_symbolic_link_levels));
 }
 
-/// In a folder that all users share, what another one put there may be a trap.
+/// In a folder that all users share, another user's file or link may be a trap.
 void Output::check_trusted(const system::FileStatus& status) const {
   std::error_code ec;
   const system::FileStatus folder = system::look(folder_.get(), ec);
@@ -123,7 +123,7 @@ void Output::check_trusted(const system::FileStatus& status) const {
   }
 }
 
-/// A descriptor that others may have, too: its flags are not ours to change.
+/// Other processes may share the descriptor, so its flags are not changed.
 void Output::open_descriptor(int descriptor) {
   is_in_place_ = true;
   check(system::check_writable(descriptor));
@@ -171,7 +171,7 @@ void Output::open_in_place(const system::FileStatus& target) {
   std::error_code ec;
   const system::FileStatus opened = system::look(file_.get(), ec);
   check(ec);
-  // Somebody put something else there after the look.
+  // Another file took the name after it was checked.
   if (opened.id != target.id || opened.kind != target.kind) {
     throw Failure{std::make_error_code(std::errc::permission_denied), shown_ + ": was replaced while it was opened"};
   }
@@ -204,7 +204,8 @@ void Output::write(ByteView bytes) {
 
 void Output::complete() {
   if (!is_in_place_ && is_replacing_) check(system::set_mode(file_.get(), mode_));
-  // A close may tell what a write did not. The file itself is needed open to get its name.
+  // close() may report an error that write() did not. It closes a duplicate, because the file must stay open to get its
+  // name.
   std::error_code ec;
   system::Descriptor closed = system::duplicate(file_.get(), ec);
   check(ec);

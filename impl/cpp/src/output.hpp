@@ -1,4 +1,4 @@
-// A file that something is stored in: the data of an exchange, or its message. Spec: "Files".
+// An output file: the data of an exchange, or its message. Spec: "Files".
 #pragma once
 
 #include <cstddef>
@@ -17,11 +17,11 @@ namespace kcom5 {
 /// A new file in a folder, named `.kcom5-` and six random characters.
 system::Descriptor create_temporary(int folder, std::string& name, std::error_code& ec);
 
-/// Opened once, and kept. A regular file, or one that is not there yet, appears under its name complete or not at all:
-/// write(), complete(), publish(). Anything else is written in place: what was written stays after a failure.
+/// An output, opened once. A regular file, or one that does not exist yet, appears under its name complete or not at
+/// all: write(), complete(), publish(). Anything else is written in place, and keeps what was written before a failure.
 ///
-/// Its destruction removes the file, unless it was published. Every wait is bounded by T. Everything throws Failure
-/// with the name that the caller gave.
+/// The destructor removes the file, unless it was published. Every wait is bounded by T. Functions throw Failure with
+/// the name that the caller gave.
 class Output {
  public:
   /// The file at a path; links are followed, but not those of other users in shared folders. `no_clobber`: an existing
@@ -33,7 +33,7 @@ class Output {
   Output& operator=(const Output&) = delete;
 
   void write(ByteView bytes);
-  /// All was written: what a late write may have failed with is known.
+  /// Call it when everything is written. Throws the error of a late write.
   void complete();
   /// Gives the file its name.
   void publish();
@@ -46,7 +46,7 @@ class Output {
   [[nodiscard]] bool is_regular() const noexcept { return is_regular_; }
   /// How many bytes were written in place.
   [[nodiscard]] std::uint64_t in_place() const noexcept { return in_place_; }
-  /// The system has written so many bytes to the descriptor.
+  /// Records that the kernel wrote `written` bytes to the descriptor.
   void count(std::size_t written) noexcept { in_place_ += is_in_place_ ? written : 0; }
 
  private:
@@ -66,7 +66,7 @@ class Output {
   system::Descriptor folder_;
   std::string name_;                    // in the folder, links followed
   std::string temporary_;               // the name until it is published, if it has one
-  std::optional<PassingName> passing_;  // that one
+  std::optional<PassingName> passing_;  // removes `temporary_`
   system::Descriptor file_;
   std::uint32_t mode_ = 0;  // of the file that is replaced
   bool is_replacing_ = false;
@@ -74,7 +74,7 @@ class Output {
   bool is_in_place_ = false;
   std::uint64_t in_place_ = 0;
   bool is_regular_ = false;              // takes every write at once
-  std::size_t most_at_once_ = SIZE_MAX;  // of bytes that are written at once, so that it does not block
+  std::size_t most_at_once_ = SIZE_MAX;  // bytes of one write, so that it does not block
 };
 
 }  // namespace kcom5

@@ -7,8 +7,8 @@
 namespace kcom5 {
 namespace {
 
-/// An exchange has three names at most: a socket's, and those of data and message. One that finds no room is removed by
-/// its destructor alone.
+/// An exchange has at most three names: those of socket, data and message. Only its destructor removes a name that
+/// finds no slot.
 constinit std::array<std::atomic<const PassingName*>, 16> names{};
 static_assert(std::atomic<const PassingName*>::is_always_lock_free, "a signal handler reads it");
 
@@ -37,7 +37,7 @@ void PassingName::remove() const noexcept {
     std::error_code ec;
     if (const system::FileStatus found = system::look(folder_, name_, ec); ec || found.id != *id_) return;
   }
-  (void)system::remove(folder_, name_);  // there is nobody to tell
+  (void)system::remove(folder_, name_);  // a destructor cannot report it
 }
 
 void PassingName::remove_all() noexcept {

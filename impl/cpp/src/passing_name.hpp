@@ -1,4 +1,4 @@
-// A name that a file has only for now.
+// A temporary name of a file.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,7 @@ class PassingName {
   PassingName(const PassingName&) = delete;
   PassingName& operator=(const PassingName&) = delete;
 
-  /// The file has another name by now: nothing is removed any more.
+  /// Removes nothing any more, because the file has another name by now.
   void keep() noexcept;
 
   /// Removes every name whose object lives. *Thread-safety*: async-signal-safe; the process must end after it.

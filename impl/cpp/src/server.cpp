@@ -20,7 +20,7 @@
 namespace kcom5 {
 namespace {
 
-/// What is wrong with the call is said before a file or a socket is opened.
+/// Rejects a wrong call before a file or a socket is opened.
 void check(const Options& options) {
   if (options.path.empty() && (options.port < 0 || options.port > max_port)) {
     throw Failure{Error::invalid_port, "got port " + std::to_string(options.port) + ", expected 0 to 65535"};
@@ -44,7 +44,7 @@ class Conversation {
         exchange_{options.message, source.size()},
         stream_{options, cancelled, listener.accept()} {}
 
-  /// What was sent. Throws Failure.
+  /// Returns what was sent. Throws Failure.
   Sent run() {
     stage_ = Server::Stage::sending;
     if (stream_.is_other_user()) {
@@ -67,7 +67,7 @@ class Conversation {
     return exchange_.on(event);
   }
 
-  /// The larger the room, the surer `hello.alone` sees what came with the hello.
+  /// A larger read is more likely to see bytes that came with the hello: `hello.alone`.
   void receive() {
     std::array<std::uint8_t, 4096> octets;
     std::size_t count = 0;
@@ -77,7 +77,7 @@ class Conversation {
     if (event == Event::nothing) {
       event_ = event;
       exchange_.feed(ByteView{octets}.first(count));
-      // The look after the bound has found nothing that ends the state.
+      // The last read after the deadline found nothing that ends the state.
       if (exchange_.state() == before && has_passed && stream_.has_passed()) on(Event::timeout);
     } else {
       on(event == Event::end && !stream_.is_acknowledged() && before != ServerState::hello ? Event::early_end : event);
@@ -111,9 +111,10 @@ class Conversation {
     }
   }
 
-  /// Sends some of the pieces, or of the source's file behind them: `sent` when they are all gone.
+  /// Sends some of the pieces, or of the source's file behind them. Returns `sent` when all pieces are sent.
   Event send_some(std::array<ByteView, 4>& pieces, std::uint64_t& done) {
-    // The system may send a file's very pages: not without a confirmation that they were taken.
+    // sendfile() may send the file's own pages, which can change until the client has read them. So only a client that
+    // can still confirm gets them.
     const bool is_file = exchange_.state() == ServerState::sending && source_.file() >= 0;
     std::size_t count = pieces.back().size();
     if (is_file && std::ranges::all_of(pieces, &ByteView::empty)) {
@@ -125,7 +126,7 @@ class Conversation {
     }
     const Event event = stream_.send(pieces);
     done += count - pieces.back().size();
-    // The file's next bytes are the system's to send.
+    // The kernel sends the file's next bytes.
     return event == Event::sent && is_file ? Event::nothing : event;
   }
 
@@ -185,7 +186,7 @@ class Server::Impl {
     stage_ = Stage::listening;
     check(server);
     auto source = make();
-    // The listener goes as soon as it has its client: `listen.refuse-others`.
+    // The listener closes as soon as it has its client: `listen.refuse-others`.
     Conversation conversation{server, cancelled_, source, listener_of(server), stage_};
     listener_.reset();
     return conversation.run();
@@ -208,7 +209,7 @@ class Server::Impl {
     return listener;
   }
 
-  /// `close.residue`: success or not.
+  /// `close.residue`, after a success and after a failure.
   struct AtEnd {
     std::optional<Listener>& listener;
     ~AtEnd() { listener.reset(); }

@@ -1,6 +1,6 @@
-// Where the data goes: memory, or a file. Constant memory, but for data in memory.
+// Destinations of the data: memory, or a file with constant memory.
 //
-// Nothing here knows sockets or the protocol. Everything throws Failure.
+// Nothing here knows sockets or the protocol. Functions throw Failure.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@
 
 namespace kcom5 {
 
-/// Data as it arrives.
+/// A destination for data as it arrives.
 class Sink {
  public:
   Sink() = default;
@@ -27,11 +27,11 @@ class Sink {
 
   /// Memory for the next bytes: at least one, at most `most`.
   virtual std::span<std::uint8_t> room(std::uint64_t most) = 0;
-  /// The first `count` bytes of room() have arrived.
+  /// Records that the first `count` bytes of room() arrived.
   virtual void filled(std::size_t count) = 0;
-  /// A pipe for the next bytes, of which `most` are to come; none: call room().
+  /// A pipe for the next bytes, of which `most` are to come, or `none`: call room().
   virtual int pipe(std::uint64_t /*most*/) { return system::none; }
-  /// So many bytes have arrived in pipe(); none: the system cannot fill a pipe.
+  /// Records that `count` bytes arrived in pipe(); 0: the kernel cannot fill a pipe.
   virtual void piped(std::size_t /*count*/) {}
   /// The file that the data goes to; null: none.
   virtual Output* output() noexcept { return nullptr; }

@@ -12,7 +12,7 @@ namespace {
 
 using Kind = system::FileStatus::Kind;
 
-/// Files of /proc say that they are empty, those of /sys that they have a page; neither has a block on a disk.
+/// Files of /proc report size 0 and those of /sys one page, but neither has a block on a disk.
 constexpr std::uint64_t most_without_blocks = 65536;
 
 void check(const std::error_code& ec, const std::string& name) {
@@ -58,7 +58,7 @@ FileSource::FileSource(int descriptor, std::string name, const std::filesystem::
   prepare(spool_dir, waits, 0);
 }
 
-/// `count` bytes were read already.
+/// `count` bytes are already read.
 void FileSource::prepare(const std::filesystem::path& spool_dir, const Waits& waits, std::size_t count) {
   std::error_code ec;
   const system::FileStatus status = system::look(descriptor_, ec);
@@ -77,7 +77,8 @@ void FileSource::prepare(const std::filesystem::path& spool_dir, const Waits& wa
   size_ = status.size - std::min(status.size, at);
 }
 
-/// A pipe that was opened without blocking tells its end while nobody has opened it for writing. What was read.
+/// A pipe that was opened without blocking reports its end until a process opens it for writing. Returns how many bytes
+/// were read.
 std::size_t FileSource::wait_for_writer(const Waits& waits) {
   const Deadline deadline{waits.timeout};
   for (;;) {
@@ -87,7 +88,7 @@ std::size_t FileSource::wait_for_writer(const Waits& waits) {
     const std::size_t count = system::read(descriptor_, block_.room(block_size), ec);
     if (count > 0 || ec == std::errc::operation_would_block) return count;
     if (ec != std::errc::interrupted) check(ec, name_);
-    // The end is there to be read only after somebody had opened it.
+    // poll() reports the end only after a process had opened it.
     if (system::wait(descriptor_, {.read = true}, deadline.left(retry_delay)).read) return 0;
     if (has_passed) throw waits.too_long(name_, "no process opened it for writing within");
   }
@@ -114,8 +115,8 @@ void FileSource::spool(const std::filesystem::path& spool_dir, const Waits& wait
   descriptor_ = opened_.get();
 }
 
-/// One read, however often a signal interrupts it. With `waits` it ends when the caller cancels, also while nothing
-/// comes: a person at a terminal may take any time.
+/// Reads once, and retries after a signal. With `waits` a cancellation ends it while nothing comes, because a person at
+/// a terminal may take any time.
 std::size_t FileSource::read_some(std::span<std::uint8_t> room, const Waits* waits) {
   for (;;) {
     if (waits != nullptr) {
@@ -134,7 +135,7 @@ ByteView FileSource::next() {
   if (given_ > 0) by_system_ = false;
   if (given_ == size_) return {};
   std::span<std::uint8_t> room = block_.room(size_ - given_);
-  if (by_system_) room = room.first(std::min(room.size(), by_system_from));  // the system sends the rest
+  if (by_system_) room = room.first(std::min(room.size(), by_system_from));  // the kernel sends the rest
   const std::size_t count = read_some(room, nullptr);
   if (count == 0) {
     throw Failure{std::make_error_code(std::errc::io_error), name_ + ": became shorter while it was sent: got " +

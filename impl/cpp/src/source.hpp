@@ -1,6 +1,6 @@
-// Where the data comes from: memory, a file, a descriptor. Spec: `file.size`.
+// Sources of the data: memory, a file, a descriptor. Spec: `file.size`.
 //
-// Nothing here knows sockets or the protocol. Everything throws Failure.
+// Nothing here knows sockets or the protocol. Functions throw Failure.
 #pragma once
 
 #include <cstddef>
@@ -24,14 +24,14 @@ class Source {
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;
 
-  /// How many bytes next() gives in all.
+  /// How many bytes next() returns in total.
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
-  /// The next bytes; they live until the next call. No bytes: the end.
+  /// The next bytes, valid until the next call; empty at the end.
   virtual ByteView next() = 0;
-  /// A file whose bytes, from its position on, are those that next() would give: the system may send them itself.
-  /// None: call next().
+  /// A file with the bytes that next() would return, from its position on, so that the kernel can send them. `none`:
+  /// call next().
   [[nodiscard]] virtual int file() const noexcept { return system::none; }
-  /// The system sent the next `count` bytes.
+  /// Records that the kernel sent the next `count` bytes.
   virtual void skip(std::uint64_t /*count*/) noexcept {}
 
  protected:
@@ -40,7 +40,7 @@ class Source {
 
 class MemorySource final : public Source {
  public:
-  /// At first it gives `first` bytes of them, then the rest.
+  /// next() returns the first `first` bytes, then the rest.
   MemorySource(ByteView bytes, std::size_t first) noexcept
       : Source{bytes.size()}, first_{bytes.first(first)}, rest_{bytes.subspan(first)} {}
   ByteView next() override { return std::exchange(first_, std::exchange(rest_, {})); }
@@ -50,11 +50,11 @@ class MemorySource final : public Source {
   ByteView rest_;
 };
 
-/// The folder of the spool: the caller's, or the user's, or the system's.
+/// The folder of the spool: the caller's, else the user's, else the system's.
 std::filesystem::path folder_of_spool(const std::filesystem::path& spool_dir);
 
-/// A file, or what a descriptor still has. Where the size tells what is there, it is read as it is sent; anything else
-/// is first copied to a file without a name, the spool.
+/// A file, or the rest of a descriptor. A file with a true size is read as it is sent. Anything else is first copied to
+/// an unnamed file, the spool.
 class FileSource final : public Source {
  public:
   FileSource(const std::filesystem::path& path, const std::filesystem::path& spool_dir, const Waits& waits);

@@ -13,7 +13,7 @@ bool is_retry(const std::error_code& ec) noexcept {
   return ec == std::errc::operation_would_block || ec == std::errc::interrupted;
 }
 
-/// At most so much of a peer that never stops is thrown away before a close.
+/// The limit on what is discarded before a close, for a peer that never stops.
 constexpr int most_blocks_thrown_away = 4096;
 
 }  // namespace
@@ -31,7 +31,7 @@ Stream::~Stream() {
 }
 
 Event Stream::event_of(const std::error_code& ec) noexcept {
-  // The connection is gone: the peer reset it, or it had ended and got more bytes.
+  // The connection is gone: the peer reset it, or it had closed and got more bytes.
   if (ec == std::errc::connection_reset || ec == std::errc::broken_pipe || ec == std::errc::connection_aborted ||
       ec == std::errc::not_connected) {
     return Event::reset;
@@ -40,7 +40,8 @@ Event Stream::event_of(const std::error_code& ec) noexcept {
   return Event::failure;
 }
 
-/// `more`: look, whether or not it is ready; `timeout`: the bound had passed before the last look; `cancel`.
+/// Returns `nothing`: try again, whether or not it is ready; `timeout`: the deadline had passed before the last try; or
+/// `cancel`.
 Event Stream::wait(system::Ready asked, system::Ready& ready) {
   const bool has_passed = deadline_.passed();
   if (is_server_ && !unacknowledged_) unacknowledged_ = system::unacknowledged(socket_.get());
@@ -51,8 +52,8 @@ Event Stream::wait(system::Ready asked, system::Ready& ready) {
   return has_passed && deadline_.passed() ? Event::timeout : Event::nothing;
 }
 
-/// Readiness to write is too coarse a sign of movement: it comes when a third of the buffer is free. So bytes that the
-/// peer's system acknowledged count too.
+/// Write readiness is too coarse a sign of progress: it comes when a third of the buffer is free. So bytes that the
+/// peer's kernel acknowledged count too.
 void Stream::note_acknowledged() noexcept {
   const std::optional<std::uint64_t> now = system::unacknowledged(socket_.get());
   if (now && unacknowledged_ && *now < *unacknowledged_) restart();
@@ -70,17 +71,17 @@ Event Stream::connect(const system::Endpoint& endpoint) {
   }
 }
 
-/// One socket's attempt. `timeout`: the bound has passed, or the system has given it up.
+/// One socket's attempt. `timeout`: the deadline has passed, or the kernel gave up.
 Event Stream::dial(const system::Endpoint& endpoint) {
   for (;;) {
     if (cancelled_) return Event::cancel;
-    // Called again, connect() tells how the attempt went.
+    // A second connect() reports the result of the attempt.
     const std::error_code ec = system::connect(socket_.get(), endpoint);
     if (!ec || ec == std::errc::already_connected) break;
     if (ec == std::errc::connection_refused) return Event::refused;
     if (ec == std::errc::timed_out) return Event::timeout;
     if (ec == std::errc::no_such_file_or_directory) {
-      // A path where nothing is has nobody who listens; a folder that is missing is another matter.
+      // Nobody listens at a path without a file; a missing folder is another error.
       std::error_code missing;
       const std::filesystem::path folder = options_.path.parent_path();
       (void)system::open_folder(system::none, folder.empty() ? "." : folder, false, missing);
@@ -88,12 +89,12 @@ Event Stream::dial(const system::Endpoint& endpoint) {
     }
     Event event = Event::nothing;
     system::Ready ready;
-    // On loopback it is mostly done when the first call returns, and the second one tells.
+    // On loopback the connection usually exists when the first call returns, and the second one confirms it.
     if (ec == std::errc::operation_in_progress) continue;
     if (ec == std::errc::connection_already_in_progress || ec == std::errc::interrupted) {
       event = wait({.write = true}, ready);
     } else if (ec == std::errc::operation_would_block) {
-      // The queue of a Unix-domain listener is full, and nothing tells when it is not.
+      // The queue of a Unix-domain listener is full, and no event reports when it is not.
       const bool has_passed = deadline_.passed();
       system::wait(system::none, {}, deadline_.left(retry_delay));
       event = has_passed ? Event::timeout : Event::nothing;
@@ -103,13 +104,13 @@ Event Stream::dial(const system::Endpoint& endpoint) {
     if (event != Event::nothing) return event;
   }
   if (!is_tcp()) return Event::connected;
-  // Also when this process is killed, the server must not take its end for a success.
+  // If this process is killed, the server must not take that for a success.
   system::reset_when_closed(socket_.get(), true);
-  std::error_code gone;  // a connection that was reset meanwhile: the first read tells
+  std::error_code gone;  // a reset in the meantime: the first read reports it
   return system::local_endpoint(socket_.get(), gone) == endpoint ? Event::refused : Event::connected;
 }
 
-/// Waits until `some` gives bytes.
+/// Waits until `some` returns bytes.
 template <class Some>
 Event Stream::wait_for(Some some, std::size_t& count) {
   for (;;) {
@@ -121,7 +122,7 @@ Event Stream::wait_for(Some some, std::size_t& count) {
     count = some(ec);
     if (count > 0) return Event::nothing;
     if (!ec) {
-      // A reset that came after the end is not told by a read: the error is kept with the socket.
+      // A read does not report a reset that came after the end; the socket keeps the error.
       peer_ended_ = true;
       ec = system::pending_error(socket_.get());
       return ec ? event_of(ec) : Event::end;
@@ -142,7 +143,7 @@ Event Stream::peek(std::span<std::uint8_t> room, std::size_t& count) {
 Event Stream::splice(int pipe, std::uint64_t most, std::size_t& count) {
   const auto some = [&](std::error_code& ec) { return system::splice(socket_.get(), pipe, most, ec); };
   const Event event = wait_for(some, count);
-  // What else fails, fails when it is read, too, or was not to be had.
+  // Any other failure shows again in receive(), or splice() is not available.
   return event == Event::failure ? Event::nothing : event;
 }
 
@@ -158,13 +159,13 @@ Event Stream::skip() {
   return ec ? event_of(ec) : Event::end;
 }
 
-/// The system takes nothing: waits until it does, and throws away what the peer sends meanwhile.
+/// Waits until the kernel takes bytes again, and discards what the peer sends meanwhile.
 Event Stream::drain() {
   const bool has_passed = deadline_.passed();
   system::Ready ready;
   if (const Event event = wait({.read = !peer_ended_, .write = true}, ready); event != Event::nothing) return event;
   const Event event = ready.read ? skip() : Event::nothing;
-  // Bytes that are thrown away do not count as movement.
+  // Discarded bytes do not count as progress.
   const bool is_over = event == Event::nothing && !ready.write && has_passed && deadline_.passed();
   return is_over ? Event::timeout : event;
 }
@@ -173,7 +174,7 @@ Event Stream::drain() {
 void Stream::moved() noexcept {
   restart();
   unacknowledged_.reset();
-  is_empty_ = true;  // what answers it is hardly there yet
+  is_empty_ = true;  // the answer is hardly there yet
 }
 
 Event Stream::send(std::span<ByteView> pieces) {
@@ -219,7 +220,7 @@ Event Stream::wait_for_acknowledgement() {
     if (const std::error_code ec = system::pending_error(socket_.get())) return event_of(ec);
     if (unacknowledged_.value_or(0) == 0) return Event::acknowledged;
     if (has_passed && deadline_.passed()) return Event::timeout;
-    // Both directions are closed: a wait for the socket would come back at once.
+    // Both directions are closed, so a wait for the socket would return at once.
     system::wait(system::none, {}, deadline_.left(retry_delay));
     if (cancelled_) return Event::cancel;
   }

@@ -1,4 +1,4 @@
-// A connected socket and the bound of the wait it is in: reads and writes become events of the exchange.
+// A connected socket and the deadline of its current wait. Reads and writes become events of the exchange.
 //
 // It knows no state: server.cpp and client.cpp drive it. Spec: "Time", "Closing", `close.abort`.
 #pragma once
@@ -21,18 +21,18 @@
 
 namespace kcom5 {
 
-/// Data of more bytes is worth some preparation.
+/// Data larger than this is worth some preparation.
 inline constexpr std::uint64_t much = std::uint64_t{64} << 10;
 
-/// A connection. When it goes, it is reset (`close.abort`), unless it was closed in order or half-closed: after that a
-/// reset would destroy what the peer's system still holds.
+/// A connection. The destructor resets it (`close.abort`), unless it was closed in order or half-closed. After a
+/// half-close, a reset would destroy what the peer's kernel still holds.
 class Stream {
  public:
-  /// A client's, to be connected. `cancelled` is looked at in every wait; both outlive the stream. The bound starts
+  /// A client's stream, not connected yet. Every wait checks `cancelled`; both outlive the stream. The deadline starts
   /// now.
   Stream(const Options& options, const std::atomic<bool>& cancelled) noexcept
       : options_{options}, cancelled_{cancelled}, deadline_{options.timeout} {}
-  /// A server's, of the socket of its client.
+  /// A server's stream, on the socket of its client.
   Stream(const Options& options, const std::atomic<bool>& cancelled, system::Descriptor socket) noexcept
       : Stream{options, cancelled} {
     socket_ = std::move(socket);
@@ -43,7 +43,7 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
 
   /// Connects: `connected`, `refused`, `reset`, `timeout`, `failure` or `cancel`. A connection to itself is `refused`:
-  /// `connect.self`. An attempt that the system gives up by itself is made again: `time.connect`.
+  /// `connect.self`. An attempt that the kernel gives up is repeated: `time.connect`.
   Event connect(const system::Endpoint& endpoint);
 
   /// Waits for bytes, and puts them into `room`: `nothing` and their count; or `end`, `reset`, `timeout`, `failure`,
@@ -51,44 +51,44 @@ class Stream {
   Event receive(std::span<std::uint8_t> room, std::size_t& count);
   /// The same, and leaves them unread.
   Event peek(std::span<std::uint8_t> room, std::size_t& count);
-  /// The same into a pipe, at most `most` bytes. `nothing` and no bytes: the system cannot, receive() does.
+  /// The same into a pipe, at most `most` bytes. `nothing` and 0 bytes: the kernel cannot do this; call receive().
   Event splice(int pipe, std::uint64_t most, std::size_t& count);
-  /// Throws away what the peer has sent so far, without waiting: `nothing`, `end`, `reset` or `failure`.
+  /// Discards what the peer has sent so far, without waiting: `nothing`, `end`, `reset` or `failure`.
   Event skip();
 
-  /// What is worth while for much data only. Before the first send.
+  /// Prepares for much data. Call it before the first send.
   void send_much() noexcept {
     system::enlarge_buffer(socket_.get(), system::Way::send);
     if (is_tcp()) system::prefer_speed(socket_.get());
   }
-  /// The same before much data is received into memory. Not before splice(): asked for in the middle of a connection,
-  /// it keeps the window at its first size, which pages that are moved and not copied only wait for.
+  /// The same before much data is received into memory. Not before splice(): set in the middle of a connection, it
+  /// keeps the window at its first size, and splice() only waits for it.
   void receive_much() noexcept { system::enlarge_buffer(socket_.get(), system::Way::receive); }
 
-  /// Sends what the system takes of `pieces` now, and removes it from them: `sent` when nothing is left of them, or
-  /// `nothing`, `end`, `reset`, `timeout`, `failure`, `cancel`. While the system takes nothing, bytes of the peer are
-  /// thrown away, so that it may send before it reads: `close.extra`.
+  /// Sends what the kernel takes of `pieces` now, and removes it from them. Returns `sent` when nothing is left of
+  /// them, or `nothing`, `end`, `reset`, `timeout`, `failure`, `cancel`. While the kernel takes nothing, bytes of the
+  /// peer are discarded, so that it may send before it reads: `close.extra`.
   Event send(std::span<ByteView> pieces);
 
-  /// The same with bytes of a file from its position on, at most `most`, and their count. `sent`: the system has no
-  /// more of them, or cannot; what is left is read and sent.
+  /// The same with bytes of a file from its position on, at most `most`, and their count. `sent`: the file has no more,
+  /// or the kernel cannot send it; the caller reads and sends the rest.
   Event send_file(int file, std::uint64_t most, std::size_t& count);
 
-  /// Whether the peer of a Unix-domain socket runs as another user: `unix.owner`. On TCP nobody can tell. Throws
-  /// Failure.
+  /// Whether the peer of a Unix-domain socket runs as another user: `unix.owner`. Always false on TCP, which does not
+  /// report users. Throws Failure.
   [[nodiscard]] bool is_other_user();
-  /// Ends the sending direction, and the bound starts again: `nothing`, `reset` or `failure`.
+  /// Ends the sending direction, and restarts the deadline: `nothing`, `reset` or `failure`.
   Event half_close();
-  /// Whether the peer's system has acknowledged every byte; true where that is not told.
+  /// Whether the peer's kernel has acknowledged every byte; true where the kernel does not report it.
   [[nodiscard]] bool is_acknowledged() const noexcept;
   /// Waits until it has: `acknowledged`, `reset`, `timeout`, `failure` or `cancel`.
   Event wait_for_acknowledgement();
   /// Closes in order, without a reset.
   void close() noexcept;
 
-  /// The bound of the wait starts again.
+  /// Restarts the deadline of the wait.
   void restart() noexcept { deadline_.restart(); }
-  /// Whether the bound has passed. Whoever asks before a look takes what the look finds.
+  /// Whether the deadline has passed. Ask before the last read, so that what it finds still counts.
   [[nodiscard]] bool has_passed() const noexcept { return deadline_.passed(); }
   /// The system's error behind `failure`.
   [[nodiscard]] const std::error_code& failure() const noexcept { return failure_; }

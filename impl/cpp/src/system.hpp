@@ -1,8 +1,8 @@
-// The seam to the system: sockets, files and memory. The files system_*_posix.cpp are the one for POSIX systems;
-// another system needs siblings of them and nothing else.
+// The interface to the operating system: sockets, files and memory. The files system_*_posix.cpp implement it for
+// POSIX. Another system needs only siblings of these files.
 //
-// Nothing here knows the protocol. Functions that can fail return or take a std::error_code; a retry after EINTR is the
-// caller's, so that a signal can end a wait.
+// Nothing here knows the protocol. Functions that can fail return or take a std::error_code. The caller retries after
+// EINTR, so that a signal can end a wait.
 #pragma once
 
 #include <array>
@@ -22,7 +22,7 @@ namespace kcom5::system {
 
 inline constexpr int none = -1;
 
-/// A descriptor of a socket, a pipe or a file; closed when it goes.
+/// Owns a descriptor of a socket, a pipe or a file, and closes it.
 class Descriptor {
  public:
   Descriptor() noexcept = default;
@@ -34,14 +34,14 @@ class Descriptor {
     return *this;
   }
   [[nodiscard]] int get() const noexcept { return descriptor_; }
-  /// Closes it now, to see the error that a late write may have.
+  /// Closes it now, to get the error of a late write.
   std::error_code close() noexcept;
 
  private:
   int descriptor_ = none;
 };
 
-// ---- sockets: they do not block, raise no signal, and are kept from the programs that this process starts
+// ---- sockets: non-blocking, without SIGPIPE, and not inherited by programs that this process starts
 
 /// A loopback address with a port, or a path: a sockaddr.
 struct Endpoint {
@@ -73,60 +73,61 @@ Descriptor open_socket(const Endpoint& endpoint, std::error_code& ec) noexcept;
 /// file of a path gets mode 0600: `unix.mode`.
 std::error_code bind(int socket, const Endpoint& endpoint) noexcept;
 std::error_code listen(int socket) noexcept;
-/// The next connection. would_block: there is none, or it was gone before it was taken.
+/// Accepts the next connection. would_block: there is none, or it was lost before it was accepted.
 Descriptor accept(int listener, std::error_code& ec) noexcept;
 /// Starts to connect; would_block or in_progress: it goes on.
 std::error_code connect(int socket, const Endpoint& endpoint) noexcept;
 Endpoint local_endpoint(int socket, std::error_code& ec) noexcept;
 
-/// Sends what the system takes of at most four pieces now.
+/// Sends what the kernel takes of at most four pieces now.
 std::size_t send(int socket, std::span<const ByteView> pieces, std::error_code& ec) noexcept;
-/// Gives what is there; zero bytes: the end.
+/// Reads what is there; zero bytes: the end.
 std::size_t receive(int socket, std::span<std::uint8_t> octets, std::error_code& ec) noexcept;
 /// The same, and leaves it unread.
 std::size_t peek(int socket, std::span<std::uint8_t> octets, std::error_code& ec) noexcept;
 std::error_code half_close(int socket) noexcept;
-/// Whether its close, by us or by the end of the process, is a reset: `close.abort`.
+/// Sets whether a close, by us or by the end of the process, is a reset: `close.abort`.
 void reset_when_closed(int socket, bool is_reset) noexcept;
 
-/// The error that the socket keeps for later, if any.
+/// The pending error of the socket, if any.
 std::error_code pending_error(int socket) noexcept;
 
-/// How many bytes were sent and not yet acknowledged by the peer's system, where the system tells: `time.stall`. A
+/// How many bytes were sent and not yet acknowledged by the peer's kernel, where the kernel reports it: `time.stall`. A
 /// half-close is not counted.
 std::optional<std::uint64_t> unacknowledged(int socket) noexcept;
 
 enum class Way { send, receive };
-/// For much data: a buffer of this way that sender and receiver rarely wait for, and that the processor's cache still
-/// holds. A system that grants less goes on as it would.
+/// For much data: sets a buffer size at which sender and receiver rarely wait, and which still fits the processor's
+/// cache. If the kernel grants less, its own buffer growth goes on.
 void enlarge_buffer(int socket, Way way) noexcept;
 
-/// For much data on TCP: no waiting for more to send, and a congestion control that does not pace, which halves the
-/// speed of loopback. Failing is fine.
+/// For much data on TCP: sets TCP_NODELAY, and a congestion control that does not pace, because pacing halves the speed
+/// of loopback. Errors are ignored.
 void prefer_speed(int socket) noexcept;
 
-/// How many of much data's bytes are to be sent together with a head of so many, so that the system does not copy the
-/// rest slowly; mostly all.
+/// How many bytes of much data to send together with a head of `head` bytes; usually all. A smaller piece keeps the
+/// kernel's copy of the rest fast.
 std::size_t first_piece(std::size_t head, ByteView data) noexcept;
 
 /// Whether the peer of a Unix-domain socket runs as another user: `unix.owner`.
 bool is_other_user(int socket, std::error_code& ec) noexcept;
 
 /// Whether no process has the socket of this file open. `path` leads to the file, which is `name` in `folder`. The
-/// question disturbs no server: `unix.stale`. permission_denied: it cannot be asked.
+/// check does not disturb a server: `unix.stale`. permission_denied: the check is not allowed.
 bool is_stale(int folder, const std::string& name, const std::string& path, std::error_code& ec) noexcept;
 
-// ---- between sockets and files without this process's memory: Linux. Where a system or a kind of file cannot, they
-// fail, and read and write do it.
+// ---- between sockets and files without a copy in this process: Linux. Where the system or the kind of file does not
+// support them, they fail, and the caller reads and writes.
 
-/// Sends what the socket takes now of the file's bytes from its position on, at most `most`; zero bytes: its end.
+/// Sends what the socket takes now of the file's bytes from its position on, at most `most`; zero bytes: the end of the
+/// file.
 std::size_t send_file(int socket, int file, std::uint64_t most, std::error_code& ec) noexcept;
 
 struct Pipe {
   Descriptor out;
   Descriptor in;
 };
-/// A pipe with room for about `size` bytes; without descriptors where splice() is not to be had.
+/// A pipe with room for about `size` bytes; without descriptors where splice() is not available.
 Pipe open_pipe(std::size_t size) noexcept;
 /// Moves bytes from or to a pipe, at most `most`; zero bytes: the end.
 std::size_t splice(int from, int to, std::uint64_t most, std::error_code& ec) noexcept;
@@ -136,15 +137,15 @@ std::size_t splice(int from, int to, std::uint64_t most, std::error_code& ec) no
 /// Bytes from the system's random source: `hello.nonce`.
 void random(std::span<std::uint8_t> octets, std::error_code& ec) noexcept;
 
-/// Memory of another size with the same bytes at its start, moved by the system and not copied where that pays; null:
-/// there is none, and the old one stays. `memory` is null at first, with `before` zero.
+/// Resizes memory and keeps its bytes, which are remapped and not copied where that pays. Null: there is no memory, and
+/// the old one stays. At first `memory` is null and `before` zero.
 void* resize(void* memory, std::size_t before, std::size_t after) noexcept;
 void release(void* memory, std::size_t size) noexcept;
 
-// ---- files. A name is one component, looked up in a folder that is open: what stands at the path of the folder
-// meanwhile does not matter.
+// ---- files. A name is one component in an open folder, so a change of the folder's path in the meantime does not
+// matter.
 
-/// Which file it is; it tells a file from another one under the same name.
+/// Identifies a file, to tell it from another one under the same name.
 struct FileId {
   std::uint64_t device = 0;
   std::uint64_t number = 0;
@@ -160,7 +161,7 @@ struct FileStatus {
   std::uint64_t blocks = 0;
 };
 
-/// What stands under a name; a link is not followed. Absent is no error.
+/// The status of a name; a link is not followed. A missing file is not an error.
 FileStatus look(int folder, const std::string& name, std::error_code& ec) noexcept;
 FileStatus look(int descriptor, std::error_code& ec) noexcept;
 std::error_code remove(int folder, const std::string& name) noexcept;
@@ -168,26 +169,27 @@ std::error_code remove(int folder, const std::string& name) noexcept;
 /// The user as which this process acts.
 std::uint32_t user() noexcept;
 
-/// A folder, for names to be looked up in; `path` starts at the folder `base`, or at the working folder. `to_lock`: for
-/// lock(), too, which takes the right to read it.
+/// Opens a folder for lookups; `path` starts at the folder `base`, or at the working folder. `to_lock`: also for
+/// lock(), which needs read permission.
 Descriptor open_folder(int base, const std::filesystem::path& path, bool to_lock, std::error_code& ec) noexcept;
-/// Takes or gives back the one exclusive lock of a folder. would_block: somebody else has it.
+/// Takes or releases the exclusive lock of a folder. would_block: it is taken.
 std::error_code lock(int folder, bool is_taken) noexcept;
 
-/// Where a link leads to.
+/// The target of a link.
 std::string read_link(int folder, const std::string& name, std::error_code& ec);
-/// The descriptor of this process that the name stands for, if the folder is the one of its descriptors.
+/// The descriptor of this process that the name stands for, if the folder is /dev/fd or /proc/self/fd.
 std::optional<int> descriptor_of(int folder, const std::string& name) noexcept;
-/// Another descriptor of the same file. A pipe: one that does not block, of its own, where that is to be had.
+/// Another descriptor of the same file. reopen_pipe(): a non-blocking one with its own flags, where available.
 Descriptor duplicate(int descriptor, std::error_code& ec) noexcept;
 Descriptor reopen_pipe(int descriptor) noexcept;
-/// Whether something may be written to it: permission_denied, or bad_file_descriptor.
+/// Whether it can be written to: permission_denied, or bad_file_descriptor.
 std::error_code check_writable(int folder, const std::string& name) noexcept;
 std::error_code check_writable(int descriptor) noexcept;
 
 /// A file to read. A pipe does not block.
 Descriptor open_source(const std::filesystem::path& path, std::error_code& ec) noexcept;
-/// A new file for its owner only, without a name; it goes with the process. not_supported: it is not to be had here.
+/// A new file for its owner only, without a name; it disappears with the process. not_supported: it is not available
+/// here.
 Descriptor create_unnamed(int folder, std::error_code& ec) noexcept;
 /// A new file for its owner only. file_exists: there is one of this name.
 Descriptor create(int folder, const std::string& name, std::error_code& ec) noexcept;

@@ -1,4 +1,4 @@
-// The seam for POSIX systems: files. What only Linux has is marked. See system.hpp.
+// system.hpp for POSIX: files. Linux-only parts are marked.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -15,7 +15,7 @@ namespace kcom5::system {
 namespace {
 
 std::error_code last_error() noexcept { return {errno, std::system_category()}; }
-/// What a call returned: a count, or none and the error.
+/// The result of a call: a count, or 0 and the error.
 std::size_t counted(ssize_t result, std::error_code& ec) noexcept {
   if (result < 0) ec = last_error();
   return result < 0 ? 0 : static_cast<std::size_t>(result);
@@ -49,7 +49,7 @@ Descriptor::~Descriptor() {
 
 std::error_code Descriptor::close() noexcept {
   const int result = ::close(std::exchange(descriptor_, none));
-  // Interrupted: it is closed all the same.
+  // An interrupted close() has closed it all the same.
   return result != 0 && errno == EINTR ? std::error_code{} : result_of(result);
 }
 
@@ -75,7 +75,7 @@ std::uint32_t user() noexcept { return ::geteuid(); }
 
 namespace {
 
-/// The descriptor that `call` gives, or none and the error. A signal may interrupt the opening of a FIFO or of a file
+/// The descriptor that `call` returns, or none and the error. A signal may interrupt the opening of a FIFO or of a file
 /// on a network file system, so that is tried again.
 template <class Call>
 Descriptor opened(Call call, std::error_code& ec) noexcept {
@@ -87,7 +87,7 @@ Descriptor opened(Call call, std::error_code& ec) noexcept {
 
 int start_of(int base) noexcept { return base == none ? AT_FDCWD : base; }
 
-/// The name under which the system offers a descriptor.
+/// The path under which the system offers a descriptor.
 std::string path_of(int descriptor) { return "/dev/fd/" + std::to_string(descriptor); }
 
 }  // namespace
@@ -189,7 +189,7 @@ std::error_code rename(int folder, const std::string& from, const std::string& t
   if (::renameat2(folder, from.c_str(), folder, to.c_str(), RENAME_NOREPLACE) == 0) return {};
   if (errno != EINVAL && errno != ENOSYS) return last_error();
 #endif
-  // Also this fails if there is a file.
+  // linkat() fails, too, if there is a file.
   if (::linkat(folder, from.c_str(), folder, to.c_str(), 0) != 0) return last_error();
   return remove(folder, from);
 }

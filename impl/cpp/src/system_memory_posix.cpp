@@ -1,4 +1,4 @@
-// The seam for POSIX systems: memory and randomness. What only Linux has is marked. See system.hpp.
+// system.hpp for POSIX: memory and randomness. Linux-only parts are marked.
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -15,12 +15,12 @@ void random(std::span<std::uint8_t> octets, std::error_code& ec) noexcept {
   if (::getentropy(octets.data(), octets.size()) != 0) ec = {errno, std::system_category()};
 }
 
-// ThreadSanitizer does not see mremap: it reports memory that one thread moved away and another was given as a race. So
-// its preset defines KCOM5_NO_MREMAP.
+// ThreadSanitizer does not see mremap. It reports a race when one thread moved memory away and another got its place.
+// So its preset defines KCOM5_NO_MREMAP.
 #if defined(__linux__) && !defined(KCOM5_NO_MREMAP)
 
 namespace {
-/// What is smaller is cheaper to copy than to map.
+/// Smaller memory is cheaper to copy than to map.
 constexpr std::size_t map_from = std::size_t{1} << 20;
 }  // namespace
 
@@ -30,7 +30,8 @@ void* resize(void* memory, std::size_t before, std::size_t after) noexcept {
   void* const map = is_map ? ::mremap(memory, before, after, MREMAP_MAYMOVE)
                            : ::mmap(nullptr, after, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (map == MAP_FAILED) return nullptr;
-  // The whole map, always: a part with another advice would be a map of its own, and could not be moved with the rest.
+  // Always the whole map: a part with other advice would be a map of its own, and mremap() could not move it with the
+  // rest.
   ::madvise(map, after, MADV_HUGEPAGE);
   if (!is_map && memory != nullptr) {
     std::memcpy(map, memory, before);

@@ -1,4 +1,4 @@
-// The seam for POSIX systems: sockets. What only Linux or only macOS or BSD has is marked. See system.hpp.
+// system.hpp for POSIX: sockets. Parts for Linux only, or for macOS and BSD only, are marked.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -30,7 +30,7 @@ namespace {
 
 std::error_code last_error() noexcept { return {errno, std::system_category()}; }
 
-/// What a call returned: a count, or none and the error.
+/// The result of a call: a count, or 0 and the error.
 std::size_t counted(ssize_t result, std::error_code& ec) noexcept {
   if (result < 0) ec = last_error();
   return result < 0 ? 0 : static_cast<std::size_t>(result);
@@ -65,7 +65,7 @@ Descriptor prepared(int socket, std::error_code& ec) noexcept {
 }
 
 #ifdef __linux__
-/// While it lives a call on a connection that is gone raises no SIGPIPE here: sendfile() has no MSG_NOSIGNAL.
+/// While it exists, a call on a closed connection raises no SIGPIPE here: sendfile() has no MSG_NOSIGNAL.
 class WithoutSignal {
  public:
   WithoutSignal() noexcept {
@@ -142,7 +142,7 @@ Ready wait(int descriptor, Ready asked, std::chrono::milliseconds most) noexcept
   if (asked.read) entry.events |= POLLIN;
   if (asked.write) entry.events |= POLLOUT;
   if (::poll(&entry, 1, static_cast<int>(most.count())) <= 0) return {};
-  // An error or hang-up makes the next call on the socket return at once: ready for whatever was asked.
+  // After an error or hang-up the next call on the socket returns at once, so it counts as ready.
   const bool ended = (entry.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
   return {.read = asked.read && (ended || (entry.revents & POLLIN) != 0),
           .write = asked.write && (ended || (entry.revents & POLLOUT) != 0)};
@@ -158,7 +158,7 @@ std::error_code bind(int socket, const Endpoint& endpoint) noexcept {
     return bound ? std::error_code{} : last_error();
   };
   if (address_of(endpoint)->sa_family == AF_UNIX) {
-    // The mode is right before the file has a name: chmod() on the path could meet another file.
+    // The mode is set before the file has a name: chmod() on the path could change another file.
 #ifdef __linux__
     if (::fchmod(socket, 0600) != 0) return last_error();
     return call();
@@ -169,21 +169,21 @@ std::error_code bind(int socket, const Endpoint& endpoint) noexcept {
     return ec;
 #endif
   }
-  // On POSIX systems this does not share a port that somebody listens on; it only passes over TIME_WAIT.
+  // On POSIX systems SO_REUSEADDR does not share a port with a listener; it only ignores TIME_WAIT.
   const int yes = 1;
   ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   return call();
 }
 
 std::error_code listen(int socket) noexcept {
-  // The queue is long so that strangers are reset when the first client is accepted, and not left to try again.
+  // The queue is long, so that other clients are reset when the first one is accepted, and do not keep trying.
   return ::listen(socket, SOMAXCONN) == 0 ? std::error_code{} : last_error();
 }
 
 Descriptor accept(int listener, std::error_code& ec) noexcept {
   const int socket = accept_with_flags(listener);
   if (socket < 0) {
-    // Linux passes the errors of a connection that was lost in the queue on to accept(): it was not the first client.
+    // On Linux, accept() reports errors of a connection that was lost in the queue; it was not the first client.
     for (const int error : {EAGAIN, EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, EHOSTUNREACH,
                             EOPNOTSUPP, ENETUNREACH, ETIMEDOUT, ECONNRESET}) {
       if (errno == error) {
@@ -213,7 +213,7 @@ std::size_t send(int socket, std::span<const ByteView> pieces, std::error_code& 
   msghdr message{};
   message.msg_iov = vectors.data();
   for (const ByteView& piece : pieces) {
-    // It is not written to.
+    // sendmsg() does not write to it.
     if (!piece.empty()) vectors[message.msg_iovlen++] = {const_cast<std::uint8_t*>(piece.data()), piece.size()};
   }
   return counted(::sendmsg(socket, &message, no_signal), ec);
@@ -248,7 +248,7 @@ std::optional<std::uint64_t> unacknowledged([[maybe_unused]] int socket) noexcep
   int count = 0;
   if (::ioctl(socket, SIOCOUTQ, &count) != 0) return std::nullopt;
   if (count > 0) {
-    // TCP counts the FIN of a half-close like a byte, until it is acknowledged, too.
+    // TCP also counts the FIN of a half-close as a byte until it is acknowledged.
     tcp_info info{};
     socklen_t size = sizeof info;
     const bool is_tcp = ::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
@@ -269,11 +269,11 @@ void enlarge_buffer([[maybe_unused]] int socket, [[maybe_unused]] Way way) noexc
   const auto set = [&](int option, int value) {
     return ::setsockopt(socket, SOL_SOCKET, option, &value, sizeof value) == 0;
   };
-  // To ask for a size ends the system's own growing. Where less is granted, that must go on.
+  // Setting a size ends the kernel's own buffer growth. If less is granted, that growth must go on.
   if (!set(SO_BUF_LOCK, unlocked)) return;  // before Linux 5.14
   const int option = way == Way::send ? SO_SNDBUF : SO_RCVBUF;
   set(option, wanted);
-  int granted = 0;  // it counts twice what is asked for
+  int granted = 0;  // Linux reports twice the size set
   socklen_t size = sizeof granted;
   ::getsockopt(socket, SOL_SOCKET, option, &granted, &size);
   if (granted < 2 * wanted) set(SO_BUF_LOCK, unlocked);
@@ -293,10 +293,10 @@ void prefer_speed(int socket) noexcept {
 
 std::size_t first_piece([[maybe_unused]] std::size_t head, ByteView data) noexcept {
 #ifdef __linux__
-  // What is sent over TCP is copied to chunks, one byte behind the other. A processor with fast short `rep movsb`
-  // takes twice the time where a byte's new place in a page is up to 31 after its old one (impl/bench/README.md). A
-  // chunk with less than 32 bytes left is not filled up: to leave 31 moves all that follow out of there.
-  // That the head begins a chunk is likely and not known: if it does not, only one more call is made.
+  // TCP copies what is sent into consecutive chunks. With fast short `rep movsb`, copying takes twice the time if a
+  // byte's new page offset is up to 31 after its old one (impl/bench/README.md). A chunk with less than 32 bytes left
+  // is not filled up, so leaving 31 shifts all later bytes out of that range. The head probably begins a chunk. If it
+  // does not, the only cost is one more call.
   constexpr std::size_t page = 4096, chunk = std::size_t{32} << 10, left = 31;
   const std::size_t behind = (head - reinterpret_cast<std::uintptr_t>(data.data())) % page;
   if (behind > 0 && behind <= left) return std::min(data.size(), chunk - left + chunk - head % chunk);
@@ -320,15 +320,15 @@ bool is_other_user(int socket, std::error_code& ec) noexcept {
 }
 
 bool is_stale(int folder, const std::string& name, const std::string& path, std::error_code& ec) noexcept {
-  // A stream connection would be the one client of a live server. A datagram socket is refused by it as the wrong type,
-  // and by a file that nobody has open as unreachable.
+  // A stream connection would be the one client of a live server. A datagram connect fails with a wrong type if a
+  // server lives, and as refused if no process has the file open.
   const Descriptor datagram{::socket(AF_UNIX, SOCK_DGRAM, 0)};
   if (datagram.get() < 0) {
     ec = last_error();
     return false;
   }
   close_on_exec(datagram.get());
-  // By way of the folder, if that is to be had: its path may lead elsewhere by now.
+  // Through the open folder where /proc exists: the folder's path may lead elsewhere by now.
   const std::string here = "/proc/self/fd/" + std::to_string(folder);
   const std::string by_folder = here + '/' + name;
   const bool has_way = by_folder.size() <= max_path_size && ::access(here.c_str(), F_OK) == 0;

@@ -15,8 +15,8 @@ namespace kcom5 {
 /// Throws Failure, `io`, unless a socket can have this path.
 void check_unix_path(const std::filesystem::path& path);
 
-/// The name of a server's socket file, from the search for it to its removal. While a name is searched for and bound,
-/// the folder is locked, so that of servers that start at one instant exactly one listens.
+/// The name of a server's socket file, from its check to its removal. The folder is locked until the socket listens, so
+/// that exactly one of several servers that start together listens.
 ///
 /// The destructor removes the file that was bound, and no other: `unix.cleanup`. The socket must still be open then, so
 /// that nobody takes the file for a stale one.
@@ -25,9 +25,9 @@ class SocketName {
   /// Makes the name free: `unix.stale`. Waits for the folder's lock until the deadline. Throws Failure.
   SocketName(const std::filesystem::path& path, const Deadline& deadline, const std::atomic<bool>& cancelled);
 
-  /// The socket was bound: learns which file that made. Throws Failure.
+  /// Call it after bind(): records which file that made. Throws Failure.
   void bound();
-  /// The socket listens: other servers may look.
+  /// Call it after listen(): lets other servers check the name.
   void unlock() noexcept;
 
  private:

@@ -11,7 +11,7 @@
 
 namespace kcom5 {
 
-/// What bounds the waits of one call.
+/// The bounds of the waits of one call.
 struct Waits {
   std::chrono::milliseconds timeout;
   const std::atomic<bool>& cancelled;

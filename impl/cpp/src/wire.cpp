@@ -1,4 +1,4 @@
-// UTF-8 as RFC 3629 has it. Spec: `message.utf8`.
+// UTF-8 as RFC 3629 defines it. Spec: `message.utf8`.
 #include "kcom5/wire.hpp"
 
 namespace kcom5 {

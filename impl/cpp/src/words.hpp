@@ -1,4 +1,4 @@
-// The words of failures that several files say. The same situation has the same words in every implementation.
+// Failure texts that several files use. The same situation has the same words in every implementation.
 #pragma once
 
 #include <chrono>
@@ -43,7 +43,7 @@ namespace kcom5 {
   return Failure{std::make_error_code(std::errc::operation_canceled), "cancelled by the caller"};
 }
 
-/// What `call` returns, with its Failure as a code: the overloads with a std::error_code.
+/// The result of `call`, with its Failure as a code, for the overloads with a std::error_code.
 template <class Call>
 auto without_exception(std::error_code& ec, Call call) -> decltype(call()) {
   ec.clear();

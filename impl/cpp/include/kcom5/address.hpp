@@ -24,7 +24,8 @@ struct Address {
 };
 
 /// *Returns* the address of `port`, 1 to 65535, and `key`, of 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48 bytes: `address.form`,
-/// `address.canonical`. *Errors*, in this order (`address.pack-reject`): invalid-port, invalid-key; then it is empty.
+/// `address.canonical`. *Errors*, in this order (`address.pack-reject`): invalid-port, invalid-key. The string is then
+/// empty.
 [[nodiscard]] std::string pack(int port, ByteView key, std::error_code& ec);
 
 /// *Returns* the port and key of `text`. *Errors*: invalid-address (`address.reject`).

@@ -1,6 +1,6 @@
-// Memory that grows with what arrives, and is handed on without a copy.
+// A buffer that grows as bytes arrive, and that is handed to the caller without a copy.
 //
-// It is not a general container: it has what a receiver needs. Spec: `limit.memory`.
+// It is not a general container; it offers only what a receiver needs. Spec: `limit.memory`.
 #pragma once
 
 #include <cstddef>
@@ -29,11 +29,11 @@ class Buffer {
   /// *Returns* a copy, which costs as much time as receiving the bytes did.
   [[nodiscard]] std::vector<std::uint8_t> to_vector() const { return {data_, data_ + size_}; }
 
-  /// *Returns* free memory behind the bytes: at least one byte, at most `most`; `most` is what is still to come, so
-  /// that the last growth fits. It grows in proportion to size(). *Requires*: most > 0. *Errors*: throws
-  /// std::bad_alloc.
+  /// *Returns* free memory behind the bytes, at least one byte and at most `most`. `most` is the number of bytes still
+  /// to come, so that the last growth fits. The buffer grows in proportion to size(). *Requires*: most > 0. *Errors*:
+  /// throws std::bad_alloc.
   [[nodiscard]] std::span<std::uint8_t> room(std::uint64_t most);
-  /// Takes that the first `count` bytes of room() are filled now.
+  /// Records that the first `count` bytes of room() are filled.
   void filled(std::size_t count) noexcept { size_ += count; }
 
  private:

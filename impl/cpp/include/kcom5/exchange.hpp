@@ -1,8 +1,9 @@
 // The two state machines of an exchange: bytes and events in, actions out. Spec: "States".
 //
-// Core, layer 2: no socket, no clock. Memory grows with what arrived, never by a declared length (`limit.memory`); only
-// ClientExchange::feed() allocates, and throws std::bad_alloc. It does not move data: once the data's length is known,
-// the transport reads the data straight into its destination and says how many bytes came.
+// Core, layer 2: no socket, no clock. Memory grows with the bytes that arrived, never by a declared length
+// (`limit.memory`). Only ClientExchange::feed() allocates, and may throw std::bad_alloc. The machines do not move data.
+// Once the data's length is known, the transport reads the data straight into its destination and reports how many
+// bytes came.
 #pragma once
 
 #include <array>
@@ -18,8 +19,8 @@
 
 namespace kcom5 {
 
-/// What a caller tells an exchange. The names are those of the spec's tables; the exchanges make `whole`, `wrong` and
-/// `over` by themselves.
+/// An event that a caller reports to an exchange. The names are those of the spec's tables. The exchanges generate
+/// `whole`, `wrong` and `over` themselves.
 enum class Event : std::uint8_t {
   nothing,  ///< does nothing, in any state
   connected,
@@ -34,7 +35,7 @@ enum class Event : std::uint8_t {
   cancel,
 };
 
-/// What is to be done, now.
+/// An action that the caller performs at once.
 enum class Action : std::uint8_t { none, send_hello, send_frame, half_close, confirm, deliver };
 
 enum class ServerState : std::uint8_t { listening, hello, sending, half_closed, confirming, draining, done, failed };
@@ -43,7 +44,7 @@ enum class ClientState : std::uint8_t { connecting, echo, message_length, messag
 /// Whether a server may send this message: message-too-long, then message-not-utf8, or nothing.
 [[nodiscard]] std::optional<Error> check_message(ByteView message) noexcept;
 
-/// What a receiver takes: `limit.over`. A length equal to the limit is within it.
+/// The limits of a receiver: `limit.over`. A length equal to its limit is accepted.
 struct Limits {
   std::uint64_t message = std::uint64_t{16} << 20;                 ///< bytes; 16 MiB
   std::uint64_t data = std::numeric_limits<std::uint64_t>::max();  ///< bytes; no limit
@@ -55,21 +56,21 @@ class ServerExchange {
   /// *Requires*: check_message(message) finds nothing; `message` outlives the exchange.
   ServerExchange(std::string_view message, std::uint64_t data_length) noexcept;
 
-  /// Takes an event. *Returns* the action, which is for the caller to do at once.
+  /// Takes an event. *Returns* the action that the caller performs at once.
   Action on(Event event) noexcept;
   /// Fails because the client runs as another user: `unix.owner`.
   void refuse_peer() noexcept;
 
-  /// Takes all bytes that one read gave: `hello.segments`, `hello.reject`, `hello.alone`. After the hello they are
-  /// thrown away: `close.extra`. *Returns* `send_frame` when the hello is complete.
+  /// Takes all bytes that one read returned: `hello.segments`, `hello.reject`, `hello.alone`. After the hello they are
+  /// discarded: `close.extra`. *Returns* `send_frame` when the hello is complete.
   Action feed(ByteView octets) noexcept;
 
-  /// With `Action::send_frame`: what goes before the data, as three pieces that live as long as this object and the
+  /// For `Action::send_frame`: the bytes before the data, as three pieces that live as long as this object and the
   /// message: `echo.exact`, `frame.order`.
   [[nodiscard]] std::array<ByteView, 3> head() const noexcept;
 
   [[nodiscard]] ServerState state() const noexcept { return state_; }
-  /// Whether the client's orderly end came after the half-close: in `done`, whether the success is a confirmed one.
+  /// Whether the client's orderly end came after the half-close. In `done` it tells whether the success is confirmed.
   [[nodiscard]] bool confirmed() const noexcept { return confirmed_; }
   [[nodiscard]] std::optional<Error> error() const noexcept { return error_; }
   /// How many bytes of the peer were consumed, up to the error if there is one.
@@ -92,30 +93,29 @@ class ClientExchange {
  public:
   explicit ClientExchange(const Nonce& nonce, Limits limits = {}) noexcept;
 
-  /// Takes an event. *Returns* the action, which is for the caller to do at once.
+  /// Takes an event. *Returns* the action that the caller performs at once.
   Action on(Event event) noexcept;
   /// Fails because the server runs as another user: `unix.owner`.
   void refuse_peer() noexcept;
 
-  /// Takes bytes of the head, in any pieces: `echo.segments`, `frame.segments`. *Returns* how many were consumed: all
-  /// of them, or those up to the first byte of the data, or up to the end of the exchange. *Errors*: throws
-  /// std::bad_alloc.
+  /// Takes bytes of the head, in any pieces: `echo.segments`, `frame.segments`. *Returns* how many were consumed: all,
+  /// or those before the data, or those up to the end of the exchange. *Errors*: throws std::bad_alloc.
   std::size_t feed(ByteView octets);
 
-  /// How many bytes the field still needs; in `data`, how many of the data. A client that reads no more leaves the
-  /// others unread, for a reset to tell the server (`close.abort`) where the transport has no other.
+  /// How many bytes the field still needs, or in `data` the data. A client that reads no more than this leaves later
+  /// bytes unread. On a transport without another reset, closing then resets the connection (`close.abort`).
   [[nodiscard]] std::uint64_t needed() const noexcept;
 
-  /// Takes that `count` bytes of the data have arrived. *Returns* `deliver` with the last one; the state stays `data`
-  /// until delivered(). Data of no bytes has arrived with its length: the state is `data` and needed() is 0.
+  /// Records that `count` bytes of the data arrived. *Returns* `deliver` with the last one; the state stays `data`
+  /// until delivered(). Empty data arrives with its length: the state is `data` and needed() is 0.
   /// *Requires*: the state is `data`; count <= needed().
   Action arrived(std::uint64_t count) noexcept;
 
-  /// Takes that everything is stored: `done`. If storing fails, `failure` or `cancel` is given instead. Does nothing
-  /// unless the state is `data` and needed() is 0.
+  /// Records that everything is stored: the state becomes `done`. If storing fails, report `failure` or `cancel`
+  /// instead. Does nothing unless the state is `data` and needed() is 0.
   void delivered() noexcept;
 
-  /// With `Action::send_hello`: the bytes to send.
+  /// For `Action::send_hello`: the bytes to send.
   [[nodiscard]] const Hello& hello() const noexcept { return hello_; }
   [[nodiscard]] const std::string& message() const noexcept { return message_; }
   /// The declared lengths, once they are known.

@@ -8,8 +8,8 @@
 
 namespace kcom5 {
 
-/// The name for any code that a function of this library gave. `Error::io` is carried as the system's own code, so
-/// that its text is not lost: every code of another category is `Error::io`. *Requires*: `code` is not success.
+/// The name for a code that a function of this library returned. A system error keeps its own code, so that its text is
+/// not lost. So every code of another category is `Error::io`. *Requires*: `code` is not success.
 [[nodiscard]] Error error_of(const std::error_code& code) noexcept;
 
 /// The text of a code, in lower case as within a sentence: "no such file or directory".
@@ -23,7 +23,7 @@ class Failure : public std::system_error {
   explicit Failure(std::error_code code) : Failure(code, reason(code)) {}
 
   [[nodiscard]] Error error() const noexcept { return error_of(code()); }
-  /// What happened, in words: got, and expected.
+  /// The text of what happened: what was got, and what was expected.
   [[nodiscard]] const std::string& detail() const noexcept { return detail_; }
   [[nodiscard]] const char* what() const noexcept override { return what_.c_str(); }
 

@@ -1,4 +1,4 @@
-// What both ends of an exchange can be told. Spec: `listen.default`, "Time".
+// The options of both ends of an exchange. Spec: `listen.default`, "Time".
 #pragma once
 
 #include <chrono>
@@ -22,13 +22,13 @@ inline constexpr std::chrono::milliseconds forever = std::chrono::milliseconds::
 
 /// The fields of both ends. Set them before the call.
 struct Options {
-  int port = default_port;     ///< 1 to 65535; for a server also 0: the system chooses (`listen.port-zero`)
+  int port = default_port;     ///< 1 to 65535; for a server also 0: the kernel chooses (`listen.port-zero`)
   bool ipv6 = true;            ///< [::1], or else 127.0.0.1
   std::filesystem::path path;  ///< the path of a Unix-domain socket; if not empty, it replaces port and ipv6
   std::chrono::milliseconds timeout = default_timeout;  ///< bound of each wait; 0 or less looks once and does not wait
   std::string message;  ///< UTF-8: what a server sends, and what a client received (`result.message`)
-  /// Called with the bytes of data done and in all, each time that some have moved, in the thread of the call. What it
-  /// throws ends the call, and the call throws it; the peer sees a reset.
+  /// Called in the thread of the call each time that bytes of data have moved, with the bytes done and the total. An
+  /// exception from it ends the call, which rethrows it; the peer sees a reset.
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
 };
 

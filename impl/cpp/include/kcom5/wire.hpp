@@ -1,6 +1,6 @@
 // The bytes of the wire format: constants, lengths, UTF-8. Twin of the spec's "Wire format", in the same order.
 //
-// Core, layer 1: no I/O, no clock, throws nothing, allocates nothing. What comes after what is in exchange.hpp.
+// Core, layer 1: no I/O, no clock, throws nothing, allocates nothing. exchange.hpp has the order of the parts.
 #pragma once
 
 #include <array>
@@ -18,7 +18,7 @@ inline constexpr std::size_t nonce_size = 3;
 inline constexpr std::size_t hello_size = 5 + 3;  // magic + nonce; the echo is as long
 inline constexpr std::size_t message_length_size = 4;
 inline constexpr std::size_t data_length_size = 8;
-inline constexpr std::uint64_t max_message_size = 0xffff'ffff;  // what message_length_size bytes can say
+inline constexpr std::uint64_t max_message_size = 0xffff'ffff;  // the most that message_length_size bytes hold
 
 using Nonce = std::array<std::uint8_t, nonce_size>;
 using Hello = std::array<std::uint8_t, hello_size>;
@@ -46,7 +46,7 @@ template <std::size_t Size>
   return value;
 }
 
-/// Whether `octets` are well-formed UTF-8 (RFC 3629): `message.utf8`. No bytes at all are.
+/// Whether `octets` are well-formed UTF-8 (RFC 3629): `message.utf8`. Empty input is well-formed.
 [[nodiscard]] bool is_utf8(ByteView octets) noexcept;
 
 /// Text as bytes, without a copy.
