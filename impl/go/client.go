@@ -22,21 +22,21 @@ type Client struct {
 	Port    int           // 1 to 65535; zero is DefaultPort
 	IPv4    bool          // 127.0.0.1 instead of ::1 (`listen.default`)
 	Path    string        // if not empty: of a Unix-domain socket, in place of Port and IPv4
-	Timeout time.Duration // bound of each wait; zero is DefaultTimeout; Forever, and any negative one, is no limit
+	Timeout time.Duration // limit of each wait; zero is DefaultTimeout; Forever, or any negative value, is no limit
 	Limits  *Limits       // the most bytes that are taken (`limit.over`); nil is DefaultLimits
 	Message string        // the message received; it changes on success only (`result.message`)
 
-	// Wait is for how long the client dials again while nobody listens. Files are opened once, before.
+	// Wait is how long the client keeps dialing while nobody listens. Files are opened once, before that.
 	Wait time.Duration
-	// MessageFile, if not empty, is where the message is stored, too, before the server hears of success: as ReceiveFile
-	// stores data.
+	// MessageFile, if not empty, is a file in which the message is stored as well, as ReceiveFile stores data. The
+	// server learns of success only afterwards.
 	MessageFile string
-	// NoClobber makes an existing regular file, of data or message, an [ErrIO]: before the client connects, and when the
-	// new file gets its name.
+	// NoClobber fails the call with [ErrIO] if the file for data or message is an existing regular file. The client
+	// checks it before it connects, and when the new file gets its name.
 	NoClobber bool
 
-	// Progress, if not nil, is called with the bytes of data that have arrived, and all, each time that some have, in the
-	// goroutine of the call. If it panics, so does the call: the server sees a reset, and no file is left.
+	// Progress, if not nil, is called each time that data has arrived, with the bytes so far and the total. It runs in
+	// the goroutine of the call. If it panics, so does the call: the server sees a reset, and no file is left.
 	Progress func(done, total uint64)
 }
 
@@ -50,10 +50,11 @@ func (c *Client) Receive(ctx context.Context) ([]byte, error) {
 	return memory.data, nil
 }
 
-// ReceiveFile stores the data in a file, with constant memory: complete or not at all, and before the server learns of
-// success. It is opened before the client connects: if it cannot be, that is [ErrIO], and the server is left to another
-// client. A new file has mode 0600. A symbolic link is followed, unless it is another user's in a shared folder. What is
-// not a regular file is written in place; a pipe that no process reads, or that takes nothing for Timeout, is [ErrTimeout].
+// ReceiveFile stores the data in a file, complete or not at all, with constant memory. The server learns of success
+// only afterwards. The file is opened before the client connects: if that fails with [ErrIO], the server still waits
+// for a client. A new file has mode 0600. A symbolic link is followed, unless it is another user's in a shared folder.
+// Anything but a regular file is written in place; a pipe that no process reads, or that takes nothing for Timeout, is
+// [ErrTimeout].
 func (c *Client) ReceiveFile(ctx context.Context, name string) error {
 	return c.receive(ctx, func() (sink, error) { return openFileSink(ctx, name, c.fileOptions()) })
 }
@@ -139,7 +140,7 @@ func checkPeer(conn net.Conn) error {
 	return err
 }
 
-// connect dials until somebody listens, or Wait is over.
+// connect dials until a server listens, or Wait is over.
 func (c *Client) connect(ctx context.Context) (conn net.Conn, err error) {
 	end := time.Now().Add(c.Wait)
 	for {
@@ -166,7 +167,7 @@ func checkSelf(conn net.Conn) error {
 		return nil
 	}
 	here, there := tcp.LocalAddr(), tcp.RemoteAddr()
-	if here == nil || there == nil { // the system did not tell
+	if here == nil || there == nil { // the kernel did not report one
 		tcp.Close()
 		return errors.New("the connection's addresses are not known")
 	}
@@ -177,8 +178,8 @@ func checkSelf(conn net.Conn) error {
 	return nil
 }
 
-// dial connects until end. A bound of the system's own is none: then it dials again (`time.connect`). It fails with the
-// system's error, or the context's.
+// dial connects until end. If the kernel gives up earlier, it dials again (`time.connect`). It fails with the system's
+// error, or the context's.
 func (c *Client) dial(ctx context.Context, end time.Time) (conn net.Conn, err error) {
 	bounded, cancel := ctx, func() {}
 	if !end.IsZero() {
@@ -190,8 +191,8 @@ func (c *Client) dial(ctx context.Context, end time.Time) (conn net.Conn, err er
 		if err == nil {
 			return conn, nil
 		}
-		isBusy := c.Path != "" && errors.Is(err, syscall.EAGAIN) // its queue is full: nothing tells when there is room again
-		// By the clock: the timer of the context may be late, and then the dialer fails before bounded tells why.
+		isBusy := c.Path != "" && errors.Is(err, syscall.EAGAIN) // its queue is full, and no event reports free space
+		// The clock decides: the context's timer may be late, and then the dialer fails before bounded reports why.
 		if ctx.Err() == nil && hasPassed(end) {
 			return nil, os.ErrDeadlineExceeded
 		}
@@ -211,7 +212,7 @@ func (c *Client) dialOnce(ctx context.Context) (net.Conn, error) {
 	dialer := net.Dialer{Control: control, KeepAlive: -1}
 	conn, err := dialer.DialContext(ctx, place.network(), place.address())
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0) // until the orderly close: a client that fails or is killed is a reset (`close.abort`)
+		tcp.SetLinger(0) // until the orderly close: a client that fails or is killed resets (`close.abort`)
 	}
 	return conn, err
 }

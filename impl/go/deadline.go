@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// bound returns what the field Timeout means; from here on zero stands for no limit (`time.never`).
+// bound returns the limit that the field Timeout stands for; zero in the result is no limit (`time.never`).
 func bound(timeout time.Duration) time.Duration {
 	switch {
 	case timeout == 0:
@@ -19,12 +19,12 @@ func bound(timeout time.Duration) time.Duration {
 	return timeout
 }
 
-// inSeconds returns a bound in words.
+// inSeconds returns a bound as text.
 func inSeconds(bound time.Duration) string {
 	return strconv.FormatFloat(bound.Seconds(), 'f', -1, 64) + " s"
 }
 
-// deadline is the end of a wait that starts now; the zero time is none. time.Time carries the monotonic clock.
+// deadline returns the end of a wait that starts now; the zero time is none. time.Time carries the monotonic clock.
 func deadline(timeout time.Duration) time.Time {
 	if timeout == 0 {
 		return time.Time{}
@@ -32,10 +32,10 @@ func deadline(timeout time.Duration) time.Time {
 	return time.Now().Add(timeout)
 }
 
-// hasPassed tells whether the end of a wait is behind us (`time.bounds`).
+// hasPassed reports whether the end of a wait has passed (`time.bounds`).
 func hasPassed(end time.Time) bool { return !end.IsZero() && !time.Now().Before(end) }
 
-// slice is an end that is not later than this one, and near: for waits that must look around in between.
+// slice returns an end that is near and not later than this one, for waits that must check other things in between.
 func slice(end time.Time) time.Time {
 	near := time.Now().Add(250 * time.Millisecond)
 	if !end.IsZero() && end.Before(near) {

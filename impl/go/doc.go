@@ -1,24 +1,24 @@
 // Package kcom5 hands one message and one block of bytes from one process to another on the same computer, once.
 //
-// The server sends and the client receives; both calls return when it is done:
+// The server sends and the client receives. Both calls return when the exchange is done:
 //
 //	server := kcom5.Server{Message: "hi"}       var client kcom5.Client
 //	sent, err := server.Send(ctx, data)         data, err := client.Receive(ctx) // client.Message is "hi"
 //
-// Every failure is an [*Error] with one name of the spec: errors.Is(err, kcom5.ErrTimeout). A context that ends makes the
-// call fail with [ErrIO] at once, and errors.Is(err, context.Canceled) holds too. Nothing of a call is left when it
+// Every failure is an [*Error] with one name of the spec: errors.Is(err, kcom5.ErrTimeout). If the context ends, the
+// call fails with [ErrIO] at once, and errors.Is(err, context.Canceled) holds too. A call leaves nothing behind when it
 // returns (`close.residue`). A Server or Client makes one exchange at a time; it may be used again.
 //
 // KCOM5 over TCP authenticates nobody and encrypts nothing: see the security considerations of the spec. With the field
 // Path both ends use a Unix-domain socket, and refuse the peers of other users (Linux and macOS).
 //
-// Success is a state: a call returns nil exactly if its exchange is done (`result.success`). Everything that the caller asked
-// to be stored is stored before the server hears of success (`close.last`). If a callback panics, so does the call, and
-// nothing of it is left.
+// A call returns nil exactly if its exchange is in the state done (`result.success`). Everything that the caller asked
+// to be stored is stored before the server learns of success (`close.last`). If a callback panics, so does the call,
+// and it leaves nothing behind.
 //
-// The files: server, serving, client, receiving, stream and deadline are the only ones with connections and a clock; source,
-// spool and sink have the ways to give and take data; the files system_* and unixpath_* are the seam to the system; package
-// core has the bytes and the states.
+// The files: only server, serving, client, receiving, stream and deadline use connections and a clock. The files
+// source, spool and sink read and store data. The files system_* and unixpath_* call the operating system. Package core
+// has the bytes and the states.
 package kcom5
 
 import (
@@ -60,7 +60,7 @@ const (
 	Version = "1.0.0"
 	// DefaultPort is the port of both ends unless told otherwise (`listen.default`).
 	DefaultPort = 13600
-	// AnyPort is the Port of a server that lets the system choose one.
+	// AnyPort is the Port of a server that lets the kernel choose one.
 	AnyPort = math.MinInt32
 	// MaxMessage is the most bytes that a message can have (`message.too-long`).
 	MaxMessage = core.MaxMessage

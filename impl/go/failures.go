@@ -1,7 +1,7 @@
 package kcom5
 
-// What a failure is called: by the spec's names and events, and in words for people. Not here: the words of an exchange
-// without sockets (core). Spec: "Results and errors".
+// The mapping of failures to the spec's names and events, and to texts for people. Not here: the texts of package core.
+// Spec: "Results and errors".
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"kcom5/core"
 )
 
-// The numbers of the system that have a name in the spec; a system adds its own.
+// The system's error numbers that have a name in the spec; the file of a system adds its own.
 var (
 	inUse   = []syscall.Errno{syscall.EADDRINUSE}
 	refused = []syscall.Errno{syscall.ECONNREFUSED}
@@ -45,7 +45,7 @@ type exchange interface {
 	Err() error
 }
 
-// eventOf is the event of the spec's tables that an error of the system is.
+// eventOf returns the event of the spec's tables for a system error.
 func eventOf(err error) core.Event {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
@@ -62,7 +62,7 @@ func eventOf(err error) core.Event {
 	return core.Failure
 }
 
-// failure tells the exchange of an error, and returns its outcome. place is named where only the system knows more.
+// failure reports an error to the exchange, and returns its outcome. A plain system error is prefixed with place.
 func failure(x exchange, place string, err error) error {
 	event := eventOf(err)
 	x.On(event)
@@ -71,7 +71,7 @@ func failure(x exchange, place string, err error) error {
 		return outcome(x)
 	}
 	if failed.Name == ErrIO && event == core.Failure {
-		var told *Error // where the situation was known
+		var told *Error // the error already has its name
 		if errors.As(err, &told) {
 			return told
 		}
@@ -81,7 +81,7 @@ func failure(x exchange, place string, err error) error {
 	return failed
 }
 
-// outcome is nil exactly if the exchange is done (`result.success`).
+// outcome returns nil exactly if the exchange is done (`result.success`).
 func outcome(x exchange) error {
 	switch {
 	case x.State() == core.Done:
@@ -92,7 +92,7 @@ func outcome(x exchange) error {
 	return &Error{Name: ErrIO, Detail: "internal error: the exchange ended in the state " + string(x.State()), State: x.State()}
 }
 
-// systemText is what the system says, without what package os or net puts around it.
+// systemText returns the system's text, without the prefixes of packages os and net.
 func systemText(err error) string {
 	var number syscall.Errno
 	if errors.As(err, &number) {
@@ -101,7 +101,7 @@ func systemText(err error) string {
 	return err.Error()
 }
 
-// ioError names the place or file that an error of the system is about. One that is named already stays.
+// ioError returns a system error with its place or file. An error that already has one is unchanged.
 func ioError(place string, cause error) error {
 	var failed *Error
 	switch {
@@ -113,7 +113,7 @@ func ioError(place string, cause error) error {
 	return &Error{Name: ErrIO, Detail: place + ": " + systemText(cause), Cause: cause}
 }
 
-// timeoutError is of a wait outside of an exchange.
+// timeoutError returns the error of a wait outside of an exchange.
 func timeoutError(detail string) error {
 	return &Error{Name: ErrTimeout, Detail: detail, Cause: os.ErrDeadlineExceeded}
 }

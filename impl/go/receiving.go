@@ -15,7 +15,7 @@ type receiving struct {
 	exchange *core.ClientExchange
 	timeout  time.Duration
 	place    string
-	isHeld   bool // the frame's last byte is looked at, and not read
+	isHeld   bool // the frame's last byte is peeked at, and not read
 }
 
 func (r *receiving) run(to outputs, progress func(done, total uint64)) error {
@@ -37,7 +37,7 @@ func (r *receiving) run(to outputs, progress func(done, total uint64)) error {
 	}
 	r.exchange.Delivered()
 	if r.isHeld {
-		// Everything is stored: a byte that cannot be taken any more costs the server its confirmation, and nothing else.
+		// Everything is stored. If this read fails, the server only misses its confirmation.
 		r.read(make([]byte, 1), deadline(r.timeout))
 	}
 	return outcome(r.exchange)
@@ -46,8 +46,8 @@ func (r *receiving) run(to outputs, progress func(done, total uint64)) error {
 func (r *receiving) failed(err error) error { return failure(r.exchange, r.place, err) }
 
 // readHead reads up to the data, and returns the bytes of it that came along. On a Unix-domain socket it reads no more
-// than the present field, and only looks at the last byte of the frame: what is left unread makes the close after a
-// failure a reset (`close.abort`, `close.last`).
+// than the present field, and only peeks at the last byte of the frame. The unread byte makes the close after a failure
+// a reset (`close.abort`, `close.last`).
 func (r *receiving) readHead(end time.Time) (rest []byte, err error) {
 	octets := make([]byte, 64<<10)
 	for {
@@ -81,7 +81,7 @@ func (r *receiving) readHead(end time.Time) (rest []byte, err error) {
 	}
 }
 
-// holdOrTake leaves the byte that was looked at unread if it is the frame's last one.
+// holdOrTake leaves the peeked byte unread if it is the frame's last one.
 func (r *receiving) holdOrTake() error {
 	if r.isHeld = r.exchange.Needed() == 0; r.isHeld {
 		return nil
@@ -92,7 +92,7 @@ func (r *receiving) holdOrTake() error {
 	return nil
 }
 
-// readData reads until everything has arrived. On a Unix-domain socket it only looks at the last byte.
+// readData reads until everything has arrived. On a Unix-domain socket it only peeks at the last byte.
 func (r *receiving) readData(rest []byte, to sink, progress func(done, total uint64)) (err error) {
 	for left := r.exchange.Needed(); left > 0; left = r.exchange.Needed() {
 		n, took, most := 0, to.took, left

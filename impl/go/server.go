@@ -18,31 +18,30 @@ import (
 // Server sends one message and one block of data to the first client that connects. The zero value is ready to use: it
 // listens on port 13600 of ::1 and bounds each wait by 150 s. Only one call of a Server may run at a time.
 type Server struct {
-	Port    int           // 1 to 65535; zero is DefaultPort; AnyPort lets the system choose (`listen.port-zero`)
+	Port    int           // 1 to 65535; zero is DefaultPort; AnyPort lets the kernel choose (`listen.port-zero`)
 	IPv4    bool          // 127.0.0.1 instead of ::1 (`listen.default`)
 	Path    string        // if not empty: of a Unix-domain socket, in place of Port and IPv4
-	Timeout time.Duration // bound of each wait; zero is DefaultTimeout; Forever, and any negative one, is no limit
+	Timeout time.Duration // limit of each wait; zero is DefaultTimeout; Forever, or any negative value, is no limit
 	Message string        // the message to send: well-formed UTF-8, at most 2^32 - 1 bytes (`message.utf8`)
 
-	// SpoolDir is the folder for what is read to its end before it is sent; empty: TMPDIR, else /tmp.
+	// SpoolDir is the folder for input that is read to its end before it is sent; empty: TMPDIR, else /tmp.
 	SpoolDir string
 
-	// Listening, if not nil, is called once an exchange with the port, as soon as a client can connect; 0 with a Path.
-	// Both callbacks run in the goroutine of the call. If one panics, so does the call: a client sees a reset.
+	// Listening, if not nil, is called once per exchange, as soon as a client can connect, with the port (0 with a
+	// Path). Both callbacks run in the goroutine of the call. If one panics, so does the call: a client sees a reset.
 	Listening func(port int)
-	// Progress, if not nil, is called with the bytes of data that the kernel has taken, and all, each time that it took
-	// some.
+	// Progress, if not nil, is called each time that the kernel took data, with the bytes so far and the total.
 	Progress func(done, total uint64)
 
 	open *listener
 }
 
-// Sent is what a send did.
+// Sent is the result of a send.
 type Sent struct {
 	// Size is the number of bytes of data.
 	Size uint64
-	// Confirmed reports whether the client's end came after everything was sent. If it is false, the client had ended its
-	// sending side before, and only its kernel is known to have everything (`close.confirm`).
+	// Confirmed reports whether the client's end came after everything was sent. If it is false, the client had
+	// half-closed before, and only its kernel is known to have everything (`close.confirm`).
 	Confirmed bool
 }
 
@@ -87,16 +86,17 @@ func (s *Server) Send(ctx context.Context, data []byte) (Sent, error) {
 	return s.send(ctx, uint64(len(data)), fromMemory(data))
 }
 
-// SendFile sends a file as Send does, with constant memory: as many bytes as it has when it is opened, which is before
-// the server listens. A file that becomes shorter meanwhile is [ErrIO]. A file without a size, such as a pipe or one of
-// /proc, is first read to its end into SpoolDir. A pipe that no process opens for writing within Timeout is [ErrTimeout].
+// SendFile sends a file as Send does, with constant memory. It opens the file before the server listens, and sends as
+// many bytes as it has then. A file that becomes shorter meanwhile is [ErrIO]. A file without a size, such as a pipe or
+// one of /proc, is first read to its end into SpoolDir. A pipe that no process opens for writing within Timeout is
+// [ErrTimeout].
 func (s *Server) SendFile(ctx context.Context, name string) (Sent, error) {
 	return s.sendFrom(ctx, func() (input, error) { return openInput(ctx, name, bound(s.Timeout)) })
 }
 
-// SendFrom sends size bytes of a reader as Send does, with constant memory; fewer are [ErrIO]. A negative size stands for
-// all bytes: of a regular file those from its position on, of any other reader those until its end, which are copied into
-// SpoolDir before the server listens. How long the reader takes is not limited.
+// SendFrom sends size bytes of a reader as Send does, with constant memory; fewer are [ErrIO]. A negative size means
+// all bytes. For a regular file these are the bytes from its position on. Any other reader is copied to its end into
+// SpoolDir before the server listens. The time that the reader takes is not limited.
 func (s *Server) SendFrom(ctx context.Context, reader io.Reader, size int64) (Sent, error) {
 	return s.sendFrom(ctx, func() (input, error) { return inputOf(reader, size), nil })
 }
@@ -118,7 +118,7 @@ func (s *Server) sendFrom(ctx context.Context, open func() (input, error)) (sent
 	return s.send(ctx, uint64(in.size), in.source())
 }
 
-// port returns the port that the system is asked for.
+// port returns the port to request from the kernel.
 func (s *Server) port() int {
 	switch s.Port {
 	case 0:
@@ -129,7 +129,7 @@ func (s *Server) port() int {
 	return s.Port
 }
 
-// check returns what is wrong before a socket is opened, in the order of `listen.port`.
+// check validates the fields before a socket is opened, in the order of `listen.port`.
 func (s *Server) check() error {
 	if s.Path == "" {
 		if err := core.CheckPort(s.port(), 0); err != nil {
@@ -139,10 +139,10 @@ func (s *Server) check() error {
 	return core.CheckMessage(s.Message)
 }
 
-// listener is where a client is waited for.
+// listener is a listening socket.
 type listener struct {
 	net.Listener
-	remove   func() // the socket file
+	remove   func() // removes the socket file
 	port     int
 	place    string
 	end      time.Time
@@ -169,7 +169,7 @@ func (s *Server) listen(ctx context.Context) (open *listener, err error) {
 func (l *listener) listenTCP(ctx context.Context, place endpoint) (err error) {
 	config := net.ListenConfig{Control: control, KeepAlive: -1}
 	if multipath, ok := any(&config).(interface{ SetMultipathTCP(bool) }); ok {
-		multipath.SetMultipathTCP(false) // newer releases of Go would; the options of control are not for it
+		multipath.SetMultipathTCP(false) // newer releases of Go enable it, but the options of control do not fit it
 	}
 	l.place = place.address()
 	l.Listener, err = config.Listen(ctx, place.network(), l.place)
@@ -180,7 +180,7 @@ func (l *listener) listenTCP(ctx context.Context, place endpoint) (err error) {
 		return err
 	}
 	address, ok := l.Addr().(*net.TCPAddr)
-	if !ok { // package net keeps to itself what the system said
+	if !ok { // package net hides the system's error
 		l.Listener.Close()
 		return errors.New("the listener's port is not known")
 	}
@@ -197,7 +197,7 @@ func (l *listener) close() {
 	}
 }
 
-// passing are errors of accept that belong to a connection that is gone: it was not the first one.
+// passing are errors of accept about a connection that is gone, which was not the first one.
 var passing = []syscall.Errno{syscall.ECONNABORTED, syscall.EINTR, syscall.EPROTO, syscall.ENETDOWN, syscall.ENOPROTOOPT,
 	syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.EOPNOTSUPP, syscall.ENETUNREACH}
 
@@ -214,7 +214,7 @@ func (l *listener) accept(ctx context.Context) (conn net.Conn, err error) {
 		if !isOneOf(err, passing) {
 			return conn, err
 		}
-		time.Sleep(time.Millisecond) // so that one that stays costs no processor; await ends it
+		time.Sleep(time.Millisecond) // a lasting error must not keep the processor busy; await ends it
 		if hasPassed(l.end) {
 			return nil, os.ErrDeadlineExceeded
 		}
@@ -230,7 +230,7 @@ func (s *Server) send(ctx context.Context, size uint64, from source) (sent Sent,
 	open := s.open
 	s.open = nil
 	defer open.close()
-	if err := core.CheckMessage(s.Message); err != nil { // it may have been set after Open
+	if err := core.CheckMessage(s.Message); err != nil { // the message may have changed after Open
 		return sent, err
 	}
 	exchange := core.NewServerExchange(s.Message, size)

@@ -43,7 +43,7 @@ func (s *serving) run(size uint64, from source, progress func(done, total uint64
 
 func (s *serving) failed(err error) error { return failure(s.exchange, s.place, err) }
 
-// release closes: with a reset if the half-close has not come (`close.abort`, `close.keep`).
+// release closes the connection, with a reset unless it was half-closed (`close.abort`, `close.keep`).
 func (s *serving) release() {
 	if s.isHalfClosed {
 		s.finish()
@@ -52,7 +52,7 @@ func (s *serving) release() {
 	}
 }
 
-// readHello looks at more than eight bytes, if more have arrived (`hello.alone`).
+// readHello reads more than eight bytes if more have arrived, so that they are seen (`hello.alone`).
 func (s *serving) readHello(end time.Time) error {
 	var octets [64]byte
 	for s.exchange.State() == core.Hello {
@@ -65,30 +65,31 @@ func (s *serving) readHello(end time.Time) error {
 	return s.exchange.Err()
 }
 
-// writing is what write has done so far.
+// writing is the progress of write.
 type writing struct {
 	from    source
 	size    uint64 // of the data
 	given   uint64 // of it, by the source
 	sent    uint64 // with the head
 	pieces  net.Buffers
-	waiting int // bytes that were not acknowledged when the kernel took none
+	waiting int // unacknowledged bytes when the kernel took none
 	end     time.Time
-	broken  error // of the source; what it gave before is sent all the same
+	broken  error // of the source; the bytes before it are still sent
 }
 
-// write sends echo, frame and data. The bound starts again with each byte that the system takes, or that the client's
-// system acknowledges while ours takes none (`time.stall`).
+// write sends echo, frame and data. The bound starts again with each byte that the kernel takes, or that the client's
+// kernel acknowledges while ours takes none (`time.stall`).
 func (s *serving) write(size uint64, from source, progress func(done, total uint64), end time.Time) error {
 	if unix, ok := s.Conn.(*net.UnixConn); ok && size > 64<<10 {
-		// One that both ends rarely wait for, and that the processor's cache holds. TCP's grows by itself.
+		// A size at which both ends rarely wait, and which fits the processor's cache. The kernel grows TCP's buffer
+		// itself.
 		unix.SetWriteBuffer(1 << 20)
 	}
 	w := writing{from: from, size: size, pieces: net.Buffers{s.exchange.Head()}, end: end}
 	headSize := uint64(len(w.pieces[0]))
 	for w.sent < headSize+size {
-		// Before each write, and so before the last one: an end that has come by now is one of a client that did not have
-		// everything. One that comes later, when everything is acknowledged, confirms.
+		// Checked before each write, and so before the last one: a client whose end has come by now did not have
+		// everything. An end that comes later, when everything is acknowledged, confirms.
 		if err := s.lookForEnd(); err != nil {
 			return err
 		}
@@ -116,7 +117,7 @@ func (s *serving) write(size uint64, from source, progress func(done, total uint
 	return nil
 }
 
-// sourceError is of the data's source: not of the connection, whatever the system calls it.
+// sourceError is an error of the data's source, not of the connection, even if its number says so.
 type sourceError struct{ error }
 
 func (s *serving) failedWriting(err error) error {
@@ -127,16 +128,17 @@ func (s *serving) failedWriting(err error) error {
 	return s.failed(err)
 }
 
-// writeSome writes what the system takes within a slice of the bound.
+// writeSome writes what the kernel takes within a slice of the bound.
 func (s *serving) writeSome(w *writing) (n int64, err error) {
-	// The system may send a file's very pages: not without a confirmation that they were taken.
+	// sendfile() may send the file's own pages, which can change until the client has read them. So only a client that
+	// can still confirm gets them.
 	if w.from.file != nil && w.given > 0 && w.given < w.size && len(w.pieces) == 0 && !s.hasDrained() {
 		n, err = s.sendFile(w.from.file, w.size-w.given, slice(w.end))
 		w.given += uint64(n)
 		if n > 0 || err != nil && eventOf(err) != core.Failure {
 			return n, err
 		}
-		w.from.file = nil // it cannot, or fails, which a read tells better
+		w.from.file = nil // sendfile() failed; a read reports the real error
 	}
 	if w.broken == nil && w.given < w.size && (w.sent == 0 && w.given == 0 || len(w.pieces) == 0) {
 		piece, err := w.from.next(w.size - w.given)
@@ -153,7 +155,7 @@ func (s *serving) writeSome(w *writing) (n int64, err error) {
 	return s.stream.write(&w.pieces, slice(w.end))
 }
 
-// lookForEnd tells the exchange of the client's end or reset, once it has come.
+// lookForEnd reports the client's end or reset to the exchange, once it has come.
 func (s *serving) lookForEnd() error {
 	if !s.hasDrained() {
 		hasEnded, err := hasPeerEnded(s.Conn)
@@ -180,7 +182,7 @@ func (s *serving) lookForEnd() error {
 	return s.exchange.Err()
 }
 
-// isDrainedSoon waits for the one who reads, who has nothing left but the end.
+// isDrainedSoon waits for the draining goroutine, which has only the end left to read.
 func (s *serving) isDrainedSoon() bool {
 	timer := time.NewTimer(100 * time.Millisecond)
 	defer timer.Stop()
@@ -222,8 +224,8 @@ func (s *serving) confirm() error {
 	}
 }
 
-// lookAround tells the exchange what it waits for after the half-close. On the last look the end may be there while the
-// one who reads has not run yet (`time.late`).
+// lookAround reports to the exchange what it waits for after the half-close. On the last look the end may have arrived
+// before the draining goroutine ran (`time.late`).
 func (s *serving) lookAround(isLastLook bool) error {
 	if err := s.ctx.Err(); err != nil {
 		return s.failed(err)
@@ -246,10 +248,10 @@ func (s *serving) lookAround(isLastLook bool) error {
 	return nil
 }
 
-// pause waits for something new, and not for long.
+// pause waits briefly for news.
 func (s *serving) pause(end time.Time) {
 	near, drained := slice(end), s.drained
-	if s.exchange.State() == core.Draining { // nothing tells of an acknowledgement, or of a reset after the end
+	if s.exchange.State() == core.Draining { // no event reports an acknowledgement, or a reset after the end
 		drained = nil
 		if soon := time.Now().Add(5 * time.Millisecond); soon.Before(near) {
 			near = soon

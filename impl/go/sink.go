@@ -1,7 +1,7 @@
 package kcom5
 
-// Where the data and the message of an exchange go: memory, files and writers, the latter with constant memory. Not here:
-// the connection, and how a file gets its name (wholefile). Spec: "Limits", "Files".
+// Destinations of data and message: memory, files and writers, the latter two with constant memory. Not here: the
+// connection, and how a file gets its name (wholefile). Spec: "Limits", "Files".
 
 import (
 	"context"
@@ -12,13 +12,13 @@ import (
 	"kcom5/internal/wholefile"
 )
 
-// sink takes the data: room is where the next bytes are to be put, at most left and at least one; took says how many
-// came; complete says that all have; publish makes them visible; discard, after any of them, leaves nothing that is not
-// published.
+// sink takes the data. room returns memory for the next bytes, at most left and at least one, and took records how many
+// came. complete records that all have, and publish makes them visible. discard, after any of them, removes everything
+// that is not published.
 type sink interface {
 	room(left uint64) []byte
 	took(size int) error
-	// pipe is where the system is to put them instead, and moved says how many it has; or nil.
+	// pipe returns a pipe for the kernel to fill instead, or nil; moved records how many bytes it has.
 	pipe(left uint64) *pipe
 	moved(size int) error
 	complete() error
@@ -26,7 +26,7 @@ type sink interface {
 	discard()
 }
 
-// outputs are what the caller asked for.
+// outputs are the outputs that the caller asked for.
 type outputs struct {
 	data    sink
 	message *wholefile.File // or nil
@@ -46,7 +46,7 @@ func (c *Client) openOutputs(ctx context.Context, open func() (sink, error)) (to
 	return to, fileError(err)
 }
 
-// fileError is what is wrong with a file in the spec's names.
+// fileError returns a file's error under the spec's names.
 func fileError(err error) error {
 	var named *Error
 	var file *wholefile.Error
@@ -94,7 +94,7 @@ func (to outputs) discard() {
 	to.message.Discard()
 }
 
-// explain says in the error's causes what is in a place that is not replaced as a whole.
+// explain adds to the error's causes how much was written in place.
 func (to outputs) explain(err error) error {
 	var failed *Error
 	file, ok := to.data.(*fileSink)
@@ -111,8 +111,8 @@ func (to outputs) explain(err error) error {
 
 type memorySink struct{ data []byte }
 
-// room grows with what has arrived (`limit.memory`): to at most eight times that, by such steps that the last one is the
-// whole. What costs is the bytes that move to new memory; so they are never more than a seventh of the whole.
+// room grows with the bytes that arrived (`limit.memory`), to at most eight times that, in steps of which the last one
+// is the whole. Moving bytes to new memory is what costs, so at most a seventh of the whole is moved.
 func (s *memorySink) room(left uint64) []byte {
 	have := uint64(len(s.data))
 	if len(s.data) == cap(s.data) {
@@ -176,8 +176,8 @@ func (s *writerSink) discard()          {}
 type fileSink struct {
 	writerSink
 	file   *wholefile.File
-	filled *pipe // nil: not opened, or not to be used
-	moves  bool  // the system may move bytes into the file by itself
+	filled *pipe // nil: not opened, or not usable
+	moves  bool  // the kernel may move bytes into the file
 }
 
 func openFileSink(ctx context.Context, name string, options wholefile.Options) (sink, error) {
@@ -197,7 +197,7 @@ func (s *fileSink) took(size int) error {
 	return fileError(err)
 }
 
-// pipe is not worth while for what fits into one piece.
+// pipe returns nil for data that fits into one piece, for which it does not pay.
 func (s *fileSink) pipe(left uint64) *pipe {
 	if s.moves && s.filled == nil && left > pieceSize {
 		s.filled = openPipe()
@@ -207,7 +207,7 @@ func (s *fileSink) pipe(left uint64) *pipe {
 }
 
 func (s *fileSink) moved(size int) error {
-	if size == 0 { // the system cannot fill it
+	if size == 0 { // the kernel cannot fill it
 		s.dropPipe()
 		return nil
 	}

@@ -1,7 +1,7 @@
 package kcom5
 
-// Where the data of an exchange comes from: memory, files and readers, the latter with constant memory. Not here: the
-// connection. Spec: "Files".
+// Sources of the data: memory, files and readers, the latter two with constant memory. Not here: the connection. Spec:
+// "Files".
 
 import (
 	"context"
@@ -17,9 +17,9 @@ import (
 const pieceSize = 1 << 20 // fewer calls than with less, and no slower for the caches
 
 type source struct {
-	// next gives a piece of the data, at most left bytes and not empty.
+	// next returns a piece of the data, at most left bytes and not empty.
 	next func(left uint64) ([]byte, error)
-	// file has the data that next has not given, from its position on, so that the system can send it by itself; or nil.
+	// file has the data that next has not returned, from its position on, so that the kernel can send it; or nil.
 	file *os.File
 }
 
@@ -33,7 +33,7 @@ func fromMemory(data []byte) source {
 	}}
 }
 
-// input is a reader, and how much it has: negative if nobody knows.
+// input is a reader and its size, negative if unknown.
 type input struct {
 	reader io.Reader
 	name   string
@@ -47,7 +47,7 @@ func (in input) close() {
 	}
 }
 
-// inputOf takes the size of a regular file from its position on, if none is given.
+// inputOf uses the size of a regular file from its position on, if none is given.
 func inputOf(reader io.Reader, size int64) input {
 	in := input{reader: reader, name: "the input", size: size}
 	file, isFile := reader.(*os.File)
@@ -63,7 +63,7 @@ func inputOf(reader io.Reader, size int64) input {
 	return in
 }
 
-// nameOf is what people call a file.
+// nameOf returns the name of a file for people.
 func nameOf(file *os.File) string {
 	switch file {
 	case os.Stdin:
@@ -97,7 +97,7 @@ func (in input) source() source {
 	}}
 }
 
-// readError is of a file, whatever the system calls it: not of the connection.
+// readError returns an error of a file, not of the connection, even if its number says so.
 func readError(name string, err error) error {
 	var failed *Error
 	if errors.As(err, &failed) {
@@ -118,7 +118,7 @@ func smaller(size uint64, most int) int {
 	return most
 }
 
-// openInput opens a file of which the caller knows only the name.
+// openInput opens a file by its name.
 func openInput(ctx context.Context, name string, timeout time.Duration) (input, error) {
 	options := wholefile.Options{Timeout: timeout, Bound: inSeconds(timeout)}
 	file, err := wholefile.OpenInput(ctx, name, options)

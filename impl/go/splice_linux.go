@@ -1,7 +1,7 @@
 package kcom5
 
-// What Linux moves between a file and a connection by itself. Whoever calls it reads and writes what it cannot.
-// Not here: when it is worth while. Spec: "Time" (the bounds are the connection's).
+// Moves bytes between a file and a connection inside the Linux kernel. The caller reads and writes what this cannot.
+// Not here: when it pays. Spec: "Time" (the bounds are the connection's).
 
 import (
 	"io"
@@ -14,11 +14,11 @@ const (
 	setPipeSize    = 1031
 	spliceMove     = 1
 	spliceNonblock = 2
-	mostAtOnce     = 1 << 30 // the system takes less than 2 GiB
+	mostAtOnce     = 1 << 30 // the kernel takes less than 2 GiB
 )
 
-// sendFile sends of a file, from its position on, what the connection takes: at most most bytes, and waits until it
-// takes some. None and no error: the file has none.
+// sendFile sends the bytes of a file from its position on, at most most, and waits until the connection takes some. It
+// returns 0 and no error if the file has none.
 func sendFile(conn net.Conn, file *os.File, most uint64) (n int, err error) {
 	from, err := file.SyscallConn()
 	if err != nil {
@@ -32,10 +32,10 @@ func sendFile(conn net.Conn, file *os.File, most uint64) (n int, err error) {
 	return n, first(from.Control(send), err)
 }
 
-// pipe is what bytes pass through from a connection to a file.
+// pipe carries bytes from a connection to a file.
 type pipe struct{ out, in int }
 
-// openPipe gives nil where there is none to be had.
+// openPipe returns nil where no pipe is available.
 func openPipe() *pipe {
 	var ends [2]int
 	if syscall.Pipe2(ends[:], syscall.O_CLOEXEC) != nil {
@@ -50,7 +50,7 @@ func (p *pipe) close() {
 	syscall.Close(p.in)
 }
 
-// fill waits for bytes of the connection, and takes at most most. The pipe must be empty.
+// fill waits for bytes of the connection, and moves at most most into the pipe, which must be empty.
 func (p *pipe) fill(conn net.Conn, most uint64) (n int, err error) {
 	n, err = tried(conn.(syscall.Conn), (syscall.RawConn).Read, func(fd uintptr) (int, error) {
 		n, err := syscall.Splice(int(fd), nil, p.in, nil, smaller(most, pieceSize), spliceMove|spliceNonblock)
@@ -62,7 +62,7 @@ func (p *pipe) fill(conn net.Conn, most uint64) (n int, err error) {
 	return n, err
 }
 
-// empty moves all size bytes into the file. moves is false if the system could not: they were written then.
+// empty moves all size bytes into the file. moves is false if the kernel could not move them and they were written.
 func (p *pipe) empty(file *os.File, size int) (moves bool, err error) {
 	to, err := file.SyscallConn()
 	if err != nil {
@@ -92,6 +92,6 @@ func (p *pipe) empty(file *os.File, size int) (moves bool, err error) {
 			return false, err
 		}
 	}
-	_, err = file.Write(octets) // which also tells best what is wrong
+	_, err = file.Write(octets) // which also reports the real error
 	return false, err
 }

@@ -2,7 +2,7 @@
 
 package kcom5
 
-// Systems that are not asked to move anything between a file and a connection: all is read and written.
+// Other systems: bytes between a file and a connection are read and written.
 
 import (
 	"net"

@@ -1,6 +1,6 @@
 package kcom5
 
-// A file without a name, for what has to be read to its end before its size is known. Spec: "Files".
+// An unnamed file for input that must be read to its end before its size is known. Spec: "Files".
 
 import (
 	"context"
@@ -10,8 +10,9 @@ import (
 	"kcom5/internal/wholefile"
 )
 
-// spooled copies all of the input into a file without a name, from its start. A Read that is under way when ctx ends is
-// not waited for: nothing can interrupt it. What its goroutine then still has is the reader and the closed file.
+// spooled copies all of the input into a file without a name, from its start. It does not wait for a Read that is under
+// way when ctx ends, because nothing can interrupt it. The goroutine of that Read then still holds the reader and the
+// closed file.
 func (in input) spooled(ctx context.Context, folder string) (input, error) {
 	if folder == "" {
 		folder = os.TempDir()
@@ -55,14 +56,14 @@ func (w spoolWriter) Write(octets []byte) (int, error) {
 	return n, err
 }
 
-// copied copies all, and tells how much. If reading panics, so does it.
+// copied copies all, and returns how much. If reading panics, so does it.
 func copied(ctx context.Context, to io.Writer, in input) (int64, error) {
 	type result struct {
 		size  int64
 		err   error
 		panic any
 	}
-	ended := make(chan result, 1) // room for the one that nobody waits for
+	ended := make(chan result, 1) // buffered, because nobody may wait for it
 	go func() {
 		var all result
 		defer func() {

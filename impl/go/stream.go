@@ -1,7 +1,7 @@
 package kcom5
 
-// A connection: reads and writes within a bound, and how it is ended. Not here: what is said on it. Spec: "Listening and
-// connecting", "Closing", "Time".
+// A connection: reads and writes within a bound, and closing. Not here: the protocol. Spec: "Listening and connecting",
+// "Closing", "Time".
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"kcom5/core"
 )
 
-// past is a deadline that interrupts.
+// past is a deadline that interrupts a wait.
 var past = time.Unix(1, 0)
 
 // endpoint is a place on the loopback.
@@ -31,7 +31,7 @@ func (e endpoint) network() string {
 	return "tcp4"
 }
 
-// address is of the loopback, and literal: no name is resolved (`listen.loopback`).
+// address returns a literal loopback address, so no name is resolved (`listen.loopback`).
 func (e endpoint) address() string {
 	if e.ipv6 {
 		return net.JoinHostPort("::1", strconv.Itoa(e.port))
@@ -39,7 +39,7 @@ func (e endpoint) address() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(e.port))
 }
 
-// stream is a connection. Its waits end early when ctx does.
+// stream is a connection. Its waits end early when ctx ends.
 type stream struct {
 	net.Conn
 	ctx      context.Context
@@ -47,7 +47,7 @@ type stream struct {
 	isClosed bool
 	isUnix   bool
 	drained  chan struct{} // closed when draining has ended; nil before it starts
-	drainErr error         // then: io.EOF or what the system said
+	drainErr error         // then: io.EOF or the system's error
 }
 
 func newStream(ctx context.Context, conn net.Conn) *stream {
@@ -56,7 +56,7 @@ func newStream(ctx context.Context, conn net.Conn) *stream {
 	return &stream{Conn: conn, ctx: ctx, stop: stop, isUnix: isUnix}
 }
 
-// drain reads and throws away, beside everything else, until the peer's end (`close.extra`).
+// drain reads and discards bytes in its own goroutine until the peer's end (`close.extra`).
 func (s *stream) drain() {
 	s.SetReadDeadline(time.Time{})
 	s.drained = make(chan struct{})
@@ -69,7 +69,7 @@ func (s *stream) drain() {
 	}()
 }
 
-// hasDrained tells, without waiting, whether the peer's end has been seen.
+// hasDrained reports, without waiting, whether the peer's end has been seen.
 func (s *stream) hasDrained() bool {
 	select {
 	case <-s.drained:
@@ -79,7 +79,7 @@ func (s *stream) hasDrained() bool {
 	}
 }
 
-// interruptOnDone calls interrupt if ctx ends before stop is called. When stop returns nothing is left of it.
+// interruptOnDone calls interrupt if ctx ends before stop is called. stop leaves nothing running when it returns.
 func interruptOnDone(ctx context.Context, interrupt func()) (stop func()) {
 	if ctx.Done() == nil {
 		return func() {}
@@ -96,16 +96,16 @@ func interruptOnDone(ctx context.Context, interrupt func()) (stop func()) {
 	return func() { close(quit); <-ended }
 }
 
-// lastLook is the time for a last try when a bound has passed (`time.late`): the system is not even asked with a deadline
-// in the past.
+// lastLook is the time for a last try when a bound has passed (`time.late`), because a deadline in the past fails
+// without asking the kernel.
 const lastLook = time.Millisecond
 
-// await tries until end. What came before the end counts, also if nobody was there to see the end pass.
+// await tries until end. Bytes that came before the end count, even if this goroutine ran only after it.
 func await(ctx context.Context, end time.Time, setDeadline func(time.Time) error, try func() error) error {
 	for isLastLook := false; ; isLastLook = true {
 		setDeadline(end)
 		if err := ctx.Err(); err != nil {
-			return err // asked after the deadline is set, which may have undone the interruption
+			return err // checked after setting the deadline, which may have undone the interruption
 		}
 		err := try()
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -127,7 +127,7 @@ func (s *stream) read(octets []byte, end time.Time) (n int, err error) {
 	return n, err
 }
 
-// peek does the same, and leaves the bytes unread.
+// peek does the same as read, and leaves the bytes unread.
 func (s *stream) peek(octets []byte, end time.Time) (n int, err error) {
 	err = await(s.ctx, end, s.SetReadDeadline, func() error {
 		n, err = peek(s.Conn, octets)
@@ -136,8 +136,8 @@ func (s *stream) peek(octets []byte, end time.Time) (n int, err error) {
 	return n, err
 }
 
-// fill waits until end for bytes, at most most, and puts them into a pipe. None and no error: the system cannot, read
-// does, or tells better what is wrong.
+// fill waits until end for bytes, at most most, and puts them into a pipe. It returns 0 and no error if the kernel
+// cannot; read then does it, or reports the real error.
 func (s *stream) fill(pipe *pipe, most uint64, end time.Time) (n int, err error) {
 	err = await(s.ctx, end, s.SetReadDeadline, func() error {
 		n, err = pipe.fill(s.Conn, most)
@@ -149,12 +149,13 @@ func (s *stream) fill(pipe *pipe, most uint64, end time.Time) (n int, err error)
 	return n, err
 }
 
-// write writes until end, and tells how many bytes the system took.
+// write writes until end, and returns how many bytes the kernel took.
 func (s *stream) write(octets *net.Buffers, end time.Time) (int64, error) {
 	return s.send(end, func() (int64, error) { return octets.WriteTo(s.Conn) })
 }
 
-// sendFile does the same with bytes of a file from its position on, at most most. None and no error: it has none.
+// sendFile does the same with bytes of a file from its position on, at most most. It returns 0 and no error if the file
+// has none.
 func (s *stream) sendFile(file *os.File, most uint64, end time.Time) (int64, error) {
 	return s.send(end, func() (int64, error) {
 		n, err := sendFile(s.Conn, file, most)
@@ -180,10 +181,10 @@ func (s *stream) send(end time.Time, some func() (int64, error)) (int64, error) 
 // finish closes in order.
 func (s *stream) finish() { s.end(-1) }
 
-// abort closes with a reset, where the system can (`close.abort`). After finish it does nothing.
+// abort closes with a reset where the system supports it (`close.abort`). After finish it does nothing.
 func (s *stream) abort() { s.end(0) }
 
-// end leaves nothing of the stream (`close.residue`).
+// end closes the stream and leaves nothing of it (`close.residue`).
 func (s *stream) end(linger int) {
 	if s.isClosed {
 		return
@@ -200,8 +201,8 @@ func (s *stream) end(linger int) {
 	}
 }
 
-// readAway reads what has arrived: a close with bytes unread would be a reset (`close.keep`). A context that ended may
-// have stopped the reading before.
+// readAway reads the bytes that have arrived, because a close with bytes unread would be a reset (`close.keep`). A
+// context that ended may have stopped the draining before.
 func (s *stream) readAway() {
 	end := time.Now().Add(time.Millisecond)
 	s.SetReadDeadline(end)
@@ -214,21 +215,21 @@ func (s *stream) readAway() {
 	}
 }
 
-// linger is what a close is from now on: a reset (0), or in order (-1).
+// linger sets what a close is from now on: a reset (0), or in order (-1).
 func (s *stream) linger(how int) {
 	if tcp, ok := s.Conn.(*net.TCPConn); ok {
 		tcp.SetLinger(how)
 	}
 }
 
-// halfClose ends the sending. From now on nothing that the peer's system holds is destroyed by a reset (`close.keep`).
+// halfClose ends the sending. From now on no reset destroys bytes that the peer's kernel holds (`close.keep`).
 func (s *stream) halfClose() error {
 	s.linger(-1)
 	return s.Conn.(interface{ CloseWrite() error }).CloseWrite()
 }
 
-// unacknowledged is the number of bytes that the peer's system does not have, of those sent before the half-close; known
-// is false where the system does not tell.
+// unacknowledged returns how many bytes, the half-close not counted, the peer's kernel does not have yet. known is
+// false where the kernel does not report it.
 func (s *stream) unacknowledged(isHalfClosed bool) (size int, known bool) {
 	size, known = queued(s.Conn)
 	if !s.isUnix && isHalfClosed && size > 0 {
@@ -237,13 +238,14 @@ func (s *stream) unacknowledged(isHalfClosed bool) (size int, known bool) {
 	return size, known
 }
 
-// The seam: what a system has of its own is put here by its file.
+// Hooks that the file of a system may replace.
 var (
 	// control sets options of a socket before it is bound or connected.
 	control func(network, address string, raw syscall.RawConn) error
-	// queued tells how many bytes the peer's system has not yet acknowledged.
+	// queued returns how many bytes the peer's kernel has not yet acknowledged.
 	queued = func(net.Conn) (size int, known bool) { return 0, false }
-	// useHugePages asks for them, for memory that has not been used: taking small ones costs more than the bytes do.
+	// useHugePages requests huge pages for unused memory, because faulting in small pages costs more than copying the
+	// bytes.
 	useHugePages = func([]byte) {}
 )
 

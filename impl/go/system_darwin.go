@@ -1,6 +1,6 @@
 package kcom5
 
-// What macOS offers: the peer's user.
+// macOS: the peer's user.
 
 import (
 	"syscall"
@@ -12,7 +12,7 @@ const (
 	localPeercred = 1
 )
 
-// peerUser is the user at the other end of a Unix-domain connection (struct xucred of sys/ucred.h).
+// peerUser returns the user at the other end of a Unix-domain connection (struct xucred of sys/ucred.h).
 func peerUser(fd uintptr) (int, error) {
 	var credentials struct {
 		version, user uint32

@@ -1,6 +1,6 @@
 package kcom5
 
-// What Linux offers: congestion control that does not pace, the queue of a connection, and the peer's user.
+// Linux: congestion control that does not pace, the queue of a connection, and the peer's user.
 
 import (
 	"net"
@@ -19,10 +19,10 @@ func init() {
 			return nil
 		}
 		return raw.Control(func(fd uintptr) {
-			// A close is a reset until stream.end says otherwise: so ends a process that is killed, and the connection
-			// to itself that package net tries thrice, whose port would not be free for the next try (`connect.self`).
+			// A close is a reset until stream.end changes that. So a killed process resets. Package net tries a
+			// connection to itself three times; a reset frees its port for the next try (`connect.self`).
 			syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
-			// The system's default may pace, which costs half the speed; without either it does.
+			// The default may pace, which halves the speed. It stays if neither of these is available.
 			if syscall.SetsockoptString(int(fd), syscall.IPPROTO_TCP, tcpCongestion, "cubic") != nil {
 				syscall.SetsockoptString(int(fd), syscall.IPPROTO_TCP, tcpCongestion, "reno")
 			}
@@ -45,7 +45,7 @@ func init() {
 	}
 }
 
-// peerUser is the user at the other end of a Unix-domain connection.
+// peerUser returns the user at the other end of a Unix-domain connection.
 func peerUser(fd uintptr) (int, error) {
 	credentials, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
 	if err != nil {

@@ -2,7 +2,7 @@
 
 package kcom5
 
-// Where this implementation does not know how to tell a peer's user, it has no Unix profile (`unix.owner`).
+// This implementation cannot read a peer's user on other systems, so they have no Unix profile (`unix.owner`).
 
 import (
 	"context"

@@ -2,7 +2,7 @@
 
 package kcom5
 
-// What POSIX systems tell of a socket.
+// POSIX: the state of a socket, and its peer.
 
 import (
 	"io"
@@ -11,14 +11,14 @@ import (
 	"syscall"
 )
 
-// isOwn tells whether the peer is of this process's user (`unix.owner`).
+// isOwn reports whether the peer runs as this process's user (`unix.owner`).
 func isOwn(conn net.Conn) (bool, error) {
 	user, err := -1, error(nil)
 	withDescriptor(conn, func(fd uintptr) { user, err = peerUser(fd) })
 	return user == os.Geteuid(), err
 }
 
-// pendingError is a reset that came after the peer's end: a read does not tell of it.
+// pendingError returns a reset that came after the peer's end, which a read does not report.
 func pendingError(conn net.Conn) (err error) {
 	withDescriptor(conn, func(fd uintptr) {
 		if number, failed := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); failed == nil && number != 0 {
@@ -28,8 +28,8 @@ func pendingError(conn net.Conn) (err error) {
 	return err
 }
 
-// hasPeerEnded looks, without waiting, whether the next thing to be read is the peer's end. An error is taken from the
-// socket: nothing tells of it again.
+// hasPeerEnded reports, without waiting, whether the next read would return the peer's end. An error is removed from
+// the socket, so no later call reports it.
 func hasPeerEnded(conn net.Conn) (hasEnded bool, err error) {
 	withDescriptor(conn, func(fd uintptr) {
 		for err = syscall.EINTR; err == syscall.EINTR; {
@@ -56,7 +56,7 @@ func peek(conn net.Conn, octets []byte) (n int, err error) {
 	return n, err
 }
 
-// tried is what a call gives that waits, as long as the connection's deadline says, while it could do nothing.
+// tried returns the result of a call that waits until the connection's deadline while it cannot proceed.
 func tried(conn syscall.Conn, wait func(syscall.RawConn, func(fd uintptr) bool) error,
 	call func(fd uintptr) (int, error)) (n int, err error) {
 	raw, err := conn.SyscallConn()

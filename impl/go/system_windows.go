@@ -1,6 +1,6 @@
 package kcom5
 
-// What Windows calls by other numbers, and the option that keeps others from a port (`listen.exclusive`).
+// Windows: its error numbers, and the option that keeps others from a port (`listen.exclusive`).
 
 import "syscall"
 

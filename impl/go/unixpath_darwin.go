@@ -1,6 +1,6 @@
 package kcom5
 
-// macOS's operations on a name in a folder: by its path.
+// Operations on a name in a folder for macOS, by its path.
 
 import (
 	"os"
@@ -10,7 +10,7 @@ import (
 
 const mostPath = 103 // of sun_path's 104 bytes one is the NUL
 
-// status is of a file.
+// status is the status of a file.
 type status struct {
 	device, number uint64
 	mode           uint32
@@ -30,7 +30,7 @@ func (f *folder) lstat() (s status, err error) {
 
 func (f *folder) unlink() error { return syscall.Unlink(f.path) }
 
-// bind makes the socket file. The mask is the only way to its mode before somebody can connect.
+// bind makes the socket file. Only the umask sets its mode before a client can connect.
 func (f *folder) bind(fd int) error {
 	old := syscall.Umask(0o177)
 	defer syscall.Umask(old)

@@ -1,6 +1,6 @@
 package kcom5
 
-// Linux's operations on a name in a folder that is open.
+// Operations on a name in an open folder for Linux.
 
 import (
 	"os"
@@ -13,7 +13,7 @@ const (
 	openPath = 0x200000
 )
 
-// status is of a file that is held by a descriptor, so that its number is not used again.
+// status is the status of a file held open, so that its inode number is not reused.
 type status struct {
 	fd             int
 	device, number uint64
@@ -44,9 +44,9 @@ func (f *folder) lstat() (s status, err error) {
 
 func (f *folder) unlink() error { return syscall.Unlinkat(int(f.Fd()), f.name) }
 
-// bind makes the socket file, in this very folder if its name leaves room for that.
+// bind makes the socket file, relative to the open folder if the name is short enough for that.
 func (f *folder) bind(fd int) error {
-	syscall.Fchmod(fd, 0o600) // what the file gets
+	syscall.Fchmod(fd, 0o600) // the mode of the file
 	address := "/proc/self/fd/" + strconv.Itoa(int(f.Fd())) + "/" + f.name
 	if _, err := os.Stat("/proc/self/fd"); err != nil || len(address) > mostPath {
 		address = f.path
@@ -57,7 +57,7 @@ func (f *folder) bind(fd int) error {
 	return syscall.Bind(fd, &syscall.SockaddrUnix{Name: address})
 }
 
-// openParent opens a folder only to see whether it is there.
+// openParent opens a folder only to check that it exists.
 func openParent(path string) (*os.File, error) {
 	for at := len(path) - 1; at >= 0; at-- {
 		if path[at] == '/' {

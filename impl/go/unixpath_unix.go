@@ -2,9 +2,8 @@
 
 package kcom5
 
-// The Unix profile's paths: who may listen at one, and what is removed. Everything is done relative to a descriptor of the
-// folder and under a lock on it, so that of two servers one listens, and nobody else's file is touched. Spec: "Unix
-// profile".
+// The Unix profile's paths: who may listen at one, and what is removed. Every step is relative to an open folder and
+// under a lock on it. So exactly one of two servers listens, and no foreign file is touched. Spec: "Unix profile".
 
 import (
 	"context"
@@ -20,7 +19,8 @@ import (
 	"kcom5/internal/leftover"
 )
 
-// checkPath refuses what no socket can have (`unix.path`): the system would cut it, and listen elsewhere.
+// checkPath refuses a path that no socket can have (`unix.path`), because the kernel would truncate it and listen
+// elsewhere.
 func checkPath(path string) error {
 	switch {
 	case strings.IndexByte(path, 0) >= 0:
@@ -32,7 +32,7 @@ func checkPath(path string) error {
 	return nil
 }
 
-// folder is one that is open, for operations on a name in it.
+// folder is an open folder, for operations on a name in it.
 type folder struct {
 	*os.File
 	path, name string
@@ -73,7 +73,7 @@ func (f *folder) unlock() { syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
 
 func taken(path, why string) error { return &Error{Name: ErrInUse, Detail: path + ": " + why} }
 
-// clear removes a stale socket of ours, and refuses what else is at the path.
+// clear removes a stale socket of ours, and refuses anything else at the path.
 func (f *folder) clear() error {
 	file, err := f.lstat()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -90,7 +90,7 @@ func (f *folder) clear() error {
 	default:
 		return taken(f.path, "is not a socket")
 	}
-	// A datagram socket asks, which a stream server does not even notice.
+	// Probes with a datagram socket, which a stream server does not notice.
 	switch err := probe(file.address); {
 	case err == syscall.EACCES:
 		return taken(f.path, "belongs to another user")
@@ -102,7 +102,7 @@ func (f *folder) clear() error {
 	return f.removeIf(file)
 }
 
-// removeIf removes the file if it is still the one.
+// removeIf removes the file if it is still the same one.
 func (f *folder) removeIf(file status) error {
 	now, err := f.lstat()
 	if err != nil {
@@ -133,8 +133,8 @@ func newSocket(kind int) (fd int, err error) {
 	return fd, err
 }
 
-// listenUnix listens at a path, with the mode 0600 before it does (`unix.mode`). remove takes the file away if it is still
-// the one made here (`unix.cleanup`); call it before closing, which keeps the file's number from being used again.
+// listenUnix listens at a path, with the mode 0600 before it does (`unix.mode`). remove deletes the file if it is still
+// the one made here (`unix.cleanup`). Call it before closing, so that the file's inode number is not reused.
 func listenUnix(ctx context.Context, path string, timeout time.Duration) (listener net.Listener, remove func(), err error) {
 	if err := checkPath(path); err != nil {
 		return nil, nil, err
@@ -185,7 +185,7 @@ func listenUnix(ctx context.Context, path string, timeout time.Duration) (listen
 	return listener, remove, nil
 }
 
-// dialUnix connects to a path. No file in a folder that is there is the same as nobody.
+// dialUnix connects to a path. A missing file in an existing folder means that nobody listens.
 func dialUnix(ctx context.Context, path string) (net.Conn, error) {
 	if err := checkPath(path); err != nil {
 		return nil, err

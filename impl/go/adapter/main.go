@@ -122,7 +122,7 @@ func receive(client *kcom5.Client, to string) (object, error) {
 	return object{"ok": true, "message": client.Message, "data": data}, err
 }
 
-// digest is of what a file holds. A pipe or a device does not hold it: it is not read.
+// digest returns the digest of a file's content. A pipe or a device keeps no content, so it is not read.
 func digest(name string) string {
 	hash := sha256.New()
 	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
@@ -146,5 +146,5 @@ func filled(fill string, size int) []byte {
 	return filled
 }
 
-// text is the same bytes, without a copy (as strings.Builder does it).
+// text returns the same bytes without a copy (as strings.Builder does it).
 func text(octets []byte) string { return *(*string)(unsafe.Pointer(&octets)) }

@@ -16,7 +16,7 @@ import (
 // Deprecated: use [kcom5.Server].
 type Server struct {
 	Ipv6  bool   // ::1, or 127.0.0.1
-	Port  int    // 1 to 65535; 0 lets the system choose
+	Port  int    // 1 to 65535; 0 lets the kernel choose
 	Close int    // T in seconds; zero or negative: no limit
 	Msg   string // the message to send
 }

@@ -1,7 +1,7 @@
 package core
 
-// Pack and Unpack: a port and a key in one string. Not here: the use of the key, which is the application's.
-// Spec: "Address".
+// Pack and Unpack: a port and a key in one string. Not here: the use of the key, which is up to the application. Spec:
+// "Address".
 
 import "strconv"
 
@@ -64,7 +64,7 @@ func CheckPort(port, least int) error {
 	return nil
 }
 
-// wipe overwrites what was part of a key.
+// wipe overwrites memory that held part of a key.
 func wipe(octets []byte) {
 	for i := range octets {
 		octets[i] = 0
@@ -77,7 +77,7 @@ func notAnAddress(text string) error {
 	return &Error{Name: ErrInvalidAddress, Detail: "got a text of " + strconv.Itoa(len(text)) + " bytes that is not PORT.HH.HH…"}
 }
 
-// hexValue is over 15 for what is no digit (`address.case`).
+// hexValue returns the value of a digit of either case, or more than 15 if it is not a digit (`address.case`).
 func hexValue(digit byte) byte {
 	switch {
 	case digit >= '0' && digit <= '9':

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// machine is what the two exchanges have in common. A zero one is in no state, and nothing happens to it.
+// machine has the parts that the two exchanges share. A zero machine has no state and ignores all events.
 type machine struct {
 	table       table
 	state       State
@@ -17,10 +17,10 @@ type machine struct {
 	consumed    uint64
 	start       uint64 // of the present field, in the peer's bytes
 	size        uint64 // of the present field
-	field       []byte // what has arrived of it, but for the data; it grows with that (`limit.memory`)
-	expected    string // what the first field has to begin with
-	why         string // what is wrong with a field
-	place       string // where the server listens, for the words of failures
+	field       []byte // the bytes of it that arrived, except data; it grows with them (`limit.memory`)
+	expected    string // the prefix that the first field must have
+	why         string // why a field is wrong
+	place       string // where the server listens, for error texts
 	bound       string // the timeout, for the same
 	err         error
 }
@@ -34,7 +34,7 @@ func (m *machine) Consumed() uint64 { return m.consumed }
 // Err returns the failure, an *Error, or nil before one.
 func (m *machine) Err() error { return m.err }
 
-// Describe sets what the words of failures call the server's place and the timeout, such as "[::1]:13600" and "150 s".
+// Describe sets how error texts name the server's place and the timeout, such as "[::1]:13600" and "150 s".
 func (m *machine) Describe(place, timeout string) { m.place, m.bound = place, timeout }
 
 // String returns the state, and nothing of a message.
@@ -43,7 +43,7 @@ func (m machine) String() string { return "exchange in the state " + string(m.st
 // GoString returns the same, for %#v.
 func (m machine) GoString() string { return m.String() }
 
-// On takes an event and returns what is to be done. It takes the exported events only: Feed makes the others.
+// On takes an event and returns the action to perform. It takes the exported events only: Feed makes the others.
 func (m *machine) On(event Event) Action {
 	if event == whole || event == wrong || event == over {
 		return Nothing
@@ -67,7 +67,7 @@ func (m *machine) take(event Event) Action {
 	return cell.do
 }
 
-// takeFirst takes a byte of hello or echo, and tells whether it is the right one.
+// takeFirst takes a byte of hello or echo, and reports whether it is the right one.
 func (m *machine) takeFirst(octet byte) bool {
 	m.field = append(m.field, octet)
 	m.consumed++
@@ -79,7 +79,7 @@ func (m *machine) takeFirst(octet byte) bool {
 	return true
 }
 
-// newMachine awaits a hello or an echo.
+// newMachine returns a machine that awaits a hello or an echo.
 func newMachine(table table, state State, expected string) machine {
 	return machine{table: table, state: state, isServer: state == Listening, size: HelloSize, expected: expected,
 		place: "the server's place", bound: "T s"}
@@ -98,11 +98,11 @@ func NewServerExchange(message string, dataLength uint64) *ServerExchange {
 }
 
 // Confirmed reports whether the client confirmed that it has everything: its orderly end came after the half-close.
-// Success without it says that the client's system took every byte (`close.confirm`).
+// Success without it means that the client's kernel took every byte (`close.confirm`).
 func (x *ServerExchange) Confirmed() bool { return x.isConfirmed }
 
-// Feed looks at bytes of the client, all that have arrived: a ninth byte is not a hello (`hello.alone`), and a wrong one
-// is seen at once (`hello.reject-early`). After the hello they are thrown away (`close.extra`).
+// Feed takes all bytes of the client that have arrived. A ninth byte is not a hello (`hello.alone`), and a wrong one
+// fails at once (`hello.reject-early`). After the hello they are discarded (`close.extra`).
 func (x *ServerExchange) Feed(octets []byte) Action {
 	if x.state != Hello {
 		return Nothing
@@ -118,14 +118,13 @@ func (x *ServerExchange) Feed(octets []byte) Action {
 	return x.take(whole)
 }
 
-// Head returns the echo and all of the frame that stands before the data: to be sent on SendEchoAndFrame
-// (`echo.exact`).
+// Head returns the echo and the frame up to its data, to send on SendEchoAndFrame (`echo.exact`).
 func (x *ServerExchange) Head() []byte {
 	head := make([]byte, 0, HelloSize+lengthSize+len(x.message)+dataLengthSize)
 	return appendHead(append(head, x.field...), x.message, x.dataLength)
 }
 
-// ClientExchange is the client's end of one exchange. It looks at echo and head; it counts the bytes of the data.
+// ClientExchange is the client's end of one exchange. It parses echo and head, and counts the bytes of the data.
 // NewClientExchange makes one; nothing happens to a zero one.
 type ClientExchange struct {
 	machine
@@ -139,21 +138,21 @@ func NewClientExchange(nonce [3]byte, limits Limits) *ClientExchange {
 	return &ClientExchange{machine: newMachine(clientTable, Connecting, Magic+string(nonce[:])), limits: limits}
 }
 
-// Hello returns what is to be sent on SendHello, and nothing else ever (`hello.form`).
+// Hello returns the bytes to send on SendHello, the only bytes that a client sends (`hello.form`).
 func (x *ClientExchange) Hello() []byte { return []byte(x.expected) }
 
-// Needed returns the number of bytes that the present field still lacks; in Data, those of the data. None in Data
-// means that everything has arrived, and is to be delivered.
+// Needed returns the number of bytes that the present field still lacks, in Data those of the data. Zero in Data means
+// that everything has arrived, and must be delivered.
 func (x *ClientExchange) Needed() uint64 { return x.start + x.size - x.consumed }
 
-// Message returns the message; valid from DataLength on, and to be shown when Done only (`result.message`).
+// Message returns the message. It is valid from DataLength on; show it only when Done (`result.message`).
 func (x *ClientExchange) Message() string { return x.message }
 
 // DataLength returns the declared number of bytes; valid from Data on.
 func (x *ClientExchange) DataLength() uint64 { return x.length }
 
-// Feed looks at bytes of the server and returns how many belong to echo and head; the others are data
-// (`frame.segments`). It stops in Data, with Needed() 0 if there is none.
+// Feed takes bytes of the server and returns how many belong to echo and head; the others are data (`frame.segments`).
+// It stops in Data, with Needed() 0 if there is none.
 func (x *ClientExchange) Feed(octets []byte) int {
 	taken := 0
 	for x.inHead() {
@@ -183,8 +182,8 @@ func (x *ClientExchange) Feed(octets []byte) int {
 	return taken
 }
 
-// Arrived is told how many bytes of the data have arrived, at most Needed, and gives Deliver with the last (`data.end`);
-// for data of zero bytes it is told 0. The state stays Data until Delivered, or until an event says that storing failed.
+// Arrived records that size bytes of the data arrived, at most Needed, and returns Deliver with the last (`data.end`).
+// For empty data call it with 0. The state stays Data until Delivered, or until an event says that storing failed.
 func (x *ClientExchange) Arrived(size uint64) Action {
 	x.consumed += size
 	if x.Needed() > 0 {
@@ -193,7 +192,7 @@ func (x *ClientExchange) Arrived(size uint64) Action {
 	return x.take(whole)
 }
 
-// Delivered is told that everything is stored, which ends the exchange with success. Before Deliver it does nothing.
+// Delivered records that everything is stored, which ends the exchange with success. Before Deliver it does nothing.
 func (x *ClientExchange) Delivered() {
 	if x.state == Data && x.Needed() == 0 {
 		x.state = Done
@@ -204,7 +203,7 @@ func (x *ClientExchange) inHead() bool {
 	return x.state == Echo || x.state == MessageLength || x.state == Message || x.state == DataLength
 }
 
-// judge looks at the field that is complete, makes ready for the next one, and returns the event that it is.
+// judge checks the complete field, prepares the next one, and returns the event.
 func (x *ClientExchange) judge() Event {
 	field := x.field
 	x.field, x.start = nil, x.consumed
@@ -228,7 +227,7 @@ func (x *ClientExchange) judge() Event {
 	return whole
 }
 
-// within returns the event that a declared length is.
+// within returns the event for a declared length.
 func (x *ClientExchange) within(limit uint64, what string) Event {
 	if x.size > limit {
 		x.why = "got a " + what + " length of " + count(x.size) + ", expected at most " + count(limit)

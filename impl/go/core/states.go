@@ -23,7 +23,7 @@ const (
 	Failed        State = "failed"
 )
 
-// Event is what happens to an end, by its name in the spec.
+// Event is an event of the spec's tables, by its name in the spec.
 type Event string
 
 // The events that On takes.
@@ -48,7 +48,7 @@ const (
 	over  Event = "over"  // a declared length is over the limit
 )
 
-// Action is what the transport is to do, by its words in the spec.
+// Action is an action for the transport, by its words in the spec.
 type Action string
 
 // The actions of the spec's tables.
@@ -57,11 +57,11 @@ const (
 	SendHello        Action = "send hello"
 	SendEchoAndFrame Action = "send echo and frame"
 	HalfClose        Action = "half-close"
-	Confirm          Action = "confirm" // nothing to do: the success is a confirmed one
+	Confirm          Action = "confirm" // nothing to do: the success is confirmed
 	Deliver          Action = "deliver" // store everything, then call Delivered
 )
 
-// cell is what an event does in a state: the action, and the next state or the name of the error.
+// cell is the effect of an event in a state: the action, and the next state or the name of the error.
 type cell struct {
 	on   Event
 	do   Action
@@ -72,8 +72,8 @@ type cell struct {
 func to(on Event, next State) cell   { return cell{on: on, next: next} }
 func fails(on Event, name Name) cell { return cell{on: on, next: Failed, fail: name} }
 
-// table has a row of cells for each state. An event without a cell is a dash in the spec: nothing is done, and the state
-// stays.
+// table has a row of cells for each state. An event without a cell is a dash in the spec: it does nothing, and the
+// state stays.
 type table map[State][]cell
 
 var serverTable = table{

@@ -1,7 +1,7 @@
 package core
 
-// The bytes of the wire: the hello, the head of the frame, and what a message may be. Not here: when they are sent.
-// Spec: "Wire format", "Limits".
+// The wire format: the hello, the head of the frame, and the check of a message. Not here: when they are sent. Spec:
+// "Wire format", "Limits".
 
 import (
 	"encoding/binary"
@@ -21,7 +21,7 @@ const (
 	dataLengthSize = 8 // of a data length (`data.length`)
 )
 
-// Limits are the most bytes that a receiver takes; a length equal to the limit is within it (`limit.over`).
+// Limits are the most bytes that a receiver accepts; a length equal to its limit is accepted (`limit.over`).
 type Limits struct {
 	Message uint64
 	Data    uint64
@@ -43,7 +43,7 @@ func CheckMessage(message string) error {
 	return nil
 }
 
-// appendHead appends all of the frame that stands before the data (`frame.order`).
+// appendHead appends the frame up to its data (`frame.order`).
 func appendHead(to []byte, message string, dataLength uint64) []byte {
 	to = binary.LittleEndian.AppendUint32(to, uint32(len(message)))
 	to = append(to, message...)

@@ -1,10 +1,10 @@
 package core
 
-// The words of an exchange's failures. Not here: what the system said, which the transport adds.
+// The error texts of an exchange. Not here: the system's error, which the transport adds.
 
 import "strconv"
 
-// detail says what happened, and what was expected.
+// detail returns what happened, and what was expected.
 func (m *machine) detail(event Event) string {
 	switch {
 	case m.why != "":
@@ -66,12 +66,12 @@ func (m *machine) clientDetail(event Event) string {
 	return "got nothing for " + m.bound + ", after " + m.came(field)
 }
 
-// came is how much of a field there is.
+// came returns how much of a field has arrived.
 func (m *machine) came(field string) string {
 	return count(m.consumed-m.start) + " of " + count(m.size) + " bytes of the " + field
 }
 
-// wrongFirst is what is wrong with byte number at of a hello or an echo.
+// wrongFirst returns what is wrong with byte number at of a hello or an echo.
 func (m *machine) wrongFirst(at int) string {
 	switch {
 	case !m.isServer:

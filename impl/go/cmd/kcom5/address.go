@@ -1,6 +1,6 @@
 package main
 
-// The commands that hold a key, pack and unpack, and where keys, addresses and messages are read from.
+// The commands pack and unpack, and the reading of keys, addresses and messages.
 
 import (
 	"context"
@@ -74,14 +74,14 @@ func unpack(_ context.Context, p *program, a arguments) error {
 	return p.printTo(os.Stdout, fmt.Sprintf("port %d\nkey %x", port, key))
 }
 
-// wipe overwrites what held a key.
+// wipe overwrites memory that held a key.
 func wipe(octets []byte) {
 	for i := range octets {
 		octets[i] = 0
 	}
 }
 
-// readSource reads what a SOURCE names, without one line end. Nothing of this kind is long.
+// readSource returns the content of a SOURCE without one line end. The content is always short.
 func (p *program) readSource(source string) ([]byte, error) {
 	hideMemory()
 	text, err := p.readAll(source)
@@ -136,7 +136,7 @@ func openSource(source string) (*os.File, error) {
 	return file, nil
 }
 
-// guarded does not repeat what may be a key or an address in the place of a file's name.
+// guarded hides a file name that may be a key or an address in the wrong place.
 func guarded(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) && strings.Trim(name, "0123456789abcdefABCDEF.: ") == "" {
 		return &kcom5.Error{Name: kcom5.ErrIO, Cause: err, Detail: "there is no such file; an address or a key is not given on " +

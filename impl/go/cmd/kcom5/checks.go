@@ -1,6 +1,6 @@
 package main
 
-// What is wrong with the words of a command line together, before anything is opened; and its numbers.
+// Checks of a command line as a whole, before anything is opened, and its numbers.
 
 import (
 	"math/big"
@@ -12,7 +12,7 @@ import (
 	"kcom5"
 )
 
-// usesInput counts what is to come from standard input.
+// usesInput returns how many options read standard input.
 func (a arguments) usesInput() (times int) {
 	if a.command.name == "send" && (a.operand == "" || a.operand == "-") {
 		times++
@@ -25,7 +25,7 @@ func (a arguments) usesInput() (times int) {
 	return times
 }
 
-// usesOutput tells whether data or message goes to standard output.
+// usesOutput reports whether data or message goes to standard output.
 func (a arguments) usesOutput() bool {
 	return a.command.name == "receive" && (isOutput(a.get("--output", "-")) || isOutput(a.get("--message-file", "")))
 }
@@ -85,8 +85,8 @@ var numbers = map[string]bounds{
 
 var integer = regexp.MustCompile(`^-?[0-9]+$`)
 
-// number is an integer of ASCII digits, of any length; nil if it is not given. What is wrong is not repeated: it may be a
-// key.
+// number returns an integer of ASCII digits, of any length; nil if it is not given. An error does not repeat the value,
+// which may be a key.
 func (a arguments) number(name string) (*big.Int, error) {
 	text, found := a.values[name]
 	if !found {
@@ -112,7 +112,7 @@ func (a arguments) setLimit(name string, field *uint64) {
 	}
 }
 
-// setPort looks at the port, from least on.
+// setPort checks the port, which is at least least, and stores it.
 func (a arguments) setPort(least int, field *int) error {
 	number, _ := a.number("--port")
 	if number == nil {
@@ -126,7 +126,7 @@ func (a arguments) setPort(least int, field *int) error {
 	return nil
 }
 
-// isSameFile tells whether two names lead to one file, be it there or not.
+// isSameFile reports whether two names lead to one file, which need not exist.
 func isSameFile(one, other string) bool {
 	if isOutput(one) {
 		one = "/dev/stdout"
@@ -145,7 +145,7 @@ func isSameFile(one, other string) bool {
 	return oneErr != nil && otherErr != nil && resolved(one) == resolved(other)
 }
 
-// resolved is the path of a file that is not there, links followed.
+// resolved returns the path of a file that does not exist, links followed.
 func resolved(name string) string {
 	for range [40]struct{}{} {
 		link, err := os.Readlink(name)

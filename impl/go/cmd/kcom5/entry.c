@@ -1,7 +1,7 @@
 // go:build cgo && (linux || darwin)
 
-// What the process was started with, looked at before the Go runtime starts: it opens the null device on standard
-// streams that are closed, and installs handlers over signals that were ignored.
+// Records the closed streams and ignored signals before the Go runtime starts. The runtime opens the null device on
+// closed standard streams, and installs handlers over ignored signals.
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,8 +8,8 @@ import "C"
 
 import "syscall"
 
-// wasClosed tells whether a standard stream was closed when the process started.
+// wasClosed reports whether a standard stream was closed when the process started.
 func wasClosed(fd int) bool { return C.kcom5_closed[fd] != 0 }
 
-// wasIgnored tells whether a signal was ignored when the process started.
+// wasIgnored reports whether a signal was ignored when the process started.
 func wasIgnored(number syscall.Signal) bool { return C.kcom5_ignored[number] != 0 }

@@ -2,7 +2,7 @@
 
 package main
 
-// Without C nothing runs before the Go runtime, so this is what it leaves to be seen.
+// Without C nothing runs before the Go runtime, so only its traces can be seen here.
 
 import (
 	"os"
@@ -11,7 +11,7 @@ import (
 )
 
 // wasClosed guesses: the runtime opens the null device for reading and writing, which a shell does not. A parent that
-// does so, too, cannot be told from it; then the data is refused rather than lost.
+// does the same looks alike; then the data is refused rather than lost.
 func wasClosed(fd int) bool { return standardStreams[fd] }
 
 var standardStreams = func() (closed [3]bool) {
@@ -21,5 +21,5 @@ var standardStreams = func() (closed [3]bool) {
 	return closed
 }()
 
-// wasIgnored tells it of the signals that the runtime leaves alone.
+// wasIgnored reports the same for the signals that the runtime leaves alone.
 func wasIgnored(number syscall.Signal) bool { return signal.Ignored(number) }

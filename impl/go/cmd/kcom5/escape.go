@@ -1,6 +1,6 @@
 package main
 
-// How text of others is shown: nothing in it commands a terminal, hides, or turns the rest of the line around.
+// Escaping of foreign text: nothing in it controls a terminal, hides, or reverses the rest of the line.
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// isVisible tells whether a character is shown as it is.
+// isVisible reports whether a character is shown as it is.
 func isVisible(r rune) bool {
 	switch r {
 	case 0x115f, 0x1160, 0x3164, 0xffa0, 0x034f:
@@ -20,7 +20,7 @@ func isVisible(r rune) bool {
 		!unicode.Is(unicode.Variation_Selector, r)
 }
 
-// visible is text for people: bytes that are not UTF-8 and controls are \xHH, other invisible characters \u{HEX}.
+// visible returns text for people: bytes that are not UTF-8 and controls are \xHH, other invisible characters \u{HEX}.
 func visible(text string) string {
 	return escaped(text, func(to *strings.Builder, r rune, octet byte, isText bool) {
 		switch {
@@ -36,12 +36,12 @@ func visible(text string) string {
 	})
 }
 
-// quote is text for people in quotation marks.
+// quote returns text for people in quotation marks.
 func quote(text string) string {
 	return `"` + visible(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text)) + `"`
 }
 
-// quoteASCII is a JSON string of ASCII.
+// quoteASCII returns a JSON string of ASCII.
 func quoteASCII(text string) string {
 	return `"` + escaped(text, func(to *strings.Builder, r rune, octet byte, isText bool) {
 		switch {
@@ -71,7 +71,7 @@ func escaped(text string, write func(to *strings.Builder, r rune, octet byte, is
 	return to.String()
 }
 
-// shortened is quote, of at most 200 characters and then a sign of more.
+// shortened returns quote of at most 200 characters, with a mark if there were more.
 func shortened(text string) string {
 	count := 0
 	for at := range text {
@@ -83,7 +83,7 @@ func shortened(text string) string {
 	return quote(text)
 }
 
-// grouped is a number with commas.
+// grouped returns a number with commas.
 func grouped(number uint64) string {
 	digits := fmt.Sprint(number)
 	for at := len(digits) - 3; at > 0; at -= 3 {

@@ -42,14 +42,14 @@ func main() {
 	}
 }
 
-// openClosed puts the null device on standard streams that are closed: else a file or a socket takes the number.
+// openClosed opens the null device on closed standard streams, or a file or socket would take their numbers.
 func openClosed() {
 	for fd := 0; fd < 3; fd++ {
 		if wasClosed(fd) {
 			if null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0); err == nil && null.Fd() > 2 {
 				null.Close() // the runtime has done it
 			} else if err == nil {
-				opened = append(opened, null) // and is not to be closed
+				opened = append(opened, null) // and it must stay open
 			}
 		}
 	}
@@ -62,7 +62,7 @@ type program struct {
 	command string
 }
 
-// code says what went wrong, if anything did, and gives the exit code.
+// code prints the failure, if there is one, and returns the exit code.
 func (p *program) code(err error) int {
 	if err == nil {
 		return 0
@@ -70,7 +70,7 @@ func (p *program) code(err error) int {
 	return p.fail(err)
 }
 
-// interrupted says what has become of it, and gives the exit code. A call that had succeeded is a success.
+// interrupted prints the outcome, and returns the exit code. A call that had succeeded stays a success.
 func (p *program) interrupted(ended chan error, code int) int {
 	select {
 	case err := <-ended:
@@ -78,14 +78,14 @@ func (p *program) interrupted(ended chan error, code int) int {
 			return 0
 		}
 		p.sayError("interrupted", p.fate(err))
-	case <-time.After(2 * time.Second): // something blocks that cannot be interrupted
+	case <-time.After(2 * time.Second): // a blocked call cannot be interrupted
 		leftover.RemoveAll()
-		(&speaker{}).sayError("interrupted", p.fate(nil)) // the other is in use
+		(&speaker{}).sayError("interrupted", p.fate(nil)) // the other speaker is in use
 	}
 	return code
 }
 
-// fate says what was delivered, by the failure of the call.
+// fate returns what was delivered, judged by the failure of the call.
 func (p *program) fate(err error) string {
 	var failed *kcom5.Error
 	var partial *wholefile.Partial
@@ -106,7 +106,7 @@ func (p *program) fate(err error) string {
 	return "no client had connected"
 }
 
-// run does what the words say.
+// run executes the command line.
 func (p *program) run(ctx context.Context, words []string) error {
 	if len(words) == 0 {
 		return usage("expected send, receive, pack or unpack")
@@ -155,7 +155,7 @@ func needOutput() error {
 	return nil
 }
 
-// needInput fails if standard input was closed: it is not empty.
+// needInput fails if standard input was closed, which is not the same as empty.
 func needInput() error {
 	if wasClosed(0) {
 		return &kcom5.Error{Name: kcom5.ErrIO, Detail: "standard input is closed"}

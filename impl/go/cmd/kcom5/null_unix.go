@@ -9,7 +9,7 @@ import (
 
 func isOpenedByRuntime(fd int, file *os.File) bool {
 	flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFL, 0)
-	if errno == syscall.EBADF { // a release of Go that leaves it closed: nothing else is to take its number
+	if errno == syscall.EBADF { // a release of Go that leaves it closed: nothing else may take its number
 		null, err := syscall.Open(os.DevNull, syscall.O_RDWR, 0)
 		return err == nil && null == fd
 	}

@@ -1,6 +1,6 @@
 package main
 
-// The command line: which words there are, and what is wrong with given ones by themselves.
+// The command line: its words, and the checks of each word by itself.
 
 import (
 	"context"
@@ -59,7 +59,7 @@ func init() {
 	}
 }
 
-// arguments is a command line: the values by the options' names, and the operand, if any.
+// arguments is a parsed command line: the values by the options' names, and the operand, if any.
 type arguments struct {
 	command
 	values  map[string]string
@@ -98,7 +98,7 @@ func (c command) find(name string) (option, bool) {
 	return option{}, false
 }
 
-// parse takes the words apart, and looks at each value.
+// parse splits the words, and checks each value.
 func parse(command command, words []string) (arguments, error) {
 	a := arguments{command: command, values: map[string]string{}}
 	var operands []string
@@ -133,10 +133,10 @@ func parse(command command, words []string) (arguments, error) {
 	return a, a.check()
 }
 
-// negative is a value that begins with "-" and is taken all the same.
+// negative matches a value that begins with "-" and is still accepted.
 var negative = regexp.MustCompile(`^-[0-9]+$`)
 
-// take takes one option, and its value from the words that follow.
+// take parses one option, with its value from the words that follow.
 func (a arguments) take(word string, words []string) ([]string, error) {
 	name, value, hasValue := strings.Cut(word, "=")
 	switch {

@@ -7,7 +7,7 @@ import (
 
 var endings = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
 
-// failing are signals that are errors of a write instead.
+// failing are the signals that become write errors instead.
 var failing = []os.Signal{syscall.SIGPIPE, syscall.SIGXFSZ}
 
 // hideMemory keeps a key out of core dumps, and away from other processes of the same user.

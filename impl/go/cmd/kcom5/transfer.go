@@ -1,6 +1,6 @@
 package main
 
-// The commands that hand over: send and receive.
+// The commands send and receive.
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"kcom5/compat"
 )
 
-// placed takes the port from the command line. An address gives the port, and is not shown.
+// placed sets the port from the command line, or from an address, which is not shown.
 func (p *program) placed(a arguments, least int, port *int) error {
 	if err := a.setPort(least, port); err != nil || !a.has("--address") {
 		return err
@@ -119,7 +119,7 @@ func receive(ctx context.Context, p *program, a arguments) error {
 	return p.say(words, json)
 }
 
-// asTyped calls standard output so where the library knows only its path.
+// asTyped names standard output as the user typed it, where the library knows only its path.
 func asTyped(a arguments, err error) error {
 	var failed *kcom5.Error
 	if a.get("--message-file", "") == "-" && errors.As(err, &failed) {

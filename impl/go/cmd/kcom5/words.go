@@ -1,6 +1,6 @@
 package main
 
-// What the program says, and where: for people on standard error, or as JSON.
+// The output of the program: for people on standard error, or as JSON.
 
 import (
 	"errors"
@@ -37,7 +37,7 @@ var hints = map[string]string{
 	// End of what is generated.
 }
 
-// hintOf says what to do about a failure.
+// hintOf returns the hint for a failure.
 func (s *speaker) hintOf(failed *kcom5.Error) string {
 	var spool *wholefile.SpoolError
 	var partial *wholefile.Partial
@@ -58,14 +58,14 @@ func (s *speaker) hintOf(failed *kcom5.Error) string {
 
 var exitOf = map[string]int{"usage": 2, "transport": 3, "protocol": 4}
 
-// speaker says things. Its progress line is drawn on a terminal only.
+// speaker prints the program's output. It draws the progress line on a terminal only.
 type speaker struct {
 	json       *os.File // nil: for people, on standard error
 	isQuiet    bool
 	isIPv6     bool // the place is one
 	isTerminal bool
 	started    time.Time // of the transfer
-	drawn      time.Time // the progress, last; zero: not on the screen
+	drawn      time.Time // when progress was drawn last; zero: not on the screen
 }
 
 func newSpeaker() *speaker {
@@ -73,7 +73,7 @@ func newSpeaker() *speaker {
 	return &speaker{isTerminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
 }
 
-// say says a status. A line for people that cannot be written changes nothing.
+// say prints a status. A failed write of a line for people is ignored.
 func (s *speaker) say(words, json string) error {
 	if s.json != nil {
 		return s.printTo(s.json, json)
@@ -84,13 +84,13 @@ func (s *speaker) say(words, json string) error {
 	return nil
 }
 
-// tell says something to people, also to those who asked for quiet.
+// tell prints a line for people, even in quiet mode.
 func (s *speaker) tell(words string) {
 	s.clear()
 	fmt.Fprintln(os.Stderr, "kcom5: "+words)
 }
 
-// warn says what is not as it should be.
+// warn prints a warning.
 func (s *speaker) warn(words string) {
 	if !s.isQuiet {
 		s.tell("warning: " + words)
@@ -111,14 +111,14 @@ func (s *speaker) printTo(file *os.File, line string) error {
 	return nil
 }
 
-// fail says what went wrong, and gives the exit code.
+// fail prints the failure, and returns the exit code.
 func (s *speaker) fail(err error) int {
 	var failed *kcom5.Error
 	var use usage
 	name, hint, code, detail := "error", "", 1, err.Error()
 	switch {
 	case errors.As(err, &use):
-		s.json = nil // it may be what is wrong
+		s.json = nil // the JSON option may be wrong
 		name, hint, code = "usage", hints["usage"], 2
 	case errors.As(err, &failed):
 		name, detail = string(failed.Name), failed.Detail
@@ -131,7 +131,7 @@ func (s *speaker) fail(err error) int {
 	return code
 }
 
-// sayError says it to people if it cannot be said as JSON.
+// sayError prints an error, for people if JSON cannot be written.
 func (s *speaker) sayError(name, detail string) {
 	if s.json != nil {
 		if s.printTo(s.json, `{"error":`+quoteASCII(name)+`,"detail":`+quoteASCII(detail)+`}`) == nil {

@@ -1,5 +1,5 @@
-// Package leftover knows the files whose name is only for now, so that a process that cannot wait for their owners can
-// remove them before it ends.
+// Package leftover registers files with temporary names, so that a process that cannot wait for their owners can remove
+// them before it ends.
 package leftover
 
 import "sync"
@@ -10,7 +10,7 @@ var all struct {
 	remove map[int]func()
 }
 
-// Add registers how a file is removed, until forget is called.
+// Add registers a function that removes a file, until forget is called.
 func Add(remove func()) (forget func()) {
 	all.Lock()
 	defer all.Unlock()
@@ -27,7 +27,7 @@ func Add(remove func()) (forget func()) {
 	}
 }
 
-// RemoveAll removes what is registered.
+// RemoveAll removes all registered files.
 func RemoveAll() {
 	all.Lock()
 	defer all.Unlock()

@@ -1,5 +1,5 @@
-// Package vectors loads the golden vectors for the tests: vectors/README.md. What is done with a vector is the tests'
-// affair.
+// Package vectors loads the golden vectors for the tests: vectors/README.md. The tests decide what they do with a
+// vector.
 package vectors
 
 import (
@@ -62,7 +62,7 @@ type Vector struct {
 	Times         int
 }
 
-// Load gives every vector of the directory.
+// Load returns every vector of the directory.
 func Load(directory string) (all []Vector, err error) {
 	defer func() {
 		if problem := recover(); problem != nil {
@@ -90,7 +90,7 @@ func Load(directory string) (all []Vector, err error) {
 	return all, nil
 }
 
-// With gives the octets for a nonce; their number does not depend on it.
+// With returns the octets for a nonce; their number does not depend on it.
 func (o Octets) With(nonce [3]byte) []byte {
 	octets := o.fixed
 	for _, pair := range o.pairs {
@@ -107,7 +107,7 @@ func (o Octets) With(nonce [3]byte) []byte {
 	return octets
 }
 
-// Octets gives all octets of a step.
+// Octets returns all octets of a step.
 func (s Step) Octets(nonce [3]byte) (all []byte) {
 	if len(s.octets) == 1 {
 		return s.octets[0].With(nonce)
@@ -166,14 +166,14 @@ func (s *Step) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Hex gives the octets that pairs are written for.
+// Hex returns the octets of hexadecimal pairs.
 func Hex(pairs string) []byte {
 	octets, err := hex.DecodeString(strings.ReplaceAll(pairs, " ", ""))
 	must(err)
 	return octets
 }
 
-// Decode reads JSON that has no key that the value has not.
+// Decode reads JSON, and rejects keys that the value does not have.
 func Decode(text []byte, to any) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()

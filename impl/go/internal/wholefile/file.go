@@ -1,5 +1,5 @@
-// Package wholefile writes files that appear under their name complete or not at all. What is there and is not a regular
-// file (a pipe, a device, a descriptor of this process) is written in place. Not here: what is written.
+// Package wholefile writes files that appear under their name complete or not at all. An existing file that is not
+// regular (a pipe, a device, a descriptor of this process) is written in place. Not here: the content.
 package wholefile
 
 import (
@@ -8,52 +8,52 @@ import (
 	"time"
 )
 
-// Options are of one output.
+// Options are the options of one output.
 type Options struct {
 	Timeout   time.Duration // of each wait; 0: no limit
-	Bound     string        // Timeout in the words of errors: "5 s"
-	NoClobber bool          // a regular file that is there is not replaced
+	Bound     string        // Timeout as error texts show it: "5 s"
+	NoClobber bool          // an existing regular file is not replaced
 }
 
-// Error is what is wrong with a file.
+// Error is a failure of a file.
 type Error struct {
-	File      string // as the caller calls it
+	File      string // the name that the caller gave
 	What      string
-	Err       error // what the system said, or nil
+	Err       error // the system's error, or nil
 	IsTimeout bool
-	Exists    bool // it is there, and is not to be replaced
+	Exists    bool // it exists, and must not be replaced
 }
 
 // Error returns the file's name and what is wrong with it.
 func (e *Error) Error() string { return e.File + ": " + e.What }
 
-// Unwrap returns what the system said.
+// Unwrap returns the system's error.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Partial says that a failure left some of the data in a place that is not replaced as a whole.
+// Partial is a failure that left some of the data in an output that is written in place.
 type Partial struct {
 	File    string
 	Written uint64
 	Err     error
 }
 
-// Error returns what made it fail.
+// Error returns the cause.
 func (e *Partial) Error() string { return e.Err.Error() }
 
-// Unwrap returns what made it fail.
+// Unwrap returns the cause.
 func (e *Partial) Unwrap() error { return e.Err }
 
-// SpoolError is of the folder for temporary files.
+// SpoolError is a failure of the folder for temporary files.
 type SpoolError struct{ Err error }
 
-// Error returns what the system said.
+// Error returns the system's text.
 func (e *SpoolError) Error() string { return e.Err.Error() }
 
-// Unwrap returns what the system said.
+// Unwrap returns the system's error.
 func (e *SpoolError) Unwrap() error { return e.Err }
 
-// File is being written. The order is: Write, Complete, Publish. Discard, after any of them, leaves nothing that is not
-// complete.
+// File is an output. The order of calls is Write, Complete, Publish. Discard, after any of them, removes an incomplete
+// file.
 type File struct {
 	// Regular is the file with the data while it has no name; nil if the output is written in place.
 	Regular *os.File
@@ -66,7 +66,7 @@ type File struct {
 	inPlace
 }
 
-// Open makes ready to write to a name. Of a regular file nothing is changed before Publish. A symbolic link is followed.
+// Open prepares to write to a name. A regular file is unchanged until Publish. A symbolic link is followed.
 func Open(ctx context.Context, name string, options Options) (*File, error) {
 	f := &File{name: name, ctx: ctx, options: options}
 	if err := f.open(); err != nil {
@@ -76,7 +76,7 @@ func Open(ctx context.Context, name string, options Options) (*File, error) {
 	return f, nil
 }
 
-// OfDescriptor writes in place to a file that is open, which name is for people.
+// OfDescriptor returns an output that writes in place to an open file; name is for error texts.
 func OfDescriptor(ctx context.Context, file *os.File, name string, options Options) (*File, error) {
 	f := &File{name: name, ctx: ctx, options: options}
 	if err := f.openDescriptor(file); err != nil {
@@ -86,10 +86,10 @@ func OfDescriptor(ctx context.Context, file *os.File, name string, options Optio
 	return f, nil
 }
 
-// Name returns what people call the output.
+// Name returns the name of the output for people.
 func (f *File) Name() string { return f.name }
 
-// InPlace returns how many bytes went to where they cannot be taken back.
+// InPlace returns how many bytes were written in place and cannot be taken back.
 func (f *File) InPlace() uint64 {
 	if f.Regular != nil {
 		return 0
@@ -108,16 +108,16 @@ func (f *File) Write(octets []byte) (n int, err error) {
 	return n, f.failed(err)
 }
 
-// Complete says that everything is written. It is an error if the system has lost some of it.
+// Complete records that everything is written. It returns an error if the system has lost some of it.
 func (f *File) Complete() error { return f.failed(f.complete()) }
 
 // Publish gives the file its name.
 func (f *File) Publish() error { return f.failed(f.publish()) }
 
-// Retract takes a file back that Publish made, if there was none before.
+// Retract removes a file that Publish made, if there was none before.
 func (f *File) Retract() { f.retract() }
 
-// Discard closes everything, and removes what has not got its name.
+// Discard closes everything, and removes a file that has not got its name.
 func (f *File) Discard() {
 	if f != nil {
 		f.discard()

@@ -2,7 +2,7 @@
 
 package wholefile
 
-// Systems of which nothing special is known: a temporary file that is renamed.
+// Other systems: a temporary file that is renamed.
 
 import (
 	"context"
@@ -91,5 +91,5 @@ func OpenInput(ctx context.Context, name string, options Options) (*os.File, err
 	return file, f.failed(err)
 }
 
-// SaysItsSize tells whether the size of a file is that of its content.
+// SaysItsSize reports whether the size of a file is that of its content.
 func SaysItsSize(info os.FileInfo) bool { return info.Mode().IsRegular() && info.Size() > 0 }

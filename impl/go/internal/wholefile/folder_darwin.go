@@ -1,6 +1,6 @@
 package wholefile
 
-// macOS's operations on names in a folder: by their paths, as package syscall has no others.
+// Operations on names in a folder for macOS, by path, because package syscall has no others.
 
 import (
 	"io/fs"
@@ -13,7 +13,7 @@ import (
 
 const pollOut = 0x4
 
-// folder is one that exists. A nil one is the current directory.
+// folder is an existing folder. A nil one is the current directory.
 type folder struct{ path string }
 
 func (f *folder) close() {}
@@ -22,7 +22,7 @@ func (f *folder) at(name string) string {
 	if f == nil || filepath.IsAbs(name) {
 		return name
 	}
-	return f.path + "/" + name // not cleaned: ".." is of the directory that a link leads to
+	return f.path + "/" + name // not cleaned: ".." belongs to the directory that a link leads to
 }
 
 func openFolder(from *folder, path string) (*folder, error) {
@@ -61,7 +61,7 @@ func (f *folder) link(from, to string) error     { return syscall.Link(f.at(from
 func (f *folder) unnamed() (int, error)          { return -1, syscall.ENOTSUP }
 func (*folder) linkDescriptor(int, string) error { return syscall.ENOTSUP }
 
-// Unnamed makes a file for spooling, with a name that is gone at once.
+// Unnamed makes a file for spooling, and removes its name at once.
 func Unnamed(directory string) (*os.File, error) { return unlinked(directory) }
 
 // isWritable waits for a moment until something can be written.

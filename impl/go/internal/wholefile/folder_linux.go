@@ -1,6 +1,6 @@
 package wholefile
 
-// Linux's operations on names in a folder that is open, and files without a name.
+// Operations on names in an open folder for Linux, and files without a name.
 
 import (
 	"io/fs"
@@ -19,7 +19,7 @@ const (
 	currentDir = -100 // AT_FDCWD
 )
 
-// folder is one that is open. A nil one is the current directory.
+// folder is an open folder. A nil one is the current directory.
 type folder struct{ *os.File }
 
 func (f *folder) number() int {
@@ -55,7 +55,7 @@ func openAt(from int, name string, flags int, mode uint32) (fd int, err error) {
 
 func (f *folder) stat() (fs.FileInfo, error) { return f.File.Stat() }
 
-// look tells of one file what it is, and where it leads if it is a link.
+// look returns the status of one file, and the target if it is a link.
 func (f *folder) look(name string) (*syscall.Stat_t, string, error) {
 	fd, err := openAt(f.number(), name, openPath|syscall.O_NOFOLLOW, 0)
 	if err != nil {
@@ -90,13 +90,13 @@ func (f *folder) link(from, to string) error {
 	return linkAt(f.number(), from, f.number(), to, 0)
 }
 
-// unnamed makes a file that has no name, and that can get one.
+// unnamed makes a file that has no name yet.
 func (f *folder) unnamed() (int, error) {
 	fd, err := openAt(f.number(), ".", tmpFile|syscall.O_DIRECTORY|syscall.O_RDWR, 0o600)
 	if err != nil {
 		return -1, err
 	}
-	if _, err := os.Stat(descriptorPath(fd)); err != nil { // without /proc it would never get a name
+	if _, err := os.Stat(descriptorPath(fd)); err != nil { // without /proc it could not get a name
 		syscall.Close(fd)
 		return -1, err
 	}
@@ -126,7 +126,7 @@ func linkAt(fromFolder int, from string, toFolder int, to string, flags int) err
 	return nil
 }
 
-// Unnamed makes a file for spooling: without a name, or with one that is gone at once.
+// Unnamed makes a file for spooling, without a name, or with one that is removed at once.
 func Unnamed(directory string) (*os.File, error) {
 	fd, err := openAt(currentDir, directory, tmpFile|syscall.O_DIRECTORY|syscall.O_RDWR|syscall.O_EXCL, 0o600)
 	if err == nil {

@@ -2,7 +2,7 @@
 
 package wholefile
 
-// What is not a regular file, and descriptors of this process: written in place, with a bound for each wait.
+// Outputs that are not regular files, and descriptors of this process, are written in place. Each wait has a bound.
 
 import (
 	"io"
@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// slice is how long a wait may last before it looks whether the caller has given up.
+// slice is how long a wait may last before it checks for a cancellation.
 const slice = 50 * time.Millisecond
 
-// sureSize is what a pipe that can take anything takes without blocking (PIPE_BUF).
+// sureSize is how many bytes a writable pipe takes without blocking (PIPE_BUF).
 const sureSize = 4096
 
-// inPlace is an output that is open.
+// inPlace is an open output.
 type inPlace struct {
 	fd     int
 	isOpen bool
 	mode   uint32
-	// isOwn: opened here, and never blocks. The flag of a descriptor that was inherited is another process's, too.
+	// isOwn: opened here, and never blocks. An inherited descriptor shares that flag with other processes.
 	isOwn bool
 }
 
@@ -65,7 +65,7 @@ func (f *File) openNumber(number int) error {
 	return nil
 }
 
-// openSpecial opens a pipe, a device or a socket that has been looked at. A pipe is waited for until a process reads it.
+// openSpecial opens a pipe, a device or a socket that was checked. It waits until a process reads a pipe.
 func (f *File) openSpecial() error {
 	const flags = syscall.O_WRONLY | syscall.O_NONBLOCK | syscall.O_NOCTTY | syscall.O_NOFOLLOW
 	isPipe := f.stat.Mode&syscall.S_IFMT == syscall.S_IFIFO
@@ -145,7 +145,7 @@ func (f *File) writeInPlace(octets []byte) (n int, err error) {
 	return n, nil
 }
 
-// writeOnce writes what can be written without blocking.
+// writeOnce writes as much as possible without blocking.
 func (f *File) writeOnce(octets []byte) (int, error) {
 	switch kind := f.mode & syscall.S_IFMT; {
 	case kind == syscall.S_IFSOCK:

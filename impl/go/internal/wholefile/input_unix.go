@@ -2,7 +2,7 @@
 
 package wholefile
 
-// Inputs: a file that is read, and what is spooled.
+// Inputs: opening a file to read, and whether it must be spooled.
 
 import (
 	"context"
@@ -20,7 +20,7 @@ func unlinked(directory string) (*os.File, error) {
 	return file, err
 }
 
-// OpenInput opens a file for reading. A pipe is waited for until a process writes it.
+// OpenInput opens a file for reading. It waits until a process writes to a pipe.
 func OpenInput(ctx context.Context, name string, options Options) (*os.File, error) {
 	f := &File{name: name, ctx: ctx, options: options}
 	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
@@ -64,7 +64,7 @@ func (f *File) waitForWriter(file *os.File) error {
 
 func isReadable(fd int) (bool, error) { return isReady(fd, pollIn, slice) }
 
-// SaysItsSize tells whether the size of a file is that of its content. Files of /proc say 0, those of /sys a page.
+// SaysItsSize reports whether the size of a file is that of its content. Files of /proc report 0, those of /sys a page.
 func SaysItsSize(info os.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return info.Mode().IsRegular() && info.Size() > 0 && ok && (info.Size() > 64<<10 || stat.Blocks > 0)

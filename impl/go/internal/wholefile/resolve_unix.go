@@ -2,8 +2,8 @@
 
 package wholefile
 
-// Where a name leads: to a file in a folder that is held open, or to a descriptor of this process. Links are followed
-// here and not by the system, which would follow another user's in a shared folder where it is not told not to.
+// Resolves a name to a file in an open folder, or to a descriptor of this process. Links are followed here and not by
+// the kernel, which may follow another user's link in a shared folder.
 
 import (
 	"errors"
@@ -16,7 +16,7 @@ import (
 
 const mostLinks = 40
 
-// target is where a name leads.
+// target is the file that a name leads to.
 type target struct {
 	folder     *folder // nil: a descriptor
 	base       string
@@ -66,7 +66,7 @@ func resolve(name string) (t target, err error) {
 	return t, syscall.ELOOP
 }
 
-// isDirectory is what is wrong with a name that can be a directory only.
+// isDirectory returns the error of a name that can only be a directory.
 func isDirectory(from *folder, name string) error {
 	if name == "" {
 		return syscall.ENOENT
@@ -79,7 +79,7 @@ func isDirectory(from *folder, name string) error {
 	return syscall.EISDIR
 }
 
-// descriptorOf knows the names of this process's own descriptors.
+// descriptorOf returns the descriptor of this process that a name stands for.
 func descriptorOf(name string) (int, bool) {
 	switch name {
 	case "/dev/stdin":
@@ -98,7 +98,7 @@ func descriptorOf(name string) (int, bool) {
 	return 0, false
 }
 
-// hasDescriptors tells whether the folder is that of this process's own descriptors.
+// hasDescriptors reports whether the folder is that of this process's own descriptors.
 func (f *folder) hasDescriptors() bool {
 	own, err := os.Stat("/proc/self/fd")
 	if err != nil {
@@ -108,7 +108,7 @@ func (f *folder) hasDescriptors() bool {
 	return err == nil && os.SameFile(own, here)
 }
 
-// allows refuses another user's link, pipe, device or socket where everybody can make one.
+// allows refuses another user's link, pipe, device or socket in a folder where everybody can make one.
 func (f *folder) allows(stat *syscall.Stat_t) error {
 	switch stat.Mode & syscall.S_IFMT {
 	case syscall.S_IFREG, syscall.S_IFDIR:

@@ -2,7 +2,7 @@
 
 package wholefile
 
-// A regular file that is written beside its name, and then gets it.
+// A regular file that is written under a temporary name, and then gets its own.
 
 import (
 	"crypto/rand"
@@ -13,16 +13,16 @@ import (
 	"kcom5/internal/leftover"
 )
 
-// temporary is a file that has not got its name.
+// temporary is a file that does not have its name yet.
 type temporary struct {
 	target
 	beside      string // its present name in the folder; empty: it has none
 	forget      func() // that name
 	isPublished bool
-	own         *syscall.Stat_t // of the file that has got its name
+	own         *syscall.Stat_t // of the published file
 }
 
-// open looks where the name leads, and makes ready what can be.
+// open resolves the name, and prepares the output.
 func (f *File) open() (err error) {
 	if f.target, err = resolve(f.name); err != nil {
 		return err
@@ -40,7 +40,7 @@ func (f *File) open() (err error) {
 		if f.options.NoClobber {
 			return f.exists()
 		}
-		// Only whether it may be written: a rename would not ask.
+		// Only checks that it may be written, because a rename does not.
 		fd, err := f.folder.open(f.base, syscall.O_WRONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
 		if err == nil {
 			syscall.Close(fd)
@@ -52,7 +52,7 @@ func (f *File) open() (err error) {
 	return f.openSpecial()
 }
 
-// openTemporary makes the file without a name where that can be had, so that not even a killed process leaves it.
+// openTemporary makes the file without a name where that is supported, so that even a killed process leaves nothing.
 func (f *File) openTemporary() error {
 	fd, err := f.folder.unnamed()
 	if err != nil {
@@ -77,7 +77,7 @@ func (f *File) openNamed() error {
 	return nil
 }
 
-// newName finds a name that is free. It is not made from the final one: that may have 255 bytes already.
+// newName finds a free name. It is not made from the final name, which may have 255 bytes already.
 func (f *folder) newName(use func(name string) error) (name string, err error) {
 	const letters = "abcdefghijklmnopqrstuvwxyz234567"
 	for range [100]struct{}{} {
@@ -96,13 +96,13 @@ func (f *folder) newName(use func(name string) error) (name string, err error) {
 	return name, err
 }
 
-// remember has the name beside removed, even if nothing here comes to it.
+// remember registers the temporary name for removal, even if nothing here gets to it.
 func (f *File) remember() {
 	folder, beside := f.folder, f.beside
 	f.forget = leftover.Add(func() { folder.unlink(beside) })
 }
 
-// gone says that there is nothing with the name beside any more.
+// gone records that the temporary name no longer exists.
 func (f *File) gone() {
 	f.beside = ""
 	f.forget()
@@ -116,7 +116,7 @@ func (f *File) complete() error {
 	if f.stat != nil {
 		mode = uint32(f.stat.Mode) & 0o777
 	}
-	// Some systems tell of a lost write only when a descriptor is closed: one is, and the other keeps the file.
+	// Some systems report a lost write only when a descriptor is closed, so a duplicate is closed here.
 	fd := int(f.Regular.Fd())
 	if err := syscall.Fchmod(fd, mode); err != nil {
 		return err
@@ -179,12 +179,12 @@ func (f *File) giveName() error {
 func (f *File) giveFreeName() error {
 	err := f.folder.link(f.beside, f.base)
 	if err == nil {
-		return nil // discard removes the other name
+		return nil // discard removes the temporary name
 	}
 	if err == syscall.EEXIST {
 		return f.exists()
 	}
-	// No links here: the name is taken first.
+	// Without links, an empty file takes the name first.
 	fd, err := f.folder.open(f.base, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL|syscall.O_NOFOLLOW, 0o600)
 	if err == syscall.EEXIST {
 		return f.exists()
@@ -201,8 +201,7 @@ func (f *File) giveFreeName() error {
 	return nil
 }
 
-// copyInPlace is for a file that cannot be replaced, as one that something is mounted on. After a failure a part may be
-// there.
+// copyInPlace overwrites a file that cannot be replaced, such as a mount point. A failure may leave a part of the data.
 func (f *File) copyInPlace() error {
 	fd, err := f.folder.open(f.base, syscall.O_WRONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
 	if err != nil {
