@@ -28,13 +28,13 @@ def octets_of(rule: Json) -> bytes:
         return bytes.fromhex(rule["hex"])
     size = int(rule["size"])
     if rule["fill"] == "00":
-        return bytes(size)  # no memory is touched: a message may be of 4 GiB
+        return bytes(size)  # a message may have 4 GiB, so no memory is touched
     unit = bytes(range(251)) if rule["fill"] == "counter251" else bytes.fromhex(rule["fill"])
     return (unit * -(-size // len(unit)))[:size]
 
 
 def result_of(call: Any) -> Any:
-    """The result of a call, whether it has ended or is to be awaited."""
+    """The result of a call, awaited if it is a coroutine."""
     return asyncio.run(call) if inspect.iscoroutine(call) else call
 
 
@@ -63,7 +63,7 @@ def answer(request: Json, client: Any) -> Json:
             client.message_file = request.get("message_file")
             if "to" in request:
                 size, sha256 = result_of(client.receive_file(request["to"]["file"])), hashlib.sha256()
-                if not Path(request["to"]["file"]).is_file():  # what went into a pipe cannot be read again
+                if not Path(request["to"]["file"]).is_file():  # bytes that went into a pipe cannot be read again
                     return {"ok": True, "message": client.message}
                 with Path(request["to"]["file"]).open("rb") as file:
                     while block := file.read(1 << 20):

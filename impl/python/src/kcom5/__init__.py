@@ -34,7 +34,7 @@ from .errors import (
 from .exchange import Limits
 from .server import Listening, Sent, Server
 
-# `client` and `server` are classes of the original, not the modules of these names: `compat` imports those first.
+# `client` and `server` are classes of the original. `compat` imports the modules of these names first.
 __version__ = "1.0.0"
 
 __all__ = [

@@ -1,13 +1,13 @@
-"""An interruption before the program can handle it ends the process by the signal, and not by a traceback.
+"""An interruption before the program can handle it ends the process by the signal, without a traceback.
 
-Does: for the program `kcom5` only, when the package is imported, the default action of SIGINT until `main` has its
-own. Does not: touch anything where the package is used as a library. Before this module Python itself starts, for
-some 20 ms, and an interruption there is Python's to tell.
+Does: sets the default action of SIGINT when the program `kcom5` imports the package, until `main` sets its own.
+Does not: change anything where the package is used as a library. Python itself starts before this module, for some
+20 ms, and handles an interruption there.
 """
 
 from __future__ import annotations
 
-# The built-in part of `signal`: that module itself takes some milliseconds to import.
+# The built-in part of `signal`, because that module takes some milliseconds to import.
 import _signal  # type: ignore[import-not-found]
 import os
 import sys
@@ -15,7 +15,7 @@ import sys
 
 def _is_program() -> bool:
     name = sys.argv[0] if getattr(sys, "argv", None) else ""
-    # Python's own value while it looks for the module of `python -m`.
+    # Python sets "-m" while it looks for the module of `python -m`.
     return "kcom5" in sys.orig_argv if name == "-m" else os.path.basename(name) in ("kcom5", "kcom5.exe")  # noqa: PTH119
 
 

@@ -12,7 +12,7 @@ from .errors import InvalidAddress, InvalidKey, InvalidPort
 KEY_SIZE = 48
 MAX_PORT = 65535
 
-# [0-9] and not \d, fullmatch and not $: other scripts have digits too, and $ lets a line end pass.
+# [0-9] and fullmatch, because \d matches the digits of other scripts, and $ allows a final line end.
 _ADDRESS = re.compile(r"[1-9][0-9]{0,4}(?:\.[0-9A-Fa-f]{2}){1,48}")
 
 
@@ -36,7 +36,8 @@ def pack(port: int, key: bytes | bytearray | memoryview) -> str:
 def unpack(address: str) -> tuple[int, bytes]:
     """Return the port (1 to 65535) and the 48 bytes of key of an address (`address.expand`).
 
-    Raises InvalidAddress for every other string (`address.reject`). It repeats nothing: any part may be of a key.
+    Raises InvalidAddress for every other string (`address.reject`). The error repeats nothing, because any part may
+    belong to a key.
     """
     if not _ADDRESS.fullmatch(address):
         raise _invalid(address)

@@ -1,6 +1,6 @@
 """The server and the client for asyncio: the same steps, waited for by the event loop.
 
-Does: waits. Does not: use threads; the loop must have `add_reader` (on Windows the selector loop). To cancel the task
+Does: waits. Does not: use threads; the loop must have `add_reader` (on Windows the selector loop). Cancelling the task
 ends an exchange as any failure does: by a reset, with no file left. Files on disk are read and written in the loop, a
 mebibyte at a time.
 """

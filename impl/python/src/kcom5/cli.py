@@ -1,7 +1,7 @@
 """The program `kcom5`: send, receive, pack and unpack from a shell.
 
 Does: the commands, exit codes, closed standard streams. Does not: know the protocol. Keys and addresses are never
-arguments: every user can read those.
+arguments, because every user can read those.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STAGES = {
     "sending": "the transfer was not complete",
     "sent": "everything was sent, but the client did not confirm it",
 }
-"""What an interrupted send has done, by the stage of the server."""
+"""The text of what an interrupted send has done, by the stage of the server."""
 _NOTHING = {"send": _STAGES["listening"], "receive": "nothing was delivered"}
 
 
@@ -64,7 +64,7 @@ class _Program:
         return port
 
     def _settings(self, lowest: int) -> dict[str, Any]:
-        """The fields that both ends have."""
+        """Return the fields that both ends have."""
         options, words = self._options, self._words
         port, source = self._port(lowest), options.get("--address")
         if source is not None:
@@ -120,7 +120,7 @@ class _Program:
 
     def _receive(self) -> None:
         options, words = self._options, self._words
-        # 4294967295 bytes are the most that a length can declare.
+        # A length can declare at most 4294967295 bytes.
         limits = Limits(options.number("--max-message", Limits().message or 0))
         if options.has("--max-data"):
             limits.data = options.number("--max-data", 0)
@@ -156,7 +156,7 @@ class _Program:
 
 
 def _delivered(sinks: list[FileSink]) -> str:
-    """Say what an interrupted receive has delivered."""
+    """Return the text of what an interrupted receive has delivered."""
     for sink in sinks:
         if sink.written:
             return f"{sink.written} bytes were written to {sink.name}, which is not the whole"
@@ -179,7 +179,7 @@ def _open_closed() -> frozenset[int]:
 
 
 def _code_of(words: Words, error: BaseException) -> int:
-    """Say what went wrong, and return the exit code."""
+    """Print the failure, and return the exit code."""
     if isinstance(error, UsageError):
         words.fail("usage", str(error), HINTS["usage"])
         return 2

@@ -1,6 +1,6 @@
 """The client: it connects, and receives the message and the data.
 
-Does: the connection, and what is opened before it. Does not: decide what a byte means.
+Does: the connection, and the files opened before it. Does not: decide what a byte means.
 Spec: "Listening and connecting", "Time", "Unix profile".
 """
 
@@ -32,7 +32,7 @@ _R = TypeVar("_R")
 
 
 class ClientSettings:
-    """What a client is told: the fields, and no connection."""
+    """The settings of a client, without a connection."""
 
     def __init__(
         self,
@@ -51,16 +51,16 @@ class ClientSettings:
 
         Args:
             port: The server's port, 1 to 65535.
-            ipv6: Whether to connect to ::1; else to 127.0.0.1.
+            ipv6: Whether to connect to ::1, else to 127.0.0.1.
             path: The path of a Unix-domain socket. If not None, it replaces `port` and `ipv6`.
-            timeout: The seconds that each wait lasts at most, more than 0; None waits for ever.
-            limits: The most bytes that are taken (`limit.over`). None: 16 MiB of message, any length of data.
-            wait: The seconds to keep dialling while nobody listens. Files are opened once, before.
-            message_file: A file that the message is stored in, before the server hears of success.
+            timeout: The limit of each wait in seconds, more than 0; None waits forever.
+            limits: The most bytes that are accepted (`limit.over`). None: 16 MiB of message, any length of data.
+            wait: The seconds to keep dialling while nobody listens. Files are opened once, before that.
+            message_file: A file in which the message is stored before the server learns of success.
             no_clobber: Whether to fail with Io where a file exists already, instead of replacing it.
-            progress: Called with the bytes of data that have arrived and with all, each time that more have. It runs
-                in the thread of the call, in asyncio in the event loop. What it raises ends the exchange, and the call
-                raises it; the server sees a reset.
+            progress: Called each time that data has arrived, with the bytes so far and the total. It runs in the thread
+                of the call, in asyncio in the event loop. An exception from it ends the exchange, and the call raises
+                it; the server sees a reset.
         """
         self.message = ""
         """The message that was received last; it changes on success only (`result.message`)."""
@@ -75,7 +75,7 @@ class ClientSettings:
         self.progress = progress
 
     def check(self) -> None:
-        """Raise ValueError if the timeout is not more than 0, and InvalidPort if the port is none."""
+        """Raise ValueError if the timeout is not more than 0, and InvalidPort if the port is out of range."""
         check_timeout(self.timeout)
         if self.path is None:
             check_port(self.port)
@@ -85,7 +85,7 @@ class ClientSettings:
         return self.receive_into(MemorySink())
 
     def receive_file_steps(self, file: File) -> Steps[int]:
-        """Receive into a file, which is opened before anybody is asked to send."""
+        """Receive into a file, which is opened before the client connects."""
         return self.receive_into(FileSink(file, self.timeout, no_clobber=self.no_clobber))
 
     def receive_into(self, sink: Sink[_R], message: FileSink | None = None) -> Steps[_R]:
@@ -122,7 +122,7 @@ class ClientSettings:
                 raise
             if stream.is_local:
                 with suppress(OSError):
-                    # Everything is stored: the byte that was left, whose going tells the server so.
+                    # Everything is stored: read the byte that was left, so that the server sees an orderly end.
                     stream.receive(1)
             stream.close()
         return exchange.message
@@ -152,7 +152,7 @@ def _connect(exchange: ClientExchange, place: Place, deadline: Deadline) -> Step
                 exchange.on("reset")
             if code == errno.ECONNREFUSED or (code == errno.ENOENT and _has_folder(place)):
                 exchange.on("refused", f"nobody listens on {name}")
-            # A full queue, or the kernel gave up: T is what counts.
+            # The queue is full, or the kernel gave up: only T ends the attempts.
             if code not in (errno.EAGAIN, errno.ETIMEDOUT, *_PENDING):
                 raise OSError(code, os.strerror(code))
             if is_over:
@@ -173,7 +173,7 @@ def _open(place: Place) -> socket.socket:
 
 
 def _has_folder(place: Place) -> bool:
-    """Whether a path names a file that may be made in a folder that there is."""
+    """Whether a path exists, or its folder does."""
     return isinstance(place, str) and (os.path.lexists(place) or os.path.isdir(os.path.dirname(place) or "."))  # noqa: PTH112, PTH120
 
 
@@ -184,7 +184,7 @@ def _check_peer(exchange: ClientExchange, stream: Stream, name: str) -> None:
             exchange.refuse_peer()
         return
     is_self = False
-    # getpeername fails if the connection has been reset meanwhile: it is not our own.
+    # getpeername fails if the connection has been reset meanwhile; then it is not a connection to itself.
     with suppress(OSError):
         is_self = connection.getsockname() == connection.getpeername()
     if is_self:
@@ -192,7 +192,7 @@ def _check_peer(exchange: ClientExchange, stream: Stream, name: str) -> None:
 
 
 def as_view(buffer: bytearray | mmap.mmap) -> memoryview:
-    """Return the read-only bytes of a buffer, which live as long as the view."""
+    """Return a read-only view of a buffer, which lives as long as the view."""
     return memoryview(buffer).toreadonly()
 
 
@@ -202,14 +202,15 @@ class Client(ClientSettings):
     def receive(self) -> bytes:
         """Connect, receive, set `message` and return the data.
 
-        The copy into `bytes` costs as much as the receiving; `receive_view` does without.
+        The copy into `bytes` costs as much as receiving; `receive_view` makes no copy.
 
         Returns:
             The data, all of it.
 
         Raises:
-            InvalidPort: Before it connects; ValueError is a timeout that is not more than 0.
-            Refused: Nobody listened for the seconds of `wait`.
+            InvalidPort: The port is out of range. A timeout that is not more than 0 is ValueError. Both come before it
+                connects.
+            Refused: Nobody listened within `wait`.
             Timeout: A wait lasted as long as `timeout`.
             InvalidConnection: The other side does not speak KCOM5, or belongs to another user.
             Truncated: The server left before the end.
@@ -227,14 +228,15 @@ class Client(ClientSettings):
         """Receive the data into a file in constant memory.
 
         Args:
-            file: A path, a descriptor or an open file. The file of a path has the mode 0600; it is there when
-                everything has come, or is as it was before. Pipes, devices and open files are written to as bytes come.
+            file: A path, a descriptor or an open file. The file of a path has the mode 0600. It appears when everything
+                has arrived; before that, an existing file is unchanged. Pipes, devices and open files are written as
+                bytes arrive.
 
         Returns:
             The number of bytes.
 
         Raises:
-            Io: It cannot be written, or, before it connects, not be opened.
+            Io: The file cannot be written, or it could not be opened before the client connects.
             KcomError: As `receive`.
         """
         return run(self.receive_file_steps(file))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from time import monotonic
 
 _LONGEST = 1e300
-"""Seconds: the clock's floating-point numbers hold any sum with it."""
+"""Seconds; the clock's floating-point numbers hold any sum with it."""
 
 
 def check_timeout(timeout: float | None) -> None:
@@ -18,24 +18,24 @@ def check_timeout(timeout: float | None) -> None:
 
 
 class Deadline:
-    """The moment this many seconds after it was made, or never if they are None (`time.never`)."""
+    """The moment this many seconds after its creation, or never if they are None (`time.never`)."""
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
         self.restart()
 
     def __str__(self) -> str:
-        """The seconds, for people."""
+        """Return the seconds, for people."""
         return f"{self._seconds:g} s" if isinstance(self._seconds, float) else f"{self._seconds} s"
 
     def restart(self) -> None:
-        """Begin anew, as a byte of the frame does (`time.stall`)."""
+        """Start again, as after a byte of the frame (`time.stall`)."""
         self._end = None if self._seconds is None else monotonic() + min(self._seconds, _LONGEST)
 
     def has_passed(self) -> bool:
-        """Whether the time is over: never before it (`time.bounds`).
+        """Whether the time is over; never early (`time.bounds`).
 
-        Ask before the last look at what the kernel holds, so that what arrived in time counts.
+        Ask before the last read, so that bytes that arrived in time count.
         """
         return self._end is not None and monotonic() >= self._end
 

@@ -12,9 +12,9 @@ from typing import ClassVar
 class KcomError(Exception):
     """Every failure of KCOM5 (`result.class`): the base of one class for each name.
 
-    `name` is the spec's name, the same in every language; `family` is `usage`, `transport` or `protocol`;
-    `detail` says what was seen. An error of the system is found in `__context__`. `about` tells where advice
-    depends on it: `spool` (the folder for temporary files), `exists` (a file that was not to be replaced), or "".
+    `name` is the spec's name, the same in every language; `family` is `usage`, `transport` or `protocol`; `detail` says
+    what was seen. A system error is in `__context__`. `about` selects the advice: `spool` (the folder for temporary
+    files), `exists` (a file that must not be replaced), or "".
     """
 
     name: ClassVar[str]

@@ -1,7 +1,7 @@
 """One exchange as two state machines, without sockets and clocks.
 
-Does: takes the peer's bytes and the events of the state tables, says what is to be sent and how it ended.
-Does not: read, write, wait, or touch the data: the caller moves the data and tells how much of it came.
+Does: takes the peer's bytes and the events of the state tables, and returns the actions and the result.
+Does not: read, write, wait, or touch the data, which the caller moves and counts.
 Spec: "States", "Limits".
 """
 
@@ -35,7 +35,7 @@ from .wire import (
 
 
 class Cell(NamedTuple):
-    """What an event does in a state: the action, and the next state or the error that ends the exchange."""
+    """The effect of an event in a state: the action, and the next state or the error that ends the exchange."""
 
     action: str
     next: str
@@ -43,7 +43,7 @@ class Cell(NamedTuple):
 
 
 Row = dict[str, Cell]
-"""The cells of a state. An event that has none is a dash in the spec: nothing is done, and the state stays."""
+"""The cells of a state. An event without a cell is a dash in the spec: it does nothing, and the state stays."""
 
 
 def _to(state: str) -> Cell:
@@ -88,8 +88,8 @@ CLIENT_TABLE: dict[str, Row] = {
 _HEAD = ("echo", "message-length", "message", "data-length")
 """The states in which a client takes bytes by `feed`."""
 
-# The events that `on` takes, and how an error that one causes is told when nothing else says it better. The machine
-# makes `whole`, `wrong` and `over` by itself, from the bytes.
+# The events that `on` takes, each with the error text for when no better one is given. The machine generates `whole`,
+# `wrong` and `over` itself, from the bytes.
 EVENTS = {
     "connected": "a connection exists",
     "refused": "nobody listens",
@@ -106,14 +106,14 @@ EVENTS = {
 
 @dataclass
 class Limits:
-    """The most bytes that a client takes (`limit.over`): of message, 16 MiB unless set, and of data (None: none)."""
+    """The most bytes that a client accepts (`limit.over`): of message (16 MiB by default), and of data (None: any)."""
 
     message: int | None = 16 * 1024 * 1024
     data: int | None = None
 
 
 class _Exchange:
-    """What both roles share: a state of the table, the peer's bytes consumed so far, and the error, if any."""
+    """The parts that both roles share: a state of the table, the peer's bytes consumed so far, and any error."""
 
     table: ClassVar[dict[str, Row]]
     _first_field: ClassVar[str]
@@ -123,14 +123,14 @@ class _Exchange:
         self.state = next(iter(self.table))
         self.consumed = 0
         self.error: KcomError | None = None
-        # The field that is awaited, hello or echo first: the bytes of it (not of data), where it began, and its size.
+        # The awaited field, hello or echo first: its bytes (not those of data), its start, and its size.
         self._field = bytearray()
         self._start = 0
         self._size = HELLO_SIZE
 
     @property
     def progress(self) -> str:
-        """How much of the awaited field has come, for people: "2 of 8 bytes of the hello"."""
+        """How much of the awaited field has arrived, for people: "2 of 8 bytes of the hello"."""
         is_frame = "whole" in self.table[self.state] and self.state not in ("hello", "echo")
         field = self.state.replace("-", " ") if is_frame else self._first_field
         return f"{self.consumed - self._start} of {self._size} bytes of the {field}"
@@ -138,7 +138,7 @@ class _Exchange:
     def on(self, event: str, detail: str = "") -> str:
         """Take an event of EVENTS, or raise ValueError; return the action that the table asks for, or "".
 
-        Raises the error that the table names; the exchange has then failed, and stays so.
+        Raises the error that the table names. The exchange has then failed for good.
         """
         if event not in EVENTS:
             raise ValueError(f"no event {event!r}")
@@ -149,7 +149,7 @@ class _Exchange:
         self._take("wrong", f"the {self._peer} runs as another user")
 
     def check_done(self) -> None:
-        """Raise the error, or Io if there is none, unless the exchange is done: success is a state."""
+        """Raise the error, or Io if there is none, unless the exchange is in the state `done`."""
         if self.state != "done":
             raise self.error or Io(f"the exchange ended in the state {self.state}")
 
@@ -170,8 +170,8 @@ class _Exchange:
 class ServerExchange(_Exchange):
     """The server's exchange.
 
-    It begins in `listening`. Give it `connected`, then the client's bytes by `feed`. In `sending` write `head` and
-    then the data, and give it `sent`; the answer is the action `half-close`. In `done`, `confirmed` tells whether the
+    It begins in `listening`. Report `connected`, then pass the client's bytes to `feed`. In `sending` write `head` and
+    then the data, and report `sent`; this returns the action `half-close`. In `done`, `confirmed` tells whether the
     client's end came after the half-close.
     """
 
@@ -179,14 +179,14 @@ class ServerExchange(_Exchange):
     _first_field, _peer = "hello", "client"
 
     def __init__(self, message: str | bytes | bytearray | memoryview, data_length: int) -> None:
-        """Take what is to be sent. Raises MessageTooLong, MessageNotUtf8."""
+        """Set the message and the data's length. Raises MessageTooLong, MessageNotUtf8."""
         super().__init__()
         self.confirmed = False
         self._frame = encode_head(encode_message(message), data_length)
 
     @property
     def head(self) -> bytes:
-        """Echo and frame up to its data: what is written before the data (`echo.exact`, `frame.order`)."""
+        """The bytes before the data: the echo, and the frame up to its data (`echo.exact`, `frame.order`)."""
         return bytes(self._field) + self._frame
 
     def on(self, event: str, detail: str = "") -> str:
@@ -196,7 +196,7 @@ class ServerExchange(_Exchange):
         return action
 
     def feed(self, octets: bytes | bytearray | memoryview) -> None:
-        """Take bytes of the client, all that have arrived; after the hello they are thrown away (`close.extra`).
+        """Take all bytes of the client that have arrived; after the hello they are discarded (`close.extra`).
 
         Raises InvalidConnection at the first byte that is wrong (`hello.reject-early`), and at a ninth (`hello.alone`).
         """
@@ -224,9 +224,9 @@ class ServerExchange(_Exchange):
 class ClientExchange(_Exchange):
     """The client's exchange.
 
-    It begins in `connecting`. Give it `connected` and write `hello`; give it the server's bytes by `feed` until its
-    state is `data`, then read the data where it belongs and tell `arrived` how many bytes came. When `needed` is 0
-    there, store everything and say `delivered`. In `done`, `message` is the message.
+    It begins in `connecting`. Report `connected` and write `hello`. Pass the server's bytes to `feed` until the state
+    is `data`. Then read the data into its destination and pass the count to `arrived`. When `needed` is 0 there, store
+    everything and call `delivered`. In `done`, `message` is the message.
     """
 
     table = CLIENT_TABLE
@@ -248,7 +248,7 @@ class ClientExchange(_Exchange):
         return self._start + self._size - self.consumed
 
     def feed(self, octets: bytes | bytearray | memoryview) -> int:
-        """Take bytes of the server, and return how many were taken: those of the data and past it are not.
+        """Take bytes of the server, and return how many were taken: all before the data.
 
         Raises InvalidConnection at the first byte of the echo that differs (`echo.mismatch`), OverLimit
         when a length is complete (`limit.over`), MalformedMessage when the message is (`message.utf8`).
@@ -269,7 +269,7 @@ class ClientExchange(_Exchange):
         return used
 
     def arrived(self, count: int) -> str:
-        """Take that `count` bytes of the data have come, at most `needed` (`data.end`); return the action.
+        """Record that `count` bytes of the data arrived, at most `needed` (`data.end`); return the action.
 
         The action is `deliver` when these were the last. The state stays `data` until `delivered`.
         """
@@ -279,16 +279,16 @@ class ClientExchange(_Exchange):
         return "" if self.needed else self._take("whole")
 
     def delivered(self) -> None:
-        """Take that everything the caller asked for is stored: the exchange is done.
+        """Record that everything that the caller asked for is stored: the exchange is done.
 
-        A ValueError is a call before everything has arrived. If storing fails, give `failure` instead.
+        Raises ValueError before everything has arrived. If storing fails, report `failure` instead.
         """
         if self.state != "data" or self.needed:
             raise ValueError(f"delivered in state {self.state}, {self.needed} bytes left")
         self.state = "done"
 
     def _complete(self) -> None:
-        """Judge the field that is complete, and begin the next one."""
+        """Check the complete field, and begin the next one."""
         field, self._field = self._field, bytearray()
         self._start = self.consumed
         if self.state == "echo":

@@ -1,6 +1,6 @@
 """Keys and addresses for the program: from a file, a variable or standard input, never from the command line.
 
-Does: reading them, and keeping them out of words, core dumps and memory as far as Python can. Does not: use them.
+Does: reads them, and keeps them out of messages, core dumps and memory as far as Python can. Does not: use them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOOKS_SECRET = re.compile(r"[0-9A-Fa-f.: ]+")
 
 
 def check_file(name: str) -> None:
-    """Raise Io if this names no file, but may be an address or a key: it is not repeated."""
+    """Raise Io, without the name, if this is not a file but may be an address or a key."""
     if _LOOKS_SECRET.fullmatch(name) and not os.path.lexists(name):
         raise Io(_SECRET)
 
@@ -40,7 +40,7 @@ def hide() -> None:
 
 
 def read_address(words: Words, source: str) -> tuple[int, bytes]:
-    """Return what an address holds. Raises InvalidAddress and Io."""
+    """Return the port and key of an address. Raises InvalidAddress and Io."""
     octets = _read(words, source)
     try:
         text = octets.decode("utf-8", "surrogateescape")
@@ -67,12 +67,12 @@ def read_key(words: Words, source: str) -> bytearray:
 
 
 def wipe(octets: bytearray) -> None:
-    """Overwrite it."""
+    """Overwrite a key with zeros."""
     octets[:] = bytes(len(octets))
 
 
 def _read(words: Words, source: str) -> bytearray:
-    """Return what a SOURCE holds, without one trailing line end."""
+    """Return the content of a SOURCE, without one trailing line end."""
     hide()
     name = source.removeprefix("env:")
     octets = _read_file(words, source) if name == source else _read_variable(name)

@@ -21,7 +21,7 @@ class UsageError(Exception):
 
 class _Option(NamedTuple):
     value: str
-    """What help calls its value; "" for a flag."""
+    """The name of its value in the help; "" for a flag."""
     help: str
     lowest: int | None = None
     highest: int | None = None
@@ -69,13 +69,13 @@ _EXPECTED = "expected send, receive, pack or unpack"
 
 @dataclass
 class Options:
-    """What a command line says. `command` is help or version, or one of COMMANDS."""
+    """A parsed command line. `command` is help or version, or one of COMMANDS."""
 
     command: str
     about: str = ""
     """The command that help is for."""
     values: dict[str, str] = field(default_factory=dict)
-    """Each option that was given by its long name; of a flag, the value is empty."""
+    """Each given option by its long name; a flag has an empty value."""
     operand: str = "-"
 
     def get(self, name: str) -> str | None:
@@ -100,7 +100,7 @@ class Options:
 
 
 def parse(arguments: list[str]) -> Options:
-    """Return what the arguments mean. Raises UsageError."""
+    """Return the parsed arguments. Raises UsageError."""
     command, *rest = arguments or [""]
     if command in ("-h", "--help"):
         return Options("help")
@@ -192,7 +192,7 @@ def _check_exclusions(options: Options) -> None:
 
 
 def is_same_file(one: str, other: str) -> bool:
-    """Tell whether two outputs are the same file, or would be."""
+    """Return whether two outputs are the same file, or would be."""
     if one == other or (one in _STDOUT and other in _STDOUT):
         return True
     statuses = [_status_of(name) for name in (one, other)]

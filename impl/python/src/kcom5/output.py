@@ -1,4 +1,4 @@
-"""Opening what a received file is written to, and giving it its name when it is complete.
+"""Opening the output for a received file, and naming it when it is complete.
 
 Does: links, temporary files and their names, named pipes, devices, descriptors. Does not: write the data.
 Spec: "Files".
@@ -19,7 +19,7 @@ from .stream import PIECE, Steps, Wait
 from .system import as_io, close_read, write_all
 
 _LINKS = 40
-"""Symbolic links that are followed, as Linux does."""
+"""The most symbolic links that are followed, as on Linux."""
 _AGAIN = 0.02
 """Seconds between tries to open a named pipe that nobody reads."""
 _MODE = 0o600
@@ -28,7 +28,7 @@ _FOLDER: int = sum(getattr(os, name, 0) for name in ("O_PATH", "O_DIRECTORY", "O
 
 
 class Folder:
-    """A folder by its descriptor, so that another one of the same name changes nothing. It has to be closed."""
+    """A folder by its descriptor, so that another folder of the same name changes nothing. It must be closed."""
 
     def __init__(self, path: str) -> None:
         self._path = path or "."
@@ -54,7 +54,7 @@ class Folder:
         os.unlink(self._name(name), **self._at)
 
     def link(self, source: str, name: str, *, is_here: bool) -> None:
-        """Give a file another name in this folder; the source is a name here, or a path that leads to the file."""
+        """Link a file under another name in this folder; the source is a name here, or a path to the file."""
         at = self._at.get("dir_fd")
         here = at if is_here else None
         os.link(source, self._name(name), src_dir_fd=here, dst_dir_fd=at, follow_symlinks=not is_here)
@@ -72,7 +72,7 @@ class Folder:
 
 
 class Output:
-    """A descriptor to write to in place. It has to be discarded, in any case."""
+    """A descriptor to write to in place. It must be discarded in any case."""
 
     def __init__(self, descriptor: int, name: str, *, is_ours: bool, can_block: bool) -> None:
         self.descriptor, self.name = descriptor, name
@@ -80,7 +80,7 @@ class Output:
         self._is_ours = is_ours
 
     def complete(self) -> None:
-        """Take that everything is written, and find out whether the system has kept it."""
+        """Finish writing, and raise the error of a late write."""
         if self._is_ours:
             self._is_ours = False
             os.close(self.descriptor)
@@ -92,7 +92,7 @@ class Output:
         """Remove a file that was published and was not there before."""
 
     def discard(self) -> None:
-        """Close, and leave nothing of what was not published."""
+        """Close, and remove everything that was not published."""
         if self._is_ours:
             self._is_ours = False
             with suppress(OSError):
@@ -100,10 +100,10 @@ class Output:
 
 
 class WholeFile(Output):
-    """A file that is there when it is complete, or not at all: a temporary file in the same folder.
+    """A file that appears complete or not at all: a temporary file in the same folder.
 
-    It has no name where the system can do so (a killed process leaves nothing), else one of its own. Its mode is 0600
-    until it takes that of the file it replaces. There is no fsync: power loss is not covered.
+    It is unnamed where the system supports that, so that a killed process leaves nothing. Else it has a temporary name.
+    Its mode is 0600 until it takes that of the file it replaces. There is no fsync: power loss is not covered.
     """
 
     def __init__(self, folder: Folder, final: str, name: str, mode: int | None, *, no_clobber: bool) -> None:
@@ -118,7 +118,8 @@ class WholeFile(Output):
     def complete(self) -> None:
         if hasattr(os, "fchmod") and stat.S_IMODE(os.fstat(self.descriptor).st_mode) != self._mode:
             os.fchmod(self.descriptor, self._mode)
-        # Each close tells what the file system kept back until then; the descriptor itself is needed for the name.
+        # Each close reports errors that the file system delayed. This closes a duplicate, because the name needs the
+        # descriptor.
         os.close(os.dup(self.descriptor))
 
     def publish(self) -> None:
@@ -155,7 +156,7 @@ class WholeFile(Output):
     def _make(self) -> int:
         if hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd"):  # noqa: PTH112
             with suppress(OSError):
-                # Some file systems cannot. What else fails, fails below too.
+                # Some file systems cannot. Any other failure shows again below.
                 return self._folder.open(".", os.O_TMPFILE | os.O_RDWR)
         while True:
             self._temporary = f".kcom5-{secrets.token_hex(3)}"
@@ -168,7 +169,7 @@ class WholeFile(Output):
                 raise
 
     def _link_to_final(self, source: str, *, is_here: bool) -> bool:
-        """Give the file its name unless there is one of this name; tell whether it was done."""
+        """Give the file its name unless the name is taken; return whether this was done."""
         try:
             self._folder.link(source, self._final, is_here=is_here)
         except FileExistsError:
@@ -212,7 +213,7 @@ class WholeFile(Output):
 
 
 def open_output(path: str, timeout: float | None, *, no_clobber: bool) -> Steps[Output]:
-    """Open a path for writing, following links by hand.
+    """Open a path for writing, and follow its links here.
 
     A link, pipe, device or socket in a folder that all may write to counts only if it is the caller's or the folder's
     owner's. Raises Io, and Timeout for a named pipe that nobody reads. `timeout` is T in seconds.
@@ -251,7 +252,7 @@ def open_output(path: str, timeout: float | None, *, no_clobber: bool) -> Steps[
 
 
 def _descriptor_of(path: str) -> int | None:
-    """Return the number of the descriptor of this process that a path names, if it does."""
+    """Return the number of the descriptor of this process that a path names, if any."""
     standard = {"/dev/stdout": 1, "/dev/stderr": 2}.get(path)
     head, tail = os.path.split(path)
     if standard is not None or not re.fullmatch("[0-9]{1,9}", tail):

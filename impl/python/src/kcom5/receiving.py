@@ -22,10 +22,10 @@ Progress = Callable[[int, int], object]
 
 
 class Receiving(Generic[_R]):
-    """The exchange on a connection, into sinks that are open.
+    """The exchange on a connection, into open sinks.
 
-    On a Unix-domain socket it takes no byte beyond the field it is in, and leaves the last byte of the frame in the
-    kernel until everything is stored: a close with a byte unread is the only reset there is.
+    On a Unix-domain socket it reads no byte beyond the present field, and leaves the last byte of the frame unread
+    until everything is stored. Only a close with a byte unread resets such a socket.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Receiving(Generic[_R]):
             left = left[count:]
 
     def _read_head(self) -> Steps[bytes]:
-        """Read up to the data; return what has come of the data and past it."""
+        """Read up to the data; return the bytes of the data and past it that arrived."""
         exchange, stream = self._exchange, self._stream
         while True:
             needed = exchange.needed if stream.is_local else _HEAD
@@ -73,7 +73,7 @@ class Receiving(Generic[_R]):
             if exchange.state != "echo":
                 self._deadline.restart()
             if is_last and exchange.needed and not stream.receive(1):
-                exchange.on("end")  # what was only looked at is not there to be taken
+                exchange.on("end")  # the peeked byte is gone
             if exchange.state == "data":
                 return octets[used:]
 
@@ -130,7 +130,7 @@ class Receiving(Generic[_R]):
             raise
 
     def _when(self, events: int, act: Callable[[], _T]) -> Steps[_T]:
-        """Do what does not block, as soon as it can be done."""
+        """Call a function that does not block, as soon as it can proceed."""
         exchange = self._exchange
         while True:
             is_over = self._deadline.has_passed()

@@ -17,13 +17,13 @@ from .wire import HELLO_SIZE
 
 _DRAIN = 1 << 16
 _LOOK = 0.25
-"""Seconds after which a blocked sender looks whether bytes move: a socket is ready only when much is free."""
+"""Seconds after which a blocked sender checks for progress: a socket is ready only when much is free."""
 _AGAIN = 0.001, 0.05
-"""The first and the longest wait, in seconds, between looks whether everything is acknowledged."""
+"""The first and the longest wait, in seconds, between checks whether everything is acknowledged."""
 
 
 class Settings(Protocol):
-    """What it needs of a server's settings, and tells there."""
+    """The settings of a server that it reads, and the stage that it sets."""
 
     timeout: float | None
     progress: Callable[[int, int], object] | None
@@ -74,7 +74,7 @@ class Sending:
         sent = 0
         while sent < size + source.size:
             is_over = self._deadline.has_passed()
-            # A client that ended its sending before the last bytes were written cannot confirm them.
+            # A client that half-closed before the last bytes were written cannot confirm them.
             self._look_at_client()
             try:
                 count = stream.send(start[sent:], first) if sent < size else source.send(stream.socket, sent - size)
@@ -94,12 +94,12 @@ class Sending:
             self._deadline.restart()
         elif is_over:
             exchange.on("timeout", f"the client took nothing for {self._deadline}")
-        # An end that was seen would be there at once, again and again.
+        # After the client's end, a wait to read would return at once, again and again.
         events = WRITE | (READ if exchange.state == "sending" else 0)
         yield stream.wait(events, self._deadline.left(_LOOK))
 
     def _look_at_client(self) -> None:
-        """Read bytes of the client and throw them away (`close.extra`), or tell the exchange of its end."""
+        """Read and discard bytes of the client (`close.extra`), or report its end to the exchange."""
         exchange, stream = self._exchange, self._stream
         if exchange.state not in ("sending", "confirming"):
             stream.check()
@@ -109,7 +109,7 @@ class Sending:
                 exchange.on("early-end" if stream.unacknowledged() else "end")
 
     def _half_close(self) -> None:
-        # First, because the system may only now tell of a reset.
+        # First, because the kernel may report a reset only now.
         self._stream.check()
         self._stream.half_close()
         self._settings.stage = "sent"
@@ -127,12 +127,12 @@ class Sending:
                 yield self._stream.wait(READ, self._deadline.left(_LOOK))
 
     def _drain(self) -> Steps[None]:
-        """The client ended its sending early: wait until its system has everything."""
+        """The client half-closed early: wait until its kernel has everything."""
         wait, longest = _AGAIN
         while self._exchange.state == "draining":
             is_over = self._deadline.has_passed()
             left = self._stream.unacknowledged()
-            # After the count: what a reset threw away is not acknowledged.
+            # After the count, because bytes that a reset discarded are not acknowledged.
             self._stream.check()
             if left == 0:
                 self._exchange.on("acknowledged")

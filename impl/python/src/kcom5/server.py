@@ -24,7 +24,7 @@ from .stream import READ, Steps, Stream, Wait, is_of_another_user, open_socket, 
 from .system import Data, File, Path, as_io, name_of, place_of, reason
 from .wire import encode_message
 
-# What accept() reports of a connection that is gone, or of the network below: not of the listening socket.
+# Errors of accept() about a connection that is gone, or about the network, and not about the listening socket.
 _ABORTED = frozenset({errno.ECONNABORTED, errno.EINTR, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}) | {
     getattr(errno, name) for name in ("EPROTO", "ENOPROTOOPT", "EHOSTDOWN", "ENONET", "EPERM") if hasattr(errno, name)
 }
@@ -34,17 +34,17 @@ _L = TypeVar("_L", bound="Listener")
 
 @dataclass(frozen=True)
 class Sent:
-    """What a send did."""
+    """The result of a send."""
 
     size: int
     """The bytes of data that were sent."""
     confirmed: bool
-    """Whether the client's end came after everything was sent. If False, it had ended its sending side before, and only
-    its system is known to have everything (`close.confirm`)."""
+    """Whether the client's end came after everything was sent. If False, it had half-closed before, and only its kernel
+    is known to have everything (`close.confirm`)."""
 
 
 class ServerSettings:
-    """What a server is told: the fields, and no connection."""
+    """The settings of a server, without a connection."""
 
     def __init__(
         self,
@@ -60,18 +60,18 @@ class ServerSettings:
     ) -> None:
         """Set the fields. They may be changed between two calls.
 
-        The two callbacks run in the thread of the call, in asyncio in the event loop. What one raises ends the
+        The two callbacks run in the thread of the call, in asyncio in the event loop. An exception from one ends the
         exchange, and the call raises it; a client sees a reset.
 
         Args:
-            port: 1 to 65535, or 0: the system chooses (`listen.port-zero`).
-            ipv6: Whether to listen on ::1; else on 127.0.0.1.
+            port: 1 to 65535, or 0: the kernel chooses (`listen.port-zero`).
+            ipv6: Whether to listen on ::1, else on 127.0.0.1.
             path: The path of a Unix-domain socket. If not None, it replaces `port` and `ipv6`.
-            timeout: The seconds that each wait lasts at most, more than 0; None waits for ever.
+            timeout: The limit of each wait in seconds, more than 0; None waits forever.
             message: The message: text, or bytes of UTF-8.
             spool_dir: The folder for a temporary file that holds input without a size. If empty, TMPDIR, else /tmp.
-            listening: Called once an exchange with the port or path, as soon as a client can come.
-            progress: Called with the bytes of data that the system took and with all, each time that it took some.
+            listening: Called once per exchange with the port or path, as soon as a client can connect.
+            progress: Called each time that the kernel took data, with the bytes so far and the total.
         """
         self.port = port
         self.ipv6 = ipv6
@@ -125,7 +125,7 @@ class ServerSettings:
 
 
 class Listener:
-    """A socket that listens for one client. It has to be closed, used or not.
+    """A socket that listens for one client. It must be closed, used or not.
 
     `place` is the port, or the path of a Unix-domain socket.
     """
@@ -145,7 +145,7 @@ class Listener:
         return self.place if isinstance(self.place, int) else 0
 
     def start(self) -> Steps[None]:
-        """Bind, listen and tell so. Raises InUse, Timeout and Io."""
+        """Bind, listen and call `listening`. Raises InUse, Timeout and Io."""
         settings = self._settings
         place = place_of(settings.path, settings.ipv6, settings.port)
         settings.stage = "listening"
@@ -163,7 +163,7 @@ class Listener:
             settings.listening(self.place)
 
     def serve(self, source: Source) -> Steps[Sent]:
-        """Send to the first client. It listens no more then."""
+        """Send to the first client, and stop listening."""
         settings, exchange = self._settings, ServerExchange(self._message, source.size)
         try:
             with told_to(exchange, self._name):
@@ -177,7 +177,7 @@ class Listener:
                 exchange.check_done()
         except BaseException:
             if settings.stage == "sent":
-                # What the client's system holds stays readable there.
+                # The bytes that the client's kernel holds stay readable there.
                 stream.read_away()
                 stream.close()
             else:
@@ -208,7 +208,7 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening, and remove the socket file if it is still ours (`unix.cleanup`)."""
-        # The file first: no server that starts now takes the socket for a stale one.
+        # The file first, so that no server that starts now takes it for a stale one.
         if self._file is not None:
             self._file.remove()
             self._file = None
@@ -222,7 +222,7 @@ class Listener:
         if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
-            # POSIX: for TIME_WAIT (`listen.rebind`); two listeners do not share by it.
+            # POSIX: ignores TIME_WAIT (`listen.rebind`), and does not let two listeners share a port.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind(address)
@@ -288,16 +288,16 @@ class Server(ServerSettings):
             data: The bytes, which are not copied.
 
         Returns:
-            The size, and whether the client confirmed it, when the client has closed in order; or, if it had ended its
-            sending side before, when its system has everything.
+            The size, and whether the client confirmed it. It returns when the client has closed in order, or, if the
+            client had half-closed before, when its kernel has everything.
 
         Raises:
-            InvalidPort, MessageTooLong, MessageNotUtf8: Before it listens; ValueError is a timeout that is not more
-                than 0.
+            InvalidPort, MessageTooLong, MessageNotUtf8: Before it listens. A timeout that is not more than 0 is
+                ValueError.
             InUse: The port or path is taken.
             Timeout: A wait lasted as long as `timeout`.
             InvalidConnection: The other side does not speak KCOM5, or belongs to another user.
-            Unconfirmed: The client left, or did not close in time: it may have everything or not.
+            Unconfirmed: The client left, or did not close in time; it may have everything or not.
             Io: Any other failure of the system.
         """
         return run(self.send_steps(data))
@@ -319,5 +319,5 @@ class Server(ServerSettings):
         return run(self.send_file_steps(file))
 
     def open(self) -> Listening:
-        """Listen, and return what sends then: the wait for a client begins here. Raises as `send` does."""
+        """Listen, and return the object that sends. The wait for a client begins here. Raises as `send` does."""
         return run(self.listen(Listening))

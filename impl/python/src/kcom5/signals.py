@@ -1,6 +1,6 @@
 """Signals that ask the program to end.
 
-Does: turns them into an exception at a place where everything is cleaned up. Does not: print.
+Does: turns them into an exception where the program can clean up. Does not: print.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 
 class Interrupted(BaseException):
-    """A signal asks the program to end. Not an Exception: nothing may take it for a failure of its own."""
+    """A signal asks the program to end. Not an Exception, so that no handler takes it for a failure."""
 
     def __init__(self, number: int, detail: str = "") -> None:
         super().__init__(number)
@@ -52,7 +52,7 @@ class Signals:
                 signal.signal(number, self._handle)
 
     def ignore(self) -> None:
-        """The result is known: no signal changes it."""
+        """Ignore signals, because the result is known and must not change."""
         for number in _ENDING:
             signal.signal(number, signal.SIG_IGN)
 

@@ -1,4 +1,4 @@
-"""The data received: where it is put.
+"""Destinations of the received data.
 
 Does: memory and files as sinks, with as few copies as the system allows. Does not: wait for the connection, or know
 the protocol. Spec: `data.opaque`, `data.truncated`, `limit.memory`, `close.residue`.
@@ -22,21 +22,21 @@ from .stream import PIECE, WRITE, Steps, Wait
 from .system import File, as_io, close_read, name_of_file, write_all
 
 _ATOMIC = 4096
-"""Bytes that a pipe takes whole when it says that it can be written to: PIPE_BUF of Linux."""
+"""Bytes that a writable pipe takes at once: PIPE_BUF of Linux."""
 
 _R = TypeVar("_R")
 _S = TypeVar("_S")
 
 
 class Sink(Generic[_R]):
-    """Where data is put, and what the caller gets for it. The order of the calls is that of the methods."""
+    """A destination of data, and the result for the caller. The order of the calls is that of the methods."""
 
     def open(self) -> Steps[None]:
         """Open it, once."""
         yield from ()
 
     def begin(self, size: int) -> None:
-        """So many bytes will come."""
+        """Prepare for this many bytes."""
         raise NotImplementedError
 
     def put(self, octets: bytes) -> None:
@@ -44,7 +44,7 @@ class Sink(Generic[_R]):
         raise NotImplementedError
 
     def take(self, connection: socket.socket, most: int) -> int:
-        """Receive at most so many bytes that have arrived; return their number, 0 at the end of the stream."""
+        """Receive at most this many bytes that have arrived; return their number, 0 at the end of the stream."""
         raise NotImplementedError
 
     def settle(self) -> Steps[None]:
@@ -52,20 +52,20 @@ class Sink(Generic[_R]):
         yield from ()
 
     def complete(self) -> None:
-        """All bytes have come: find out whether they are kept."""
+        """Finish after the last byte, and raise the error of a late write."""
 
     def publish(self) -> None:
         """Give a file its name."""
 
     def retract(self) -> None:
-        """Take back `publish` where nothing was before."""
+        """Undo `publish` where no file existed before."""
 
     def result(self) -> _R:
         """Deliver."""
         raise NotImplementedError
 
     def discard(self) -> None:
-        """Leave nothing of what has come and was not delivered."""
+        """Remove everything that was not delivered."""
 
     def __enter__(self: _S) -> _S:
         return self
@@ -75,10 +75,9 @@ class Sink(Generic[_R]):
 
 
 class MemorySink(Sink["bytearray | mmap.mmap"]):
-    """Memory that grows with what arrives, at most to twice as much (`limit.memory`).
+    """Memory that grows with the bytes that arrive, to at most twice as much (`limit.memory`).
 
-    Large data goes to an anonymous map with huge pages, which grows without being copied: page faults are what
-    costs most.
+    Large data goes to an anonymous map with huge pages, which grows without a copy, because page faults cost most.
     """
 
     _STEP = 1 << 20
@@ -91,7 +90,7 @@ class MemorySink(Sink["bytearray | mmap.mmap"]):
         self._size = size
         if size > self._STEP and hasattr(mmap, "MADV_HUGEPAGE"):
             with as_io("memory"):
-                # Private: a shared map cannot grow.
+                # Private, because a shared map cannot grow.
                 self._buffer = mmap.mmap(-1, self._STEP, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
             self._advise()
 
@@ -105,7 +104,7 @@ class MemorySink(Sink["bytearray | mmap.mmap"]):
 
     def take(self, connection: socket.socket, most: int) -> int:
         self._make_room()
-        # Released at once: a buffer with views cannot grow.
+        # Released at once, because a buffer with views cannot grow.
         with memoryview(self._buffer) as whole, whole[self._used : self._used + most] as room:
             count = connection.recv_into(room)
         self._used += count
@@ -137,10 +136,10 @@ class MemorySink(Sink["bytearray | mmap.mmap"]):
 
 
 class FileSink(Sink[int]):
-    """A file that is there when it is complete, or not at all; or a pipe or a device, which is written to in place.
+    """A file that appears complete or not at all; or a pipe or a device, which is written in place.
 
-    It is opened once, before anybody is asked to send. `timeout` is T in seconds for every wait for the file.
-    With `no_clobber` an existing file is not replaced. `written` counts the bytes that were written in place, where
+    It is opened once, before the client connects. `timeout` is T in seconds for every wait for the file. With
+    `no_clobber` an existing file is not replaced. `written` counts the bytes that were written in place, where
     `is_in_place` is true once it is open.
     """
 
@@ -253,9 +252,9 @@ class FileSink(Sink[int]):
             self.written += count
 
     def _write_some(self) -> int:
-        """Write what is taken without blocking; 0 if nothing is."""
+        """Write as much as possible without blocking; return the count."""
         if self._opened.can_block and hasattr(select, "poll"):
-            # Not O_NONBLOCK: others have this open file too.
+            # Not O_NONBLOCK, because other processes share this open file.
             poll = select.poll()
             poll.register(self._descriptor, select.POLLOUT)
             if not poll.poll(0):
@@ -280,7 +279,7 @@ class FileSink(Sink[int]):
             close_read(pipe[1])
 
     def _splice(self, connection: socket.socket, most: int) -> int:
-        """Move bytes without a copy, by way of a pipe that is empty before and after."""
+        """Move bytes without a copy, through a pipe that is empty before and after."""
         assert self._pipe is not None
         out, into = self._pipe
         nonblock = 2  # SPLICE_F_NONBLOCK: the connection does not block, and the pipe is empty

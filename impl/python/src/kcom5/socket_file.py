@@ -1,4 +1,4 @@
-"""The file of a Unix-domain server's socket: made by one server at a time, and removed by the one that made it.
+"""The socket file of a Unix-domain server: one server at a time makes it, and removes its own.
 
 Does: the checks at the path, the lock on its folder, binding, removing. Does not: listen or accept.
 Spec: "Unix profile".
@@ -28,10 +28,10 @@ _AGAIN = 0.01
 
 
 class SocketFile:
-    """The file of a listening socket. It has to be removed.
+    """The file of a listening socket. It must be removed.
 
-    Everything about the file is asked and done relative to a descriptor of its folder: a folder of the path that is
-    swapped meanwhile leads nowhere else. The lock on the folder keeps two servers from replacing one stale file.
+    Every step is relative to a descriptor of the folder, so that a folder swapped meanwhile changes nothing. The lock
+    on the folder keeps two servers from replacing one stale file.
     """
 
     def __init__(self, path: str) -> None:
@@ -80,7 +80,7 @@ class SocketFile:
             yield Wait(None, 0, deadline.left(_AGAIN))
 
     def _bind(self, new: socket.socket) -> None:
-        # Linux gives the file the mode of the socket; elsewhere only the umask, which is the whole process's, does.
+        # Linux gives the file the mode of the socket; elsewhere only the umask of the whole process sets it.
         before = -1
         if sys.platform == "linux":
             os.fchmod(new.fileno(), 0o600)
@@ -101,7 +101,7 @@ class SocketFile:
         self._made = _identity(status)
 
     def _remove_stale(self) -> None:
-        """Remove the socket file that nobody has open; raise InUse for any other (`unix.stale`)."""
+        """Remove a socket file that no process has open; raise InUse for any other (`unix.stale`)."""
         try:
             before = os.stat(self._name, dir_fd=self._folder, follow_symlinks=False)
         except FileNotFoundError:
@@ -121,7 +121,7 @@ class SocketFile:
         os.unlink(self._name, dir_fd=self._folder)
 
     def _ask(self) -> int:
-        """Return what the system says of the socket: ECONNREFUSED if nobody has it open.
+        """Return the kernel's error for the socket: ECONNREFUSED if no process has it open.
 
         A datagram socket cannot reach a stream server, so it takes no client's place.
         """

@@ -1,4 +1,4 @@
-"""The data to send: where it is taken from.
+"""Sources of the data to send.
 
 Does: memory and files as sources, with as few copies as the system allows; the spool. Does not: wait for the
 connection, or know the protocol. Spec: `data.opaque`, `close.residue`.
@@ -19,11 +19,11 @@ from .stream import PIECE, READ, Steps, Wait
 from .system import Data, File, Path, as_io, close_read, name_of_file, write_all
 
 _FIRST = 1 << 16
-"""Bytes of data that go with the head in one gathered write: the most that a small exchange needs."""
+"""Bytes of data that go with the head in one gathered write, enough for a small exchange."""
 _SMALL = 1 << 16
-"""Bytes up to which a file without blocks may be of /proc or /sys, whose sizes say nothing."""
+"""Bytes up to which a file without blocks may be of /proc or /sys, whose sizes are not true."""
 _AGAIN = 0.02
-"""Seconds between looks whether somebody opened a named pipe: no event tells it."""
+"""Seconds between checks whether a process opened a named pipe, which no event reports."""
 
 _OPEN: int = sum(getattr(os, name, 0) for name in ("O_BINARY", "O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC"))
 
@@ -38,11 +38,11 @@ class Source:
         raise NotImplementedError
 
     def send(self, connection: socket.socket, offset: int) -> int:
-        """Send from this offset what the connection takes now, and return how many bytes it took."""
+        """Send bytes from this offset as far as the connection takes them now, and return their count."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Give back what was opened."""
+        """Close the opened files."""
 
 
 class MemorySource(Source):
@@ -50,7 +50,7 @@ class MemorySource(Source):
 
     def __init__(self, data: Data) -> None:
         view = memoryview(data)
-        # Only such views can be cast; of others a copy is made.
+        # Only such views can be cast; others are copied.
         self._view = view.cast("B") if view.c_contiguous and view.nbytes else memoryview(view.tobytes())
         self.size = self._view.nbytes
 
@@ -65,7 +65,7 @@ class MemorySource(Source):
 
 
 class FileSource(Source):
-    """Data in a regular file, from `start` on. It has to be closed."""
+    """Data in a regular file, from `start` on. It must be closed."""
 
     def __init__(self, descriptor: int, start: int, size: int, name: str, *, is_ours: bool) -> None:
         self.size = size
@@ -84,7 +84,7 @@ class FileSource(Source):
             except OSError as error:
                 if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EIO):
                     raise
-                # Some file systems cannot; and a disk that fails is told better by a read.
+                # Some file systems cannot; and a read reports the error of a failing disk.
                 self._can_sendfile = False
             else:
                 self._check(count, offset)
@@ -114,8 +114,8 @@ class FileSource(Source):
 def open_source(file: File, timeout: float | None, spool_dir: Path = "") -> Steps[FileSource]:
     """Open a file to send from its position to its present end.
 
-    What does not tell its size, a pipe say, is first read to its end into a temporary file without a name. `timeout`
-    is T in seconds: a named pipe that nobody opens for writing is Timeout. Raises Io.
+    Input without a true size, such as a pipe, is first read to its end into an unnamed temporary file. `timeout` is T
+    in seconds: a named pipe that nobody opens for writing is Timeout. Raises Io.
     """
     name = name_of_file(file)
     is_ours = isinstance(file, (str, bytes, os.PathLike))
@@ -145,14 +145,14 @@ def open_source(file: File, timeout: float | None, spool_dir: Path = "") -> Step
 
 
 def _tells_its_size(status: os.stat_result) -> bool:
-    """Whether a file is regular and as long as it says: those of /proc say 0, and those of /sys 4096."""
+    """Whether a file is regular with a true size: files of /proc report 0, those of /sys 4096."""
     if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
         return False
     return status.st_size > _SMALL or getattr(status, "st_blocks", 1) != 0
 
 
 class _Input:
-    """Input without a size. With `opening`, a named pipe that was opened without blocking, and that time for it."""
+    """Input without a size. `opening` is the deadline for a writer to open a named pipe."""
 
     def __init__(self, descriptor: int, name: str, offset: int | None, opening: Deadline | None) -> None:
         self.name = name
@@ -172,7 +172,7 @@ class _Input:
                 self._opening = None
                 yield Wait(self._descriptor, READ, 3600)
             elif self._opening is None or events:
-                # A named pipe tells a hang-up only if somebody had opened it.
+                # A named pipe reports a hang-up only after a process had opened it.
                 return octets
             elif is_over:
                 raise Timeout(f"{self.name}: no process opened it for writing within {self._opening}")
@@ -180,7 +180,7 @@ class _Input:
                 yield Wait(None, 0, self._opening.left(_AGAIN))
 
     def _events(self) -> bool:
-        """Whether the system says that a read does not block."""
+        """Whether poll() reports that a read does not block."""
         if not hasattr(select, "poll"):
             return True
         poll = select.poll()
@@ -188,12 +188,12 @@ class _Input:
         return bool(poll.poll(0))
 
     def _look(self, events: bool) -> bytes | None:
-        """Return what is there, none at the end, or None if a read would block."""
+        """Return the bytes that are there, none at the end, or None if a read would block."""
         if self._offset is not None:
             octets = os.pread(self._descriptor, PIECE, self._offset)
             self._offset += len(octets)
             return octets
-        # A descriptor of the caller's may block. One of ours does not, and tells whether there is a writer.
+        # The caller's descriptor may block. Our own does not, and shows whether there is a writer.
         if not events and self._opening is None:
             return None
         try:

@@ -1,7 +1,7 @@
 """Sockets, and waiting for them.
 
-Does: opens and tunes sockets, tells whose they are, ends them in order or by a reset; runs the steps of an exchange,
-which say what they wait for. Does not: know the protocol or how long to wait. Spec: "Closing", "Unix profile".
+Does: opens and tunes sockets, checks the peer's user, closes in order or by a reset, and runs the steps of an exchange.
+Does not: know the protocol or how long to wait. Spec: "Closing", "Unix profile".
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ if sys.platform == "linux":
 READ, WRITE = 1, 2
 
 RESETS = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN, errno.ESHUTDOWN, errno.ECONNABORTED})
-"""What a system says when the connection is gone."""
+"""The error numbers of a connection that is gone."""
 
 PIECE = 1 << 20
-"""Bytes that are moved at a time: more gains nothing, and others wait for their turn."""
+"""Bytes that are moved at a time; more gains nothing, and delays other tasks."""
 
 MUCH = 1 << 16
-"""Data of more bytes is worth some preparation."""
+"""Data larger than this is worth some preparation."""
 
 _BUFFER = 1 << 20
 _ENOUGH = 64
-"""Pieces of unread bytes that are thrown away before a close: a peer that sends without end is not waited for."""
+"""The most pieces of unread bytes that are discarded before a close, for a peer that sends without end."""
 _SO_BUF_LOCK = 72  # Linux 5.14
 
 
 class Wait(NamedTuple):
-    """What the steps of an exchange wait for: that a descriptor is ready, or that time passes."""
+    """A wait of the steps of an exchange, for a descriptor to be ready, or for time to pass."""
 
     descriptor: int | None
     events: int
@@ -54,15 +54,15 @@ class Wait(NamedTuple):
 _T = TypeVar("_T")
 
 Steps = Generator["Wait | None", None, _T]
-"""An exchange that yields whenever it has to wait; None where it need not, but others may have a turn.
+"""An exchange that yields each wait, or None where it need not wait but other tasks may run.
 
-It tries again after each wait and reads the clock itself, so that whoever runs it may wake it early. Closed at a
+It tries again after each wait and reads the clock itself, so that its runner may wake it early. If it is closed at a
 wait, it leaves nothing behind (`close.residue`).
 """
 
 
 class Wake(NamedTuple):
-    """How a caller ends waits early: a descriptor that becomes readable, and what raises then."""
+    """The caller's way to end waits early: a descriptor that becomes readable, and a function that then raises."""
 
     descriptor: int
     check: Callable[[], None]
@@ -83,7 +83,7 @@ def run(steps: Steps[_T], wake: Wake | None = None) -> _T:
         result: _T = end.value
         return result
     finally:
-        # An exception that a signal raises in the wait reaches the steps in this way.
+        # This passes an exception that a signal raises in the wait to the steps.
         steps.close()
 
 
@@ -96,7 +96,7 @@ if hasattr(select, "poll"):
             poll.register(wait.descriptor, events)
         if wake is not None:
             poll.register(wake.descriptor, select.POLLIN)
-        # Rounded up (`time.bounds`). Where it is less than the wait, the steps look and wait again.
+        # Rounded up (`time.bounds`). If it is shorter than the wait, the steps check and wait again.
         poll.poll(min(math.ceil(wait.seconds * 1000), 1 << 30))
 
 else:
@@ -109,13 +109,13 @@ else:
             return
         descriptors = [wait.descriptor]
         writers = descriptors if wait.events & WRITE else []
-        # A connection that fails is told in the third list on Windows.
+        # Windows reports a failed connection in the third list.
         select.select(descriptors if wait.events & READ else [], writers, writers, seconds)
 
 
 @contextmanager
 def told_to(exchange: ClientExchange | ServerExchange, place: str) -> Iterator[None]:
-    """Give the exchange what ends its transport, so that it never stays in a state that is not final."""
+    """Report the end of the transport to the exchange, so that it always reaches a final state."""
     try:
         yield
     except KcomError as error:
@@ -142,7 +142,7 @@ def open_socket(family: int) -> socket.socket:
 
 
 def _tune(new: socket.socket) -> None:
-    """Ask for no delay of small writes, and for a congestion control that does not pace. To fail is no harm."""
+    """Set TCP_NODELAY, and a congestion control that does not pace. Errors are ignored."""
     with suppress(OSError):
         new.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_CONGESTION"):
@@ -153,7 +153,7 @@ def _tune(new: socket.socket) -> None:
 
 
 def is_of_another_user(connection: socket.socket) -> bool:
-    """Tell whether the peer of a Unix-domain connection is another user's (`unix.owner`)."""
+    """Return whether the peer of a Unix-domain connection runs as another user (`unix.owner`)."""
     if hasattr(socket, "SO_PEERCRED"):
         form = struct.Struct("iII")
         _, user, _ = form.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, form.size))
@@ -164,7 +164,7 @@ def is_of_another_user(connection: socket.socket) -> bool:
 
 
 class Stream:
-    """A connection. It has to be ended by `close` or `abort`."""
+    """A connection. It must be ended by `close` or `abort`."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -176,17 +176,17 @@ class Stream:
             _tune(connection)
 
     def enlarge_send_buffer(self) -> None:
-        """Have a buffer that the sender rarely waits for, and a processor's cache holds; for much data.
+        """For much data, set a buffer size at which the sender rarely waits, and which fits the processor's cache.
 
-        A system that grants less goes on as it would.
+        If the kernel grants less, its own buffer growth goes on.
         """
         if sys.platform != "linux":
             return
         with suppress(OSError):
-            # To ask for a size ends the system's own growing. Where less is granted, that must go on.
+            # Setting a size ends the kernel's own buffer growth. If less is granted, that growth must go on.
             self.socket.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
-            granted = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)  # twice what is asked for
+            granted = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)  # Linux reports twice the size set
             if granted < 2 * _BUFFER:
                 self.socket.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
 
@@ -205,16 +205,16 @@ class Stream:
         return octets
 
     def check(self) -> None:
-        """Raise the OSError that the system keeps for this connection, if any.
+        """Raise the pending OSError of this connection, if any.
 
-        After the peer's end, Linux tells a reset in this way only.
+        After the peer's end, Linux reports a reset only in this way.
         """
         code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, os.strerror(code))
 
     def send(self, head: memoryview, data: bytes | bytearray | memoryview | mmap.mmap) -> int:
-        """Send the head, and in the same write the data where the system can; return how many bytes it took."""
+        """Send the head, and where supported the data in the same write; return how many bytes were taken."""
         if hasattr(self.socket, "sendmsg"):
             return self.socket.sendmsg([head, data])
         return self.socket.send(head)
@@ -225,15 +225,15 @@ class Stream:
         self._is_half_closed = True
 
     def unacknowledged(self) -> int:
-        """Return how many bytes the peer's system has not acknowledged; 0 where the system does not tell."""
+        """Return how many bytes the peer's kernel has not acknowledged; 0 where the kernel does not report it."""
         if sys.platform != "linux":
             return 0
         count: int = struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0]
-        # TCP counts the FIN of the half-close too. It is acknowledged last, so one that is left is the FIN.
+        # TCP also counts the FIN of the half-close. It is acknowledged last, so the last one left is the FIN.
         return count - 1 if count and self._is_half_closed and not self.is_local else count
 
     def has_drained(self) -> bool:
-        """Tell whether the peer's system has acknowledged bytes since the last call, where the system knows."""
+        """Return whether the peer's kernel has acknowledged bytes since the last call, where this is known."""
         before, self._queue = self._queue, self.unacknowledged()
         return self._queue < before
 
@@ -245,14 +245,14 @@ class Stream:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
     def read_away(self) -> None:
-        """Throw away what has arrived: TCP resets a connection that is closed with unread bytes."""
+        """Discard what has arrived, because TCP resets a connection that is closed with unread bytes."""
         with suppress(OSError):
             for _ in range(_ENOUGH):
                 if not self.socket.recv(PIECE):
                     break
 
     def close(self) -> None:
-        """Close in order. An error of that is no news: what was sent and received has been judged."""
+        """Close in order. Errors are ignored, because the result of the exchange is already known."""
         self.reset_when_closed(False)
         with suppress(OSError):
             self.socket.close()

@@ -1,4 +1,4 @@
-"""What the system says, as the words and errors of KCOM5; places and files by their names.
+"""System errors as the texts and errors of KCOM5; names of places and files.
 
 Does: paths and names for people, system errors as Io. Does not: open anything.
 """
@@ -16,21 +16,21 @@ from typing import BinaryIO
 from .errors import Io, KcomError
 
 Data = bytes | bytearray | memoryview | mmap.mmap
-"""Bytes to send: anything of these, or else that has the buffer protocol."""
+"""Bytes to send: one of these types, or another with the buffer protocol."""
 
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 File = Path | int | BinaryIO
 """A file: its path, a descriptor, or an open file with one."""
 
 Place = str | tuple[str, int]
-"""Where a server listens, as the system takes it: a path, or a host and a port."""
+"""The place of a server, as the socket API takes it: a path, or a host and a port."""
 
 MAX_PATH = 107 if sys.platform == "linux" else 103
-"""Bytes of the path of a socket file: what the kernel's address holds beside the final NUL."""
+"""The most bytes in the path of a socket file: the kernel's address without the final NUL."""
 
 
 def close_read(descriptor: int) -> None:
-    """Close a descriptor that nothing was written to: an error of that loses nothing."""
+    """Close a descriptor that nothing was written to, so that an error loses nothing."""
     with suppress(OSError):
         os.close(descriptor)
 
@@ -45,7 +45,7 @@ def reason(error: Exception) -> str:
 
 @contextmanager
 def as_io(what: str, about: str = "") -> Iterator[None]:
-    """Turn what the system says of a file into Io."""
+    """Turn a system error of a file into Io."""
     try:
         yield
     except KcomError:
@@ -64,7 +64,7 @@ def name_of_file(file: File) -> str:
 
 
 def place_of(path: Path | None, ipv6: bool, port: int) -> Place:
-    """Return what these fields select. Raises Io for a path that cannot be the name of a socket file."""
+    """Return the place that these fields select. Raises Io for a path that no socket file can have."""
     if path is None:
         return "::1" if ipv6 else "127.0.0.1", port
     if not hasattr(socket, "AF_UNIX"):

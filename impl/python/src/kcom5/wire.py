@@ -14,14 +14,14 @@ HELLO_SIZE = 5 + 3
 MESSAGE_LENGTH_SIZE = 4
 DATA_LENGTH_SIZE = 8
 MAX_MESSAGE = 2**32 - 1
-"""Bytes of message that four bytes can declare (`message.length`)."""
+"""The most bytes of message that four bytes can declare (`message.length`)."""
 
 
 def encode_message(message: str | bytes | bytearray | memoryview) -> bytes:
     """Return the bytes of a message to send.
 
-    Raises MessageTooLong over 2**32 - 1 bytes (`message.too-long`), and then MessageNotUtf8 if they are not
-    well-formed UTF-8 (`message.utf8`): bytes as they are given, and a str with a lone surrogate.
+    Raises MessageTooLong over 2**32 - 1 bytes (`message.too-long`), and then MessageNotUtf8 if they are not well-formed
+    UTF-8 (`message.utf8`). A str with a lone surrogate is not, either.
     """
     # A lone surrogate passes here so that the length is judged before the form, as for bytes.
     octets = memoryview(message.encode("utf-8", "surrogatepass") if isinstance(message, str) else message)

@@ -1,4 +1,4 @@
-"""What the program says: status lines, errors and hints for people, or JSON lines.
+"""The output of the program: status lines, errors and hints for people, or JSON lines.
 
 Does: escaping, formatting, progress, writing to the standard streams. Does not: decide what happened.
 """
@@ -48,7 +48,7 @@ _INVISIBLE |= set(range(0xE0100, 0xE01F0))
 
 
 def hint_of(error: KcomError, is_in_place: bool = False) -> str:
-    """Return what to do about an error."""
+    """Return the hint for an error."""
     if error.about:
         return HINTS[error.about]
     if error.name == "truncated" and is_in_place:
@@ -61,14 +61,14 @@ def hint_of(error: KcomError, is_in_place: bool = False) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return the text on one line, with nothing that a terminal obeys or a reader does not see."""
+    """Return the text on one line, without characters that control a terminal or are invisible."""
     return "".join(map(_escaped, text))
 
 
 def _escaped(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:
-        # A byte that is not UTF-8, as the system's functions give it.
+        # A byte that is not UTF-8, as Python's system functions return it.
         return f"\\x{code - 0xDC00:02x}"
     category = unicodedata.category(character)
     if category == "Cc":
@@ -106,21 +106,21 @@ def write(descriptor: int, octets: bytes) -> None:
 
 
 class Words:
-    """What the program says. `closed` are the standard streams that were closed when it was started."""
+    """The output of the program. `closed` are the standard streams that were closed when it was started."""
 
     def __init__(self, closed: frozenset[int]) -> None:
         self.closed = closed
         self.json_to: int | None = None
         self.is_quiet = False
         self.is_in_place = False
-        """Whether what was received may be there in part."""
+        """Whether received data may be there in part."""
         self.lost: OSError | None = None
         """Why a JSON line could not be written."""
         self._since = self._progress_at = time.monotonic()
         self._has_progress = False
 
     def say(self, line: str) -> None:
-        """Say how it goes. That nobody reads it changes nothing."""
+        """Print a status line. Write errors are ignored."""
         if self.json_to is None and not self.is_quiet:
             self._say(line)
 
@@ -140,7 +140,7 @@ class Words:
             self.lost = self.lost or error
 
     def result(self, text: str, **line: object) -> None:
-        """Write to standard output what the command is for. Raises Io."""
+        """Write the result of the command to standard output. Raises Io."""
         if 1 in self.closed:
             raise Io("standard output is closed")
         try:
@@ -149,7 +149,7 @@ class Words:
             raise Io(f"standard output: {reason(error)}") from error
 
     def fail(self, name: str, detail: str, hint: str = "") -> None:
-        """Say what went wrong."""
+        """Print the failure."""
         if self.json_to is not None:
             self.tell(error=name, detail=detail)
             return
@@ -160,7 +160,7 @@ class Words:
             self._say(f"hint: {hint}")
 
     def fail_lost(self) -> bool:
-        """Say that a JSON line was lost, if one was; tell whether one was."""
+        """Return whether a JSON line was lost, and print that error."""
         lost, where = self.lost, "standard output" if self.json_to == 1 else "standard error"
         if lost is None:
             return False
@@ -170,11 +170,11 @@ class Words:
         return True
 
     def start(self) -> None:
-        """The transfer begins."""
+        """Start the clock of the progress line."""
         self._since = self._progress_at = time.monotonic()
 
     def progress(self, done: int, total: int) -> None:
-        """Draw one line anew, ten times a second, after the first second."""
+        """Redraw the progress line, ten times a second, after the first second."""
         now = time.monotonic()
         since = now - self._since
         if since < 1 or now - self._progress_at < 0.1 or done == total:
