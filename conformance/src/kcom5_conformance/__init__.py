@@ -1,3 +1,3 @@
-"""Is this a KCOM5 implementation? The conformance suite; `kcom5-conformance --help` says how to ask."""
+"""The conformance suite for implementations of KCOM5. `kcom5-conformance --help` lists its commands."""
 
 __version__ = "1.0.0"

@@ -1,7 +1,7 @@
-"""The known failures of an implementation, in a file that stands beside it: a run is as expected if exactly these fail.
+"""The file of an implementation's known failures. A run is as expected if exactly these cases fail.
 
 The file is TOML, one `[[failure]]` per case, sorted, so that a change is a few lines of a diff. A failure is known only
-while it fails as it did: `observed` is compared, but for numbers and octets, which may differ from run to run.
+while it looks the same: `observed` is compared, except numbers and bytes, which may differ from run to run.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ class Entry:
     peer: str
     id: str
     reason: str
-    """Why it fails, in the words of those who look after the implementation; empty if they do not say."""
+    """The reason that the maintainers of the implementation give; may be empty."""
     observed: str
-    """What was seen when it was written down."""
+    """The failure as it was observed when the entry was written."""
 
 
 @dataclass(frozen=True)
 class Repaired:
-    """What `repair` did to a file."""
+    """The changes that `repair` made to a file."""
 
     added: list[Entry]
     dropped: list[Entry]
     changed: list[Entry]
-    """They still fail, and in another way."""
+    """Cases that still fail, but differently."""
 
 
 def _repair() -> str:
@@ -48,14 +48,14 @@ def _repair() -> str:
 
 
 def observation(result: Result) -> str:
-    """What a failed case showed, in one line."""
+    """Returns the observed failure of a case in one line."""
     if result.verdict is Verdict.CRASHED:
         return "the adapter ended"
     return " · ".join(f"{problem.rule}: got {problem.got}" for problem in result.problems)
 
 
 def read(path: Path) -> list[Entry]:
-    """The entries of a file, sorted. `UsageError` tells what is wrong with the file, and where."""
+    """Returns the entries of a file, sorted. Raises `UsageError` with the place of a fault in the file."""
     document = files.read_toml(path, "the baseline", f"make one with `{program.command()} baseline write`")
     unknown = document.keys() - {"failure"}
     failures = document.get("failure", [])
@@ -80,13 +80,13 @@ def _entry(item: Any, place: str) -> Entry:
 
 
 def warnings(entries: Iterable[Entry]) -> list[str]:
-    """What a reader should hear about, and no reason to fail."""
+    """Returns warnings that do not fail the run."""
     return [f"{entry.id} of {entry.peer}: no reason given" for entry in entries if not entry.reason.strip()]
 
 
 def apply(run: Run, entries: Iterable[Entry], peers: Collection[str], cases: Collection[str]) -> None:
     """Sets the verdicts `known-failure` and `unexpected-pass`, and adds to the run's complaints. `peers` are the names
-    of all implementations and `cases` all ids, selected or not: an entry of something else is stale."""
+    of all implementations and `cases` all ids, selected or not. An entry with another name or id is stale."""
     results = {(result.peer, result.id): result for result in run.results}
     for entry in sorted(entries):
         result = results.get((entry.peer, entry.id))
@@ -114,7 +114,7 @@ def apply(run: Run, entries: Iterable[Entry], peers: Collection[str], cases: Col
 
 
 def write(run: Run, path: Path) -> list[Entry]:
-    """Makes a file of all that failed in a run to which no baseline was applied."""
+    """Writes all failures of a run to which no baseline was applied."""
     entries = _failures(run)
     try:
         files.write(path, _text(entries), is_new=True)
@@ -128,9 +128,9 @@ def write(run: Run, path: Path) -> list[Entry]:
 def repair(
     run: Run, path: Path, peers: Collection[str], cases: Collection[str], *, accept_new: bool = False
 ) -> Repaired:
-    """Brings a file up to date with a run to which no baseline was applied: drops what passes, what is not supported
-    and what is stale, and keeps the reasons and whatever the run did not try. A regression comes into the file by
-    `accept_new` only: a new failure, and a case that fails in another way."""
+    """Updates a file by a run to which no baseline was applied. Drops entries that pass, are unsupported or are stale.
+    Keeps reasons, and entries that the run did not try. Only `accept_new` adds regressions: new failures, and cases
+    that fail differently."""
     old = {(entry.peer, entry.id): entry for entry in read(path)}
     failures = {(entry.peer, entry.id): entry for entry in _failures(run)}
     results = {(result.peer, result.id): result for result in run.results}
@@ -174,13 +174,13 @@ def _text(entries: Iterable[Entry]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A basic string of TOML is a string of JSON but for DEL."""
+    """Returns a basic string of TOML, which is a string of JSON with DEL escaped."""
     quoted = json.dumps(_WHOLE.sub("\ufffd", text), ensure_ascii=False)
     return quoted.replace("\x7f", "\\u007f")
 
 
 _WHOLE = re.compile("[\ud800-\udfff]")
-"""Half a surrogate pair has no place in TOML."""
+"""Lone surrogates, which TOML does not allow."""
 
 
 def _same(one: str, other: str) -> bool:
@@ -188,5 +188,5 @@ def _same(one: str, other: str) -> bool:
 
 
 def _shape(text: str) -> str:
-    """Numbers and octets become `#`: times, ports and nonces are never the same."""
+    """Replaces numbers and bytes by `#`, because times, ports and nonces differ in each run."""
     return re.sub(r"\b(?:[0-9a-f]{2}(?: ?[0-9a-f]{2})+|[0-9][0-9.,]*)\b", "#", text)

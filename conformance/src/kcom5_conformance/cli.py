@@ -1,4 +1,4 @@
-"""The command line: what is asked, what is printed, and the exit code. What is found is made elsewhere."""
+"""The command line: dispatches the commands, prints results, and returns the exit code."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not streams.prepare():
         sys.exit(complain("standard output is closed", "what is found is written there", USAGE))
     children.adopt()
-    # What ends a job of CI ends as Ctrl-C does: with no adapter left behind. A shell's `&` has Ctrl-C ignored.
+    # SIGTERM from CI is handled as Ctrl-C, so no adapter is left running. A shell's `&` makes a job ignore SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     try:
@@ -57,8 +57,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run_command(given: list[str]) -> int:
-    """Runs the command; its exit code."""
-    # All that follows `--` is the adapter's command.
+    """Runs the command and returns its exit code."""
+    # Everything after `--` is the adapter's command.
     at = given.index("--") if "--" in given else len(given)
     try:
         options = parser().parse_args(given[:at])
@@ -135,7 +135,7 @@ def _learn(options: argparse.Namespace) -> int:
 
 
 def _check_report(options: argparse.Namespace) -> None:
-    """Before a run that takes its time."""
+    """Checks the report's folder before a long run."""
     if options.report is not None:
         files.check_folder(options.report, *REPORTS)
 
@@ -149,7 +149,7 @@ def _every_id() -> set[str]:
 
 
 def _baseline(options: argparse.Namespace) -> int:
-    # What is wrong with the file is said before a run that takes its time.
+    # A fault of the file is reported before the long run.
     if options.how == "repair":
         baseline.read(options.file)
     elif options.file.exists():
@@ -183,7 +183,7 @@ def _baseline(options: argparse.Namespace) -> int:
 
 
 def _finish(options: argparse.Namespace, done: Done) -> int:
-    """Reports, and the exit code."""
+    """Writes the reports and returns the exit code."""
     run = done.run
     if done.ended is None and not any(map(_is_tried, run.results)):
         run.complaints.append("nothing was tried: every case is unsupported or could not be run")
@@ -215,8 +215,8 @@ def _finish(options: argparse.Namespace, done: Done) -> int:
 
 
 def _next(options: argparse.Namespace, run: Run) -> str:
-    """The command that a developer gives next: what failed until the first failure, or the shortest case of the first
-    group where there is no report. Empty if nothing has failed."""
+    """Returns the command to run next: the failed cases with `--stop-first`, or the shortest case of the first group
+    if there is no report. Empty if nothing has failed."""
     failed = [group.example for group in roots.groups(run) if group.counts and group.example.verdict.has_failed]
     if not failed:
         return ""
@@ -234,12 +234,12 @@ def _is_tried(result: Result) -> bool:
 
 
 def _since(run: Run, path: Path) -> dict[str, list[str]] | None:
-    """What changed since the report that is still in the folder, if it can be read."""
+    """Returns the changes since the earlier report in the folder, if it can be read."""
     try:
         changes = compare.compare(json.read_json(path), run)
     except (UsageError, ValueError):
         return None
-    # A case that had not passed before, for example one that was left out, does not count as broken.
+    # A case that did not pass before, for example one that was left out, does not count as broken.
     names = {"fixed": changes.fixes, "broken": [one for one in changes.regressions if compare.has_passed(one.old)]}
     return {
         word: [f"{one.new.id} of {one.new.peer}" for one in some if one.new is not None] for word, some in names.items()
@@ -247,7 +247,7 @@ def _since(run: Run, path: Path) -> dict[str, list[str]] | None:
 
 
 def _write_reports(run: Run, folder: Path) -> bool:
-    """Whether all of them are written; says which is not."""
+    """Returns whether all reports were written. Prints an error for each that was not."""
     for name, write in REPORTS.items():
         try:
             write(run, folder / name)
@@ -284,7 +284,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _report(path: Path) -> Run:
-    """The run of a report, which is named by its file or its folder."""
+    """Returns the run of a report, given its file or its folder."""
     hint = f"a report is the report.json that `{program.command()} run --report DIR` writes"
     try:
         return json.read_json(path / "report.json" if path.is_dir() else path)

@@ -1,4 +1,4 @@
-"""Two runs side by side: what got worse, what got better, what came and what went."""
+"""Compares two runs: regressions, fixes, new and removed cases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PASSED = (Verdict.PASS, Verdict.UNEXPECTED_PASS)
 
 @dataclass(frozen=True)
 class Change:
-    """A result in the old run and in the new one; one of them is None where there is none."""
+    """A result in the old run and in the new one; None if a run has no result."""
 
     old: Result | None
     new: Result | None
@@ -24,31 +24,31 @@ class Change:
 
 @dataclass
 class Comparison:
-    """Each case that is not the same in both runs stands in one of the lists; a renamed one whose verdict changed also
-    stands with the regressions, fixes or others."""
+    """Each case that differs between the runs is in one of the lists. A renamed case whose verdict changed is also in
+    the regressions, fixes or others."""
 
     regressions: list[Change] = field(default_factory=list)
-    """It fails, and did not; or it passed, and is not supported any more."""
+    """Cases that fail and did not before, or that passed and are now unsupported."""
     fixes: list[Change] = field(default_factory=list)
-    """It passes, and failed."""
+    """Cases that pass and failed before."""
     others: list[Change] = field(default_factory=list)
-    """Another change of the verdict, such as from flaky to fail."""
+    """Cases with another change of the verdict, such as from flaky to fail."""
     new: list[Change] = field(default_factory=list)
-    """The old run did not have it."""
+    """Cases that only the new run has."""
     gone: list[Change] = field(default_factory=list)
-    """The new run does not have it."""
+    """Cases that only the old run has."""
     renamed: list[Change] = field(default_factory=list)
-    """The same case by another id: its rule and note are the same, or all but its rule."""
+    """Cases with another id, recognised by the same rule and note, or by all but the rule."""
     same: int = 0
 
     @property
     def exit_code(self) -> int:
-        """1 if something got worse, a new case that fails included; else 0."""
+        """Returns 1 if there is a regression or a new case that fails; else 0."""
         return int(bool(self.regressions) or any(_has_failed(change.new) for change in self.new))
 
 
 def compare(old: Run, new: Run) -> Comparison:
-    """Compares case by case and peer by peer. A known failure is a failure here: no baseline hides a regression."""
+    """Compares by case and peer. A known failure counts as a failure, so that a baseline cannot hide a regression."""
     before = {(result.peer, result.id): result for result in old.results}
     after = {(result.peer, result.id): result for result in new.results}
     gone = [before[key] for key in sorted(before.keys() - after.keys())]
@@ -106,7 +106,7 @@ def _same_slug(one: Result, other: Result) -> bool:
 
 
 def show(old: Run, new: Run, console: Console) -> int:
-    """Writes what changed, the worst first, and returns the exit code."""
+    """Prints the changes, the worst first, and returns the exit code."""
     comparison = compare(old, new)
     for title, changes, style in _parts(comparison):
         if changes:
@@ -118,7 +118,7 @@ def show(old: Run, new: Run, console: Console) -> int:
 
 
 def show_markdown(old: Run, new: Run, console: Console) -> int:
-    """The same as Markdown, for a comment of a code review."""
+    """Prints the changes as Markdown, for a code review comment, and returns the exit code."""
     comparison = compare(old, new)
     lines = [f"**{_counts(comparison)}**"]
     for title, changes, _ in _parts(comparison):
@@ -157,7 +157,7 @@ def _line(change: Change) -> str:
 
 
 def _words(change: Change) -> tuple[str, str, str]:
-    """The case, its verdict, and what was seen if it fails."""
+    """Returns the case, its verdict, and the observed failure, if any."""
     old, new = change.old, change.new
     result = new or old
     assert result is not None

@@ -1,4 +1,4 @@
-"""Finds the files that the suite reads: in the package, or in the repository."""
+"""Finds the files that the suite reads, in the package or in the repository."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _INVISIBLE = re.compile("[\u034f\u115f\u1160\u3164\uffa0\ufe00-\ufe0f\U000e0100-
 
 
 def safe(text: str) -> str:
-    r"""The text without what could command a terminal or mislead a reader. Line ends and tabs stay.
+    r"""Escapes characters that could control a terminal or mislead a reader. Line ends and tabs stay.
 
     Control characters become `\x1b`, half surrogate pairs, format characters and invisible ones `\u{202e}`.
     """
@@ -20,12 +20,12 @@ def safe(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same on one line: line ends and tabs are escaped, too."""
+    """Escapes as `safe` does, and also line ends and tabs."""
     return safe(text).replace("\t", "\\x09").replace("\n", "\\x0a")
 
 
 def escaped(character: str) -> str:
-    r"""A character as `\x1b` or `\u{202e}`."""
+    r"""Returns a character as `\x1b` or `\u{202e}`."""
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}"
 

@@ -14,7 +14,7 @@ AS_EXPECTED, NOT_AS_EXPECTED, USAGE, BROKEN_ADAPTER, BROKEN_SUITE, INTERRUPTED, 
 
 
 def ended_by(error: BaseException) -> int:
-    """Prints what ended the command and returns the exit code."""
+    """Prints the error that ended the command and returns the exit code."""
     if any(isinstance(one, KeyboardInterrupt) for one in leaves(error)):
         return complain("interrupted", "", INTERRUPTED)
     traceback.print_exception(error)

@@ -1,4 +1,4 @@
-"""What a case or a rule is about: `explain` of the command line."""
+"""The command `explain`: describes a case or a rule."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WIDTH = 80
 
 
 def explain(options: argparse.Namespace) -> int:
-    """Prints all cases that the name or pattern names, or all rules."""
+    """Prints all cases that match the name or pattern, or all rules."""
     name = options.name
     rules = {rule.name: rule for rule in spec.rules()}
     found = [case for case in every_case() if is_named(name, case.id)]

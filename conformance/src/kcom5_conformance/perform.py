@@ -1,4 +1,4 @@
-"""A run, as the options ask for it: what has been found is kept, whatever ends it."""
+"""Performs a run with the given options. The results so far survive an early end."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ from .selection import Selection, subjects
 
 @dataclass
 class Done:
-    """A run, and what ended it before its end."""
+    """A run, and the error that ended it early, if any."""
 
     run: Run
     ended: BaseException | None = None
     defects: list[BaseException] = field(default_factory=list)
-    """What went wrong in the suite itself, each in a case that is not run."""
+    """Errors of the suite itself, each in a case that was not run."""
 
 
 def perform(
@@ -57,8 +57,8 @@ def perform(
     with_matrix: bool,
     conversations: Sequence[Result] = (),
 ) -> Done:
-    """Does the run that the options ask for. What has been found is kept, whatever ends it. `conversations` are
-    failures that exploring found, to be tried again."""
+    """Performs the run. The results so far survive an early end. `conversations` are failures that exploring found,
+    which are tried again."""
     chosen = selection.choose() if selection is not None else []
     tested = subjects(options.names, options.command, options.peers)
     seed = options.seed if options.seed is not None else secrets.randbelow(1 << 31)
@@ -166,7 +166,7 @@ async def _replay(
     add: Callable[[Result], None],
     console: Console,
 ) -> None:
-    """Tries the conversations again that failed with this implementation; one that does not fail any more passes."""
+    """Repeats the conversations that failed with this implementation. One that no longer fails passes."""
     own = {one.id: one for one in conversations if one.peer == subject.name}
     how.replayed = [exploring.replayed(one.script) for one in own.values()]
     if not own:
@@ -186,7 +186,7 @@ async def _replay(
 
 
 def _subject_words(options: argparse.Namespace) -> list[str]:
-    """The options that choose the same implementations."""
+    """Returns the options that choose the same implementations."""
     return ["--", *options.command] if options.command else ["--peers", str(options.peers), *options.names]
 
 
@@ -196,7 +196,7 @@ def why(error: BaseException) -> str:
 
 
 def _lanes(jobs: int) -> tuple[int, int]:
-    """As many as asked for, or as the limit on open files leaves room for."""
+    """Returns the number of lanes: as requested, or fewer if the limit on open files requires it."""
     limit = procfs.most_descriptors()
     if limit < LEAST_DESCRIPTORS:
         raise UsageError(f"at most {limit} files may be open (ulimit -n)", f"at least {LEAST_DESCRIPTORS} are needed")
@@ -207,7 +207,7 @@ def _lanes(jobs: int) -> tuple[int, int]:
 
 
 def _exploring(options: argparse.Namespace, selection: Selection | None, seed: int) -> exploring.Settings | None:
-    """How to explore, if that is asked for: `run` does it with every case only."""
+    """Returns the settings of exploring, or None. `run` explores only if no case is selected."""
     scale, jobs = options.timeout_scale, options.jobs
     if options.what == "explore":
         replayed = [exploring.replayed(options.replay)] if options.replay is not None else []
@@ -238,7 +238,7 @@ async def _run_matrix(
 
     progress.start("matrix", len(chosen))
     patience = PATIENCE * options.timeout_scale
-    # A cell has two adapters, and a relay.
+    # A cell uses two adapters and a relay.
     lanes = max(1, sum(_lanes(options.jobs)) // 3)
     complaints = await matrix.run(smoked, chosen, min(options.jobs, lanes), patience, seed, report, captures)
     progress.finish()

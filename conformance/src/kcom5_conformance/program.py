@@ -1,4 +1,4 @@
-"""How the suite was started, so that every command that it prints can be pasted into a shell."""
+"""Finds how the suite was started, so that every printed command can be pasted into a shell."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 SCRIPT = "kcom5-conformance"
 STARTED_BY = "KCOM5_CONFORM"
-"""The variable in which the repository's `./conform` gives its own path."""
+"""The environment variable in which the repository's `./conform` passes its own path."""
 
 
 @cache
 def command() -> str:
-    """The words that start the suite in a shell, in place of `kcom5-conformance`."""
+    """Returns the shell command that starts the suite, in place of `kcom5-conformance`."""
     if script := os.environ.get(STARTED_BY):
         return shlex.quote("./conform" if Path(script).parent == Path.cwd() else script)
     started = Path(sys.argv[0])
@@ -30,6 +30,6 @@ def command() -> str:
 
 
 def command_after_cd() -> str:
-    """The same for a shell in another folder."""
+    """Returns the command for a shell in another folder."""
     script = os.environ.get(STARTED_BY)
     return shlex.quote(script) if script else command()

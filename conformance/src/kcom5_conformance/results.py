@@ -1,4 +1,4 @@
-"""What a run found: one model, from which every report is made. It knows nothing of sockets or of the screen.
+"""The results of a run: the model from which every report is made. It does not depend on sockets or the terminal.
 
 `Run.to_json` is the JSON report; `report.schema.json` describes it.
 """
@@ -42,26 +42,26 @@ Saw = Literal[
     "unreached",
     "untaken",
 ]
-"""What an implementation did wrong, in one word; `report.roots` has the sentences. Empty: no word fits."""
+"""What an implementation did wrong, in one word; `report.roots` has the sentences. Empty if no word fits."""
 
 
 class Verdict(str, Enum):
-    """How a case came out."""
+    """The verdict on a case."""
 
     PASS = "pass"
     FAIL = "fail"
     FLAKY = "flaky"
-    """It failed, and not each time it was tried again."""
+    """It failed in some tries only."""
     CRASHED = "crashed"
     """The adapter's process ended during the case."""
     KNOWN_FAILURE = "known-failure"
-    """It failed, and the baseline says so."""
+    """It failed, as the baseline expects."""
     UNEXPECTED_PASS = "unexpected-pass"
-    """It passed, and the baseline says that it fails."""
+    """It passed, but the baseline expects a failure."""
     UNSUPPORTED = "unsupported"
-    """The adapter does not claim to do this."""
+    """The adapter does not claim to support this."""
     NOT_RUN = "not-run"
-    """It cannot be tried on this machine; `Result.reason` says why."""
+    """This machine cannot run it; `Result.reason` says why."""
 
     @property
     def has_failed(self) -> bool:
@@ -70,7 +70,7 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True)
 class Event:
-    """A rung of the ladder: what passed between the suite's end and the implementation under test."""
+    """A rung of the ladder: one event between the suite's end and the implementation under test."""
 
     at: float
     """Seconds from the start of the case."""
@@ -78,19 +78,19 @@ class Event:
     what: Literal["connect", "octets", "end", "reset", "close", "wait", "request", "answer"]
     """`octets` are on the wire; `request` and `answer` are lines of the adapter."""
     octets: str = ""
-    """Hexadecimal; the first KEPT octets."""
+    """Hexadecimal; the first KEPT bytes."""
     size: int = 0
-    """How many octets they were."""
+    """The total number of bytes."""
     text: str = ""
 
 
 KEPT = 1024
-"""How many octets an event keeps."""
+"""The maximum number of bytes that an event keeps."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that was not as the spec says."""
+    """One deviation from the spec."""
 
     rule: str
     level: Level
@@ -98,17 +98,17 @@ class Problem:
     got: str
     expected: str
     stream: str = ""
-    """All that the implementation had sent on this connection, in hexadecimal, at most KEPT octets."""
+    """The bytes that the implementation sent on this connection, in hexadecimal, at most KEPT."""
     expected_stream: str = ""
-    """What it should have been, as far as that is known."""
+    """The expected bytes, as far as they are known."""
     at: int | None = None
-    """The offset of the first wrong octet in it."""
+    """The offset of the first wrong byte."""
     saw: Saw = ""
 
 
 @dataclass
 class Result:
-    """One case over one transport against one implementation; or one cell of the matrix."""
+    """One case over one transport against one implementation, or one cell of the matrix."""
 
     id: str
     """`hello.segments/three-pieces@tcp6`; of the matrix `matrix/python-to-go/65536/octets@tcp6`."""
@@ -120,41 +120,41 @@ class Result:
     via: str
     """tcp6, tcp4, unix; empty for addresses."""
     note: str
-    """Why the case is there: the fault that it catches."""
+    """The fault that the case catches."""
     verdict: Verdict
     seconds: float = 0.0
     problems: list[Problem] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     cause: str = ""
-    """The likely cause, if one is recognised."""
+    """The likely cause; empty if none is recognised."""
     reason: str = ""
-    """Of an unsupported case or one that is not run; of a known failure: the baseline's."""
+    """The reason why a case is unsupported or not run; the baseline's reason of a known failure."""
     failed: int = 0
     tried: int = 1
-    """Of a flaky case: it failed `failed` of `tried` times."""
+    """How often a flaky case failed, of `tried` times."""
     reproduction: str = ""
-    """A program that does the same without the suite, and shows what is wrong."""
+    """A program that reproduces the failure without the suite."""
     unshown: str = ""
-    """Why there is no such program."""
+    """The reason why there is no reproduction."""
     stderr: str = ""
-    """What the adapter wrote to standard error during the case; the last 4,000 bytes."""
+    """The last 4,000 bytes that the adapter wrote to standard error during the case."""
     vector: str = ""
-    """Of a conversation that was found by exploring: a file of vectors, as JSON, with this one."""
+    """For a conversation found by exploring: a file of vectors, as JSON, with this one."""
     script: str = ""
     """The same conversation, for `explore --replay`."""
     is_earlier: bool = False
-    """The case was not run again: this is its result in the report that `--failed` names."""
+    """The case was not run again; this is its result in the report of `--failed`."""
 
 
 @dataclass
 class Rule:
-    """A rule of the spec, and what a run says about it."""
+    """A rule of the spec, and its state after a run."""
 
     name: str
     level: Level
     sentence: str
     effect: str
-    """What a user meets where it is broken."""
+    """The effect on a user if the rule is broken."""
 
 
 @dataclass
@@ -166,35 +166,35 @@ class Peer:
     about: Json
     """The adapter's answer to `about`."""
     tick: float
-    """The moment that a pause lasts, in seconds: scaled to the adapter."""
+    """The duration of a pause in seconds, scaled to the speed of the adapter."""
     smoke: list[Result] = field(default_factory=list)
     """Right exchanges that failed before the first case."""
 
 
 @dataclass
 class Explored:
-    """What exploring one implementation in one role visited."""
+    """The coverage of exploring one implementation in one role."""
 
     peer: str
     role: Role
     conversations: int
     seconds: float
     unrepeated: int
-    """Failures that did not come again."""
+    """Failures that were not repeated."""
     pairs: list[Json]
-    """`state`, `event`, how many `visits`; `dash`: nothing happens there, or no peer can cause it."""
+    """`state`, `event`, number of `visits`; `dash`: nothing happens there, or a peer cannot cause it."""
     outcomes: list[Json]
-    """`rule` that a conversation was about, its `outcome`, how many `visits`."""
+    """`rule` that a conversation tested, its `outcome`, number of `visits`."""
 
 
 @dataclass
 class Run:
-    """All of a run."""
+    """A whole run."""
 
     suite: str
     """The suite's version."""
     command: str
-    """The command line that does the same again."""
+    """The command line that repeats the run."""
     started: str
     """ISO 8601, UTC."""
     seconds: float
@@ -205,18 +205,18 @@ class Run:
     rules: list[Rule]
     results: list[Result]
     complaints: list[str] = field(default_factory=list)
-    """What is wrong with the run and no case's fault: a stale entry of the baseline, a pattern without a match."""
+    """Faults of the run itself, such as a stale entry of the baseline or a pattern without a match."""
     program: str = "kcom5-conformance"
-    """What a shell has to be given to start the suite as it was started."""
+    """The shell command that starts the suite as it was started."""
     subjects: str = ""
-    """The options that choose the same implementations again."""
+    """The options that choose the same implementations."""
     timeout_scale: float = 1.0
     explored: list[Explored] = field(default_factory=list)
     since: dict[str, list[str]] | None = None
     """The cases that are `fixed` and `broken` since the report that was in the folder before; None without one."""
 
     def counts_as_failure(self, result: Result) -> bool:
-        """Whether the run fails by this result: a broken SHOULD does by `strict` only."""
+        """Returns whether this result fails the run. A broken SHOULD fails it only with `strict`."""
         if result.verdict is Verdict.UNEXPECTED_PASS:
             return True
         return result.verdict.has_failed and (self.strict or result.level == "MUST")
@@ -226,8 +226,8 @@ class Run:
         return not self.complaints and not any(self.counts_as_failure(result) for result in self.results)
 
     def carry_over(self, earlier: Run) -> None:
-        """Adds the earlier run's results of the cases that this run did not try. A report without an implementation
-        of this run is of something else: nothing is added."""
+        """Adds the earlier run's results of the cases that this run did not try. Adds nothing if the earlier report
+        lacks an implementation of this run."""
         names = {peer.name for peer in self.peers}
         if not names <= {peer.name for peer in earlier.peers}:
             return
@@ -243,7 +243,7 @@ class Run:
 
 
 def without_baseline(verdict: Verdict) -> Verdict:
-    """The verdict as it was before a baseline renamed it."""
+    """Returns the verdict as it was before a baseline was applied."""
     return {Verdict.KNOWN_FAILURE: Verdict.FAIL, Verdict.UNEXPECTED_PASS: Verdict.PASS}.get(verdict, verdict)
 
 

@@ -1,4 +1,4 @@
-"""Which cases and which implementations: what the options of the command line choose."""
+"""Selects cases and implementations by the options of the command line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .harness.subject import Subject
 
 @cache
 def every_case() -> tuple[Case, ...]:
-    """All cases, in the order of the spec's areas."""
+    """Returns all cases, in the order of the spec's areas."""
     found = tuple(cases.every())
     ids = [case.id for case in found]
     if len(set(ids)) < len(ids):
@@ -29,7 +29,7 @@ def every_case() -> tuple[Case, ...]:
 
 @dataclass(frozen=True)
 class Selection:
-    """Patterns may have * and ?; a case is chosen if each kind of pattern that is given matches it."""
+    """Patterns may have * and ?. A case is chosen if it matches each given kind of pattern."""
 
     cases: list[str] = field(default_factory=list)
     rules: list[str] = field(default_factory=list)
@@ -37,10 +37,10 @@ class Selection:
     vias: list[str] = field(default_factory=list)
     levels: list[str] = field(default_factory=list)
     only: frozenset[str] | None = None
-    """The ids to choose from; None: all."""
+    """The ids to choose from; None for all."""
 
     def choose(self) -> list[Case]:
-        """The cases chosen. Raises UsageError for a pattern that matches nothing, and for no case at all."""
+        """Returns the chosen cases. Raises UsageError if a pattern matches nothing or no case is left."""
         chosen = [case for case in every_case() if self._matches(case)]
         for kind, patterns in (("case", self.cases), ("rule", self.rules)):
             for pattern in patterns:
@@ -64,24 +64,24 @@ class Selection:
 
 
 def did_you_mean(name: str, names: Collection[str]) -> str:
-    """A hint with the name that is closest; empty if none is close."""
+    """Returns a hint with the closest name; empty if none is close."""
     found = difflib.get_close_matches(name, names, 1)
     return f"did you mean {found[0]}?" if found else ""
 
 
 def is_named(pattern: str, name: str) -> bool:
-    """A pattern without a transport stands for all of them."""
+    """Returns whether the pattern matches. A pattern without a transport matches all transports."""
     return fnmatchcase(name, pattern) or ("@" not in pattern and fnmatchcase(name.split("@")[0], pattern))
 
 
 def _name_of(command: list[str]) -> str:
-    """The name of an implementation that has only a command: its last word that is not an option."""
+    """Names an implementation by the last word of its command that is not an option."""
     words = [word for word in command[1:] if not word.startswith("-") and "=" not in word]
     return Path([command[0], *words][-1]).stem
 
 
 def subjects(names: list[str], command: list[str], peers_file: Path) -> list[Subject]:
-    """The implementations: one by its command line, or those of a peers file by name, or all of it."""
+    """Returns the implementations: one by its command line, or those of a peers file by name, or all of the file."""
     if command:
         if names:
             raise UsageError(f"got the name {names[0]} and a command", "give names of the peers file, or -- COMMAND")
@@ -123,5 +123,5 @@ def _check_peer(file: Path, name: str, peer: object) -> None:
 
 
 def _command(command: list[str]) -> list[str]:
-    """`python3` is this very Python: with the same one the report says the same everywhere."""
+    """Replaces `python3` by the running interpreter, so that reports do not depend on the machine's default."""
     return [sys.executable, *command[1:]] if command[0] == "python3" else command

@@ -1,7 +1,7 @@
-"""The rules, as the specification states them, and what a user meets where one is broken.
+"""The rules of the specification, and the effect of a broken rule on a user.
 
-A rule stands in `spec/kcom5.md` as `- <a id="NAME"></a>**NAME** — sentence`; its level is the keyword in the sentence.
-The effects are the suite's own words and stand in effects.json.
+`spec/kcom5.md` writes a rule as `- <a id="NAME"></a>**NAME** — sentence`. The keyword in the sentence is its level.
+The suite keeps the effects in effects.json.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _EFFECTS = Path(__file__).with_name("effects.json")
 
 @cache
 def rules() -> tuple[Rule, ...]:
-    """Every rule, in the order of the specification."""
+    """Returns every rule, in the order of the specification."""
     effects = read_effects()
     text = data.spec_file().read_text(encoding="utf-8")
     return tuple(
@@ -33,13 +33,13 @@ def rules() -> tuple[Rule, ...]:
 
 
 def read_effects() -> dict[str, str]:
-    """Of each rule, one sentence: what a user meets where it is broken."""
+    """Returns for each rule one sentence: the effect on a user if it is broken."""
     effects: dict[str, str] = json.loads(_EFFECTS.read_text(encoding="utf-8"))
     return effects
 
 
 def link(rule: str) -> str:
-    """Where the rule stands, from the root of the repository."""
+    """Returns the link to the rule, from the root of the repository."""
     return f"spec/kcom5.md#{rule}"
 
 

@@ -32,8 +32,8 @@ class _Forgiving:
 
 
 def prepare() -> bool:
-    """Opens the null device in place of each standard stream that is closed, so that no socket and no file takes its
-    number; false if standard output was one of them."""
+    """Opens the null device for each closed standard stream, so that sockets and files do not get its number. Returns
+    False if standard output was closed."""
     has_output = sys.stdout is not None
     for number in range(3):
         try:

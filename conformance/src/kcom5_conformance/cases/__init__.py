@@ -1,4 +1,4 @@
-"""Every case of the suite: one for each vector, and one module for each part of the spec that no vector can say."""
+"""Every case of the suite: one for each vector, and one module for each part of the spec that vectors cannot test."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from . import (  # each registers its cases
 
 
 def every() -> Iterator[Case]:
-    """All of them, in no order."""
+    """Yields all cases, in no particular order."""
     yield from replay.cases(vectors.load(data.vectors_folder()))
     yield from registry.cases()
     yield from programs.cases()

@@ -1,4 +1,4 @@
-"""Cases of each row of the spec's table of waits: none ends before T, whatever T is, and each has its own T."""
+"""Cases of each row of the spec's table of waits: no wait ends before T, for any T, and each wait has its own T."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .registry import TCP, Run, add
 from .steps import BIG, COUNTER, counter, full_queue, receiving
 
 LONG = 5.5
-"""Seconds of silence: longer than what programs wait for when nobody tells them."""
+"""Seconds of silence: longer than common default timeouts."""
 LONG_T = 60
 SHORT = 1.6
 """Seconds of silence with T = -1: longer than its absolute value."""
@@ -88,7 +88,7 @@ async def _in_the_frame_received(harness: Harness, close: int, seconds: float) -
 
 
 async def _before_it_is_connected(harness: Harness, close: int, seconds: float) -> None:
-    """The listener's queue is full, and then it is not."""
+    """Fills the listener's queue and empties it later."""
     async with harness.listen(backlog=0) as listener:
         with full_queue(harness, listener.place):
             call = await harness.call("receive", listener.place, close=close)
@@ -122,7 +122,7 @@ ROWS: dict[str, tuple[Role, Silence]] = {
 
 
 async def _pause(harness: Harness, seconds: float, most: float) -> None:
-    """One that lasts longer than `most` says nothing about the implementation."""
+    """Pauses. If the pause takes longer than `most`, the case proves nothing about the implementation."""
     start = trio.current_time()
     await harness.pause(seconds)
     if (took := trio.current_time() - start) > most:
@@ -145,7 +145,7 @@ for _row, (_role, _act) in ROWS.items():
             _silent(_act, _close, _seconds), _via, takes=_seconds)  # fmt: skip
 
 
-# Milliseconds and microseconds of these T have little in their last 32 bits.
+# In milliseconds or microseconds these T have small values in their last 32 bits.
 for _row in ("before-the-hello", "before-the-close", "before-the-echo", "in-the-frame-received"):
     _role, _act = ROWS[_row]
     for _close in (4_294_968, 4_295):
@@ -154,7 +154,7 @@ for _row in ("before-the-hello", "before-the-close", "before-the-echo", "in-the-
 
 
 def _drips(start: int, end: int) -> Run:
-    """The octets of one field, each within T, all together not."""
+    """Sends the bytes of one field: each within T, but all together in more than T."""
 
     async def run(harness: Harness) -> None:
         async with receiving(harness, close=1) as (call, connection, hello):
@@ -162,7 +162,7 @@ def _drips(start: int, end: int) -> Run:
             await connection.send(octets[:start])
             for at in range(start, min(end, start + 4)):
                 await _pause(harness, 0.6, 0.85)
-                await connection.send(octets[at : at + 1], may_break=True)  # then the answer says why
+                await connection.send(octets[at : at + 1], may_break=True)  # the answer then has the reason
             await connection.send(octets[min(end, start + 4) :], may_break=True)
             await call.expect_ok("four", b"data")
 
@@ -180,7 +180,7 @@ for _field, _start, _end in (
 
 
 async def _acknowledged_while_confirming(harness: Harness) -> None:
-    """The system has taken all, and the client takes it slowly: each octet that it acknowledges begins T anew."""
+    """The server's kernel buffers all data and the client reads slowly. Each acknowledged byte restarts T."""
     data = counter(150_000)
     call = await harness.send("", {"size": len(data), "fill": "counter251"}, close=2)
     connection = await harness.connect(call.place, buffer=16384)

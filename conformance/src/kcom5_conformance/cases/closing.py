@@ -1,4 +1,4 @@
-"""Cases of the end of an exchange: what is in flight, what is stored first, and what the other end sees."""
+"""Cases of the end of an exchange: data in flight, data that is stored first, and the other end's view."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _extra(size: int) -> Run:
         await connection.expect(expected[: BIG // 2])
         await connection.send(bytes(size))
         await connection.expect(expected[BIG // 2 :])
-        await connection.send(bytes(size), may_break=True)  # a server that has done its part may be gone
+        await connection.send(bytes(size), may_break=True)  # a server that has finished may have closed
         await connection.expect_end()
         connection.close()
         await call.expect_ok()
@@ -128,7 +128,7 @@ FULL = Path("/dev/full")
 
 
 async def _end_seen_late(connection: Connection) -> None:
-    """Its end is still to come. A client that half-closes after its hello has none to come, and is right."""
+    """Raises Unsupported for a client that half-closes after its hello, which is allowed but hides its close."""
     with trio.move_on_after(connection.harness.tick):
         await connection.some()
     if connection.ended == "end":
@@ -183,7 +183,7 @@ def _full(size: int, key: str) -> Callable[[Harness], Awaitable[None]]:
         keys = {"to": {"file": str(FULL)}} if key == "to" else {"message_file": str(FULL)}
         async with harness.listen() as listener:
             call = await harness.call("receive", listener.place, **keys)
-            # One that finds out before it connects is right, too.
+            # A client may also detect this before it connects.
             connection = await call.unless_ended(listener.accept)
             if connection is not None:
                 hello = await connection.hello()
@@ -195,7 +195,7 @@ def _full(size: int, key: str) -> Callable[[Harness], Awaitable[None]]:
 
 
 async def _sees_no_end(connection: Connection, octets: bytes) -> None:
-    """The implementation does not end its side in order, whatever else it does."""
+    """Checks that the implementation does not end its side with an orderly close."""
     await connection.send(octets, may_fail=True)
     connection.half_close()
     with trio.move_on_after(connection.harness.patience):
@@ -213,7 +213,7 @@ for _size in (1, SOME):
 
 @contextmanager
 def _full_pipe(path: Path) -> Iterator[int]:
-    """A pipe with a reader that reads nothing, into which nothing more goes: its reading end."""
+    """Yields the reading end of a full pipe whose reader does not read."""
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
@@ -261,7 +261,7 @@ async def reader_that_stopped(harness: Harness) -> None:
 @case("time.confirm/early-end-and-takes-no-more", "server", "the wait for acknowledgements has no end, or another name",
       TCP, takes=2)  # fmt: skip
 async def early_end_and_takes_no_more(harness: Harness) -> None:
-    # More than the client's window, and less than the server's system takes.
+    # More than the client's window, and less than the server's kernel buffers.
     call = await harness.send("", {"size": 300_000, "fill": "counter251"}, close=1)
     connection = await harness.connect(call.place, buffer=4096)
     await connection.send(HELLO)
@@ -269,7 +269,7 @@ async def early_end_and_takes_no_more(harness: Harness) -> None:
     await connection.expect(HELLO)
     answer = await call.result(2 + harness.patience)
     if "ok" in answer:
-        return  # it does not wait for acknowledgements, which a SHOULD asks for
+        return  # it does not wait for acknowledgements, which is only a SHOULD
     missing = 300_020 - connection.received
     if answer.get("error") == "timeout" and len(await connection.read(missing + 1)) < missing:
         raise Unsupported("its system does not hold 300,000 octets")
@@ -294,7 +294,7 @@ async def reset_after_an_early_end(harness: Harness) -> None:
 async def slow_client_keeps_what_its_kernel_held(harness: Harness) -> None:
     data = counter(150_000)
     call = await harness.send("", {"size": len(data), "fill": "counter251"}, close=1)
-    # A small window: what the client has not read stays in the server's system, where a reset destroys it.
+    # A small window keeps unread data in the server's kernel, where a reset destroys it.
     connection = await harness.connect(call.place, buffer=16384)
     await connection.send(HELLO)
     stream = HELLO + frame(b"", data)
@@ -308,13 +308,13 @@ async def slow_client_keeps_what_its_kernel_held(harness: Harness) -> None:
 
 @case("close.keep/read-after-the-bound", "server", "a client that is late loses what its system held", takes=1)
 async def read_after_the_bound(harness: Harness) -> None:
-    # A Unix-domain socket holds fewer than 300 writes, and a right server may write each byte by itself.
+    # A Unix-domain socket holds fewer than 300 writes, and a server may write each byte separately.
     size = 100 if harness.via == "unix" else SOME
     data = counter(size)
     call = await harness.send("hi", {"size": size, "fill": "counter251"}, close=1)
     connection = await harness.connect(call.place)
     await connection.send(HELLO)
-    await call.result(1 + harness.patience)  # which one it is depends on `close.confirm`
+    await call.result(1 + harness.patience)  # success or failure depends on `close.confirm`
     await connection.expect(HELLO + frame(b"hi", data))
     await connection.expect_end()
     connection.close()

@@ -1,4 +1,4 @@
-"""Cases of files, pipes and links: where the data comes from and where it goes."""
+"""Cases of files, pipes and links as source and destination of the data."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def no_file_after_a_failure(harness: Harness) -> None:
 
 
 async def _stores(harness: Harness, target: Path, octets: bytes, message: str = "", **keys: str) -> Call:
-    """A right exchange into a file."""
+    """Runs a valid exchange into a file."""
     async with receiving(harness, to={"file": str(target)}, **keys) as (call, connection, hello):
         await connection.send(hello + frame(message.encode(), octets))
         await connection.expect_end()
@@ -104,7 +104,7 @@ async def becomes_shorter_before_the_client_comes(harness: Harness) -> None:
     connection = await harness.connect(call.place)
     await connection.send(HELLO)
     came = await connection.read(MIB + 28)
-    # A server of a Unix-domain socket has no reset, if its client sent nothing more.
+    # On a Unix-domain socket a server cannot reset if its client sent nothing more.
     if len(came) == MIB + 28 or (connection.ended == "end" and harness.via != "unix"):
         got = "the whole length" if len(came) == MIB + 28 else "an orderly end"
         harness.fail("ended", f"{got} from a file of 1,000 octets", "a reset")
@@ -195,7 +195,7 @@ async def the_name_becomes_a_folder(harness: Harness) -> None:
         await connection.send(octets[:-1])
         await harness.pause(harness.tick)
         target.mkdir()
-        (target / "kept").touch()  # an empty folder could be replaced
+        (target / "kept").touch()  # so that the folder is not empty and cannot be replaced
         await connection.send(octets[-1:])
         await call.expect_error("io")
     if left := sorted(path.name for path in harness.folder.iterdir() if path.name not in ("out", "s")):
@@ -252,7 +252,7 @@ async def pipe_is_written_in_place(harness: Harness) -> None:
 
 
 async def _ends_unconnected(harness: Harness, target: Path, *names: str, close: int) -> None:
-    """The client ends by one of these names, and nobody is connected to."""
+    """Checks that the client fails with one of these names and does not connect."""
     async with harness.listen() as listener:
         call = await harness.call("receive", listener.place, to={"file": str(target)}, close=close)
         await call.expect_error(*names, within=close + harness.patience)
@@ -269,7 +269,7 @@ async def pipe_that_nobody_reads(harness: Harness) -> None:
 
 
 def _into_a_pipe(most: int) -> Callable[[Harness], Awaitable[None]]:
-    """Its reader takes so many octets at a time."""
+    """Returns a case whose pipe has a reader of at most `most` bytes at a time."""
 
     async def run(harness: Harness) -> None:
         pipe = harness.folder / "pipe"
@@ -281,7 +281,7 @@ def _into_a_pipe(most: int) -> Callable[[Harness], Awaitable[None]]:
 
         async def read() -> None:
             events = 0
-            while events != select.POLLHUP:  # not before a first writer has closed it
+            while events != select.POLLHUP:  # set once a writer has opened and closed the pipe
                 events = sum(event for _, event in poller.poll(0))
                 if events & select.POLLIN:
                     got.extend(os.read(reader, most))

@@ -1,4 +1,4 @@
-"""Cases of the hello, the echo and the frame: how the stream is cut, and what a slow reader gets."""
+"""Cases of the hello, the echo and the frame: how the stream is cut, and slow readers."""
 
 from __future__ import annotations
 

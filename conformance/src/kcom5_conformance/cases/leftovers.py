@@ -1,7 +1,7 @@
-"""Cases of what is left after each error: descriptors, threads, children, and files of every kind.
+"""Cases of leaks after each error: descriptors, threads, children, and files of every kind.
 
-A process of its own, with a TMPDIR of its own, meets every error of a role twice. The second time it has all that it
-keeps for later calls, and nothing may be more than before.
+A separate process with its own TMPDIR causes every error of a role twice. The first time warms up its caches; the
+second time nothing may grow.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = 1
 
 @dataclass
 class Place:
-    """Where the errors are met."""
+    """The environment in which the errors are caused."""
 
     harness: Harness
     adapter: Adapter
@@ -35,7 +35,7 @@ class Place:
 
     @property
     def place(self) -> str | None:
-        """A path that nobody else uses; a port is chosen."""
+        """Returns an unused path; None for TCP, where the port is chosen automatically."""
         return str(self.harness.folder / "sockets" / "s") if self.harness.via == "unix" else None
 
     async def send(self, message: Any = "hi", size: int = 3, name: str = "in", **keys: Any) -> Call:
@@ -176,7 +176,7 @@ FILES = ("io without a file", "io by a shorter file", "io without a folder", "io
 
 
 def _files(folder: Path) -> set[str]:
-    """Of everything in it. A file may vanish meanwhile."""
+    """Returns the names of all files in the folder. A file may vanish during the scan."""
     return {
         str((Path(where) / name).relative_to(folder))
         for where, folders, files in os.walk(folder)
@@ -185,7 +185,7 @@ def _files(folder: Path) -> set[str]:
 
 
 async def _meet(here: Place, error: str, act: Error) -> None:
-    """One error, and its connections are gone."""
+    """Causes one error and closes its connections."""
     call = await act(here)
     answer = await call.result(T + here.harness.patience)
     if "ok" in answer:
@@ -198,7 +198,7 @@ TIMES = 3
 
 
 async def _threads_of(here: Place, error: str, act: Error) -> int:
-    """How many threads some repetitions leave behind, if each leaves one: a runtime may start one of its own."""
+    """Returns how many threads the repetitions leave, if each leaves one: a runtime may start one of its own."""
     before = procfs.usage(here.adapter.processes())
     for _ in range(TIMES):
         await _meet(here, error, act)

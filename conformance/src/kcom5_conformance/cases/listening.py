@@ -1,4 +1,4 @@
-"""Cases of the listening socket: its port, its address, and who else may connect."""
+"""Cases of the listening socket: its port, its address, and further clients."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def refused_at_once(harness: Harness) -> None:
 
 
 async def _queued(harness: Harness, place: int | str, first: bytes, second: bytes) -> None:
-    """Two clients connect and send. The second may be turned away: a server's queue may hold one."""
+    """Two clients connect and send. The second may be refused, because a server's queue may hold only one."""
     connection = await harness.connect(place)
     await connection.send(first)
     with suppress(OSError):

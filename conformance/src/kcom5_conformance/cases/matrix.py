@@ -56,7 +56,7 @@ class Cell:
 
 
 def cells(servers: list[str], clients: list[str]) -> Iterator[Cell]:
-    """Every cell, direction after direction."""
+    """Yields every cell, grouped by direction."""
     for server in servers:
         for client in clients:
             for via in TRANSPORTS:
@@ -74,7 +74,7 @@ async def run(
     report: Callable[[Result], None],
     captures: Path | None = None,
 ) -> list[str]:
-    """Runs the cells, each direction with a pair of adapters of its own; what was wrong about how those ended."""
+    """Runs the cells, each direction with its own pair of adapters. Returns the faults of how these exited."""
     directions: dict[tuple[str, str], list[Cell]] = {}
     for cell in chosen:
         directions.setdefault((cell.server, cell.client), []).append(cell)
@@ -151,7 +151,7 @@ async def _exchange(
     result: Result,
     captures: Path | None,
 ) -> Mismatch | AdapterError | None:
-    """Runs a cell; what was wrong."""
+    """Runs a cell. Returns the faults."""
     error: Mismatch | AdapterError | None = None
     case = Case(cell.id, RULE, "MUST", "both", cell.via, NOTE, _nothing)
     async with trio.open_nursery() as nursery:
@@ -162,7 +162,7 @@ async def _exchange(
             sending = await server.send(cell.message, {"size": cell.size, "fill": "counter251"})
             place = await nursery.start(relay.run, sending.place)
             receiving = await client.call("receive", place)
-            # Each direction is slowed by its own cuts; how long it takes is nobody's fault.
+            # The cuts slow each direction, so the suite allows more time.
             answer = await receiving.result(4 * patience)
             if "ok" not in answer:
                 client.fail("delivered", f"{cell.client}, the client, says {receiving.told}", "success")
@@ -175,7 +175,7 @@ async def _exchange(
             if "ok" not in answer:
                 server.fail("delivered", f"{cell.server}, the server, says {sending.told}", "success")
             with trio.move_on_after(patience):
-                await relay.ended.wait()  # what a capture is to have, too
+                await relay.ended.wait()  # so that the capture also has both ends
         except (Mismatch, AdapterError) as failure:
             error, result.events = failure, server.events
         finally:
@@ -198,5 +198,5 @@ async def _nothing(_bench: Harness) -> None:
 
 @cache
 def _digest(size: int) -> str:
-    """Of octets of which number i is i mod 251."""
+    """Returns the digest of `size` bytes, where byte i is i mod 251."""
     return hashlib.sha256((bytes(range(251)) * (size // 251 + 1))[:size]).hexdigest()

@@ -1,4 +1,4 @@
-"""Cases of memory: what is declared, what a file holds, and a message of 4 GiB."""
+"""Cases of memory: declared lengths, large files, and a message of 4 GiB."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .registry import Run, add, case
 from .steps import MIB, counter, quiet, receiving
 
 LEAST_FREE = 5 << 30
-"""Octets of memory without which a message of 4 GiB is not asked for."""
+"""Bytes of free memory that the case of a 4 GiB message needs."""
 LEAST_LEFT = 512 * MIB
-"""Octets of memory that are left to the machine whatever an adapter takes."""
+"""Bytes of memory that the adapter must leave to the machine."""
 
 
 @case("limit.memory/64-mib-from-a-file", "server", "the file is read as a whole", ("tcp6",), needs=("file",))
@@ -50,8 +50,8 @@ async def data_to_a_file(harness: Harness) -> None:
 
 @asynccontextmanager
 async def grows_less(harness: Harness, most: int) -> AsyncIterator[None]:
-    """Its processes together grow by less, also those that they start meanwhile. Pages of a file that is mapped are
-    not counted: they are the system's to take back."""
+    """Checks that the adapter and its children together grow by less than `most`. Pages of a memory-mapped file do not
+    count, because the kernel can reclaim them."""
     pids = harness.adapter.processes()
     procfs.forget_peak(pids)
     before = procfs.usage(pids)
@@ -60,7 +60,7 @@ async def grows_less(harness: Harness, most: int) -> AsyncIterator[None]:
 
     def look() -> None:
         nonlocal grown, mapped
-        with suppress(NotRun):  # one that has just ended
+        with suppress(NotRun):  # a process has just ended
             now = procfs.usage(harness.adapter.processes())
             mapped = max(mapped, now.mapped - before.mapped)
             own = (now.resident - now.mapped) - (before.resident - before.mapped)
@@ -112,7 +112,7 @@ for _power in (31, 32, 40, 52, 53, 62, 63, 64):
 async def four_gib(harness: Harness) -> None:
     if (free := procfs.free_memory()) < LEAST_FREE:
         raise NotRun(f"it needs {LEAST_FREE >> 30} GiB of free memory, and {free / (1 << 30):.1f} are free")
-    # Zeros cost an adapter nothing: the system gives them without touching memory.
+    # Zeros use no memory: the kernel maps zero pages, and the adapter does not write to them.
     call = await harness.call("send", message={"size": 1 << 32, "fill": "00"}, data={"hex": ""})
 
     async def memory_is_short() -> bool:

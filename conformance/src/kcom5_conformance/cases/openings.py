@@ -1,4 +1,4 @@
-"""Cases of other programs' first octets, in both directions."""
+"""Cases of other programs' first bytes, in both directions."""
 
 from __future__ import annotations
 

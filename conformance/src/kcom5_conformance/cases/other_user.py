@@ -1,4 +1,4 @@
-"""A conversation with a process of another user, which a Unix-domain socket has to refuse."""
+"""A conversation with a process of another user, which the implementation must refuse on a Unix-domain socket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .vectors import Vector
 
 
 def other_user() -> int:
-    """The number of a user that is not this one. Raises NotRun."""
+    """Returns the id of another user. Raises NotRun."""
     own = os.geteuid() if hasattr(os, "geteuid") else None
     if own != 0:
         raise NotRun("only root can play another user")
@@ -61,7 +61,7 @@ with socket.socket(socket.AF_UNIX) as server:
 
 
 async def against_another_user(harness: Harness, vector: Vector) -> None:
-    """The suite's end runs as another user: it must not get one octet."""
+    """Runs the suite's end as another user, who must not receive any byte."""
     user = other_user()
     for folder in harness.folder.parents:
         if not folder.stat().st_mode & 0o001:

@@ -1,4 +1,4 @@
-"""Cases of what a caller is told: the names of failures, and the message field after one."""
+"""Cases of the result that a caller gets: names of failures, and the message field after a failure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ for _name, _octets, _error in (
 
 
 async def _name_of(harness: Harness, call: Call, name: str) -> None:
-    """It fails by this name. One without names has none for other failures either."""
+    """Checks the name of a failure. An implementation without names must not have names for other failures either."""
     answer = await call.result(1 + harness.patience)
     if answer.get("error") != "error":
         await call.expect_error(name)
@@ -56,7 +56,7 @@ async def _name_of(harness: Harness, call: Call, name: str) -> None:
 
 
 async def _names(harness: Harness) -> set[str]:
-    """The names that it gives to some common failures of its role."""
+    """Returns the names of some common failures of the role."""
     found = set()
     if harness.case.role == "client":
         nobody = await harness.call("receive", str(harness.folder / "nobody") if harness.via == "unix" else
@@ -119,7 +119,7 @@ async def io_has_its_name(harness: Harness) -> None:
         call = await harness.call("receive", listener.place, to={"file": str(target)})
 
         async def serve() -> None:
-            # Whether it looks at the file before or after it connects is its own business.
+            # The spec does not say whether the file is checked before or after the connect.
             connection = await listener.accept()
             await connection.send(await connection.hello() + frame(b"", b"1"), may_fail=True)
 

@@ -1,6 +1,6 @@
-"""Cases with real programs that speak something else: an address outlives its server, and a port finds another owner.
+"""Cases with real programs of other protocols, because a port may have another owner after its server has ended.
 
-A program that is not installed is said to be so. What programs say first, without the programs, is in `openings`.
+A case whose program is not installed is not run. `openings` sends the first bytes of programs without the programs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SECRET = "secret-that-no-stranger-sees"
 HOST = "127.0.0.1"
 T = 2
 
-# {port} is replaced; {folder} is an empty directory.
+# {port} is the port; {folder} is an empty directory.
 CLIENTS = {
     "chromium": "chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
     " --user-data-dir={folder} --dump-dom http://127.0.0.1:{port}/",
@@ -84,7 +84,7 @@ def _command(template: str, harness: Harness, port: int) -> list[str]:
 
 
 async def _end(program: trio.Process) -> None:
-    """Leaves nothing of it, nor of what it started."""
+    """Kills the program and all its children."""
     with trio.CancelScope(shield=True):
         with suppress(ProcessLookupError):
             os.killpg(program.pid, signal.SIGKILL)
@@ -120,7 +120,7 @@ class _Client:
             await _end(program)
         if SECRET.encode() in said:
             harness.fail("wire", "the message, to a program that did not say a hello", "not one octet")
-        # One that says nothing first is a silent client.
+        # A program that does not send first is a silent client.
         await call.expect_error("invalid-connection", "timeout", within=T + harness.patience)
 
 
@@ -148,7 +148,7 @@ class _Server:
             if scope.cancelled_caught or program.poll() is not None:
                 raise NotRun(f"{self.template.split()[0]} does not listen on {HOST}:{port}")
             call = await harness.call("receive", port, close=T)
-            # An echo service passes the handshake, and ends when a client that half-closes has ended.
+            # An echo service passes the handshake, and closes after the half-close of the client.
             names = ("timeout", "truncated") if "socat" in self.template else ("invalid-connection", "timeout")
             await call.expect_error(*names, within=T + harness.patience)
         finally:

@@ -1,4 +1,4 @@
-"""The registry of the cases that are written as functions: one case for each transport."""
+"""The registry of cases that are written as functions, with one case for each transport."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _CASES: list[Case] = []
 
 
 def cases() -> Iterator[Case]:
-    """Every case that a room has registered."""
+    """Yields every registered case."""
     yield from _CASES
 
 
 def add(slug: str, role: Role, note: str, run: Run, via: tuple[str, ...] = TRANSPORTS, **more: Any) -> None:
-    """A case over each transport."""
+    """Registers a case for each transport."""
     ops = {"server": {"send"}, "client": {"receive"}, "address": {"pack"}, "both": {"send", "receive"}}[role]
     needs = {*ops, *more.pop("needs", ())}
     level: Level = more.pop("level", "MUST")
@@ -32,7 +32,7 @@ def add(slug: str, role: Role, note: str, run: Run, via: tuple[str, ...] = TRANS
 
 
 def case(slug: str, role: Role, note: str, via: tuple[str, ...] = TRANSPORTS, **more: Any) -> Callable[[Run], Run]:
-    """Makes a case of a function."""
+    """Registers the decorated function as a case."""
 
     def register(run: Run) -> Run:
         add(slug, role, note, run, via, **more)

@@ -1,4 +1,4 @@
-"""A case for every vector: rows through the adapter, conversations over live sockets, by vectors/README.md."""
+"""A case for every vector: rows through the adapter, conversations over live sockets. Format: vectors/README.md."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEFAULT_PORT = 13600
 
 
 def cases(found: list[Vector]) -> Iterator[Case]:
-    """A case for each vector over each of its transports."""
+    """Yields a case for each vector over each of its transports."""
     for vector in found:
         if vector.role in ("pack", "unpack"):
             yield Case(
@@ -64,7 +64,7 @@ def cases(found: list[Vector]) -> Iterator[Case]:
 
 
 def _waits(vector: Vector) -> float:
-    """About how many seconds its pauses take, and what it waits for."""
+    """Returns the approximate duration of its pauses and waits, in seconds."""
     bound = max(1, vector.give["close"]) if "close" in vector.give else 0
     parts = {"most": 0.6, "half": 0.5, "tick": 0}
     pauses = sum(parts[step[1]] for step in vector.steps if step[0] == "pause")
@@ -98,7 +98,7 @@ class _Row:
 
 
 async def row(harness: Harness, request: Json) -> Json:
-    """The adapter's answer to `pack` or `unpack`."""
+    """Returns the adapter's answer to `pack` or `unpack`."""
     harness.log("suite", "request", text=request)
     harness.acts.append(Act("ask", request))
     await harness.adapter.ask(request, harness.patience)
@@ -139,7 +139,7 @@ class _Conversation:
 
 
 class _Play:
-    """One time through the steps."""
+    """One run of the steps."""
 
     def __init__(self, vector: Vector, harness: Harness, place: int | str | None) -> None:
         self.vector, self.harness = vector, harness
@@ -152,7 +152,7 @@ class _Play:
         self.has_sent = False
 
     def keys(self) -> Json:
-        """What the request says beside op, via and place."""
+        """Returns the keys of the request other than op, via and place."""
         give = self.vector.give
         keys: Json = {"close": give.get("close", NO_BOUND)}
         if "limits" in give:
@@ -169,7 +169,7 @@ class _Play:
         return keys
 
     def port(self) -> int | str | None:
-        """The place of a request: the vector's, or where the last time was."""
+        """Returns the place of a request: the vector's, or that of the last run."""
         port = self.vector.give.get("port")
         if self.harness.via == "unix":
             return str(self.place or self.harness.path)
@@ -257,7 +257,7 @@ class _Play:
             return connection
         if kind == "replace-file":
             harness.unshown = "the socket's file is replaced meanwhile"
-            # The socket is still reached by its other name.
+            # Clients still reach the socket by its new name.
             self.place = str(harness.path.rename(harness.path.with_name("moved")))
             harness.path.write_bytes(b"mine")
             return connection
@@ -266,12 +266,12 @@ class _Play:
             return connection
         assert connection is not None
         if kind in ("send", "close") and self.vector.rule == "time.stall" and call.ended.is_set():
-            return connection  # octets to an end that is gone are answered by a reset, which destroys what is unread
+            return connection  # sending to a closed end causes a reset, which destroys unread bytes
         if kind == "send":
             octets = vectors.joined(step[1:], self.nonce)
             parts = step[1:]
             written = " ".join(parts) if all(isinstance(part, str) for part in parts) else ""
-            # A server that has done its part may be gone: what it owes is expected, not that it listens.
+            # A server that has finished may have closed. It must have sent its bytes, but need not read more.
             may_break = self.vector.role == "server" and self.has_sent
             self.has_sent = True
             await connection.send(octets, may_fail=self.is_failure, may_break=may_break, written=written)
@@ -296,7 +296,7 @@ class _Play:
         return connection
 
     async def is_held_whole(self, call: Call, within: float) -> bool:
-        """A server whose system holds all of a large frame waits for the client's end already: it is unconfirmed."""
+        """Returns whether the server's kernel buffers all of a large frame, so that the server ends unconfirmed."""
         vector, connections = self.vector, self.harness.connections
         if (vector.role, vector.rule) != ("server", "time.stall") or not connections:
             return False
@@ -311,14 +311,14 @@ class _Play:
         return len(await connections[0].read(missing + 1)) == missing and connections[0].ended == "end"
 
     def check_confirmed(self, call: Call) -> None:
-        """Whether it says rightly that the client's end confirmed the success, if it says anything."""
+        """Checks `confirmed`, if the answer has it."""
         wanted, told = self.vector.outcome.get("confirmed"), (call.answer or {}).get("confirmed")
         if wanted is not None and told is not None and told != wanted:
             words = {True: "a success that is confirmed", False: "a success that is not confirmed"}
             self.harness.fail("delivered", words[told], words[wanted])
 
     async def pause(self, how: str, call: Call) -> None:
-        """A moment, or a part of T. An implementation that ends in the meantime is not waited for any longer."""
+        """Waits a moment, or a part of T. Returns early if the implementation ends."""
         seconds = {"tick": self.harness.tick, "half": 0.5 * self.bound, "most": 0.6 * self.bound}[how]
         start = trio.current_time()
         self.harness.acts.append(Act("wait", f"{seconds:.3f}"))
@@ -343,7 +343,7 @@ class _Play:
             await call.expect_ok(within=within)
             self.check_confirmed(call)
         last = self.vector.steps[-1][0] if self.vector.steps else ""
-        # The wait for the frame begins with an octet; that for the handshake began with the connection.
+        # T of the frame starts with a byte; T of the handshake started with the connection.
         is_frame = last == "stall" and self.vector.setup != "nobody" and self.vector.rule != "time.handshake"
         took = call.end - (self.last_act if is_frame else self.connected_at)
         if "after" in outcome and took < outcome["after"]:
@@ -355,7 +355,7 @@ class _Play:
 
 
 async def _wait_for_port(harness: Harness, port: int) -> None:
-    """Waits until nobody else listens there, and no other case is about to."""
+    """Waits until the port is free and no other case is about to use it."""
     with trio.move_on_after(3 * harness.patience):
         while True:
             with suppress(OSError):

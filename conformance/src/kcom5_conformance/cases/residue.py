@@ -1,4 +1,4 @@
-"""Cases of what is left after an exchange: timers, descriptors, threads, memory, sockets of children."""
+"""Cases of leaks after an exchange: timers, descriptors, threads, memory, sockets of children."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def nobody_comes_three_times(harness: Harness) -> None:
 
 
 async def settled(harness: Harness, before: procfs.Usage, adapter: Adapter | None = None) -> procfs.Usage:
-    """A thread or a descriptor that is on its way out has a moment to be gone."""
+    """Returns the usage after a short wait, so that ending threads and closing descriptors can finish."""
     for _ in range(50):
         after = procfs.usage((adapter or harness.adapter).processes())
         if after.descriptors <= before.descriptors and after.threads <= before.threads:

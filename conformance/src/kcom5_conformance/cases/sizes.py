@@ -1,4 +1,4 @@
-"""Cases of sizes: pages, lengths of more than 32 bits, the two limits, and the hello's three octets."""
+"""Cases of sizes: pages, lengths of more than 32 bits, the two limits, and the hello's three bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .steps import MIB, counter, expect_file, quiet, receiving
 
 PAGE = 4096
 PAGES = (1, 2, 3, 5, 8, 15, 16, 17, 24, 31, 33, 63, 65, 127, 129, 255, 257)
-"""Multiples of a page, most of them no multiples of a larger buffer."""
+"""Multiples of a page; most are not multiples of a larger buffer."""
 
 
 def _pages_sent(from_file: bool) -> Run:
@@ -88,7 +88,7 @@ for _size in ((1 << 31) + 7, (1 << 32) - 1, 1 << 32, (1 << 32) + 7, (1 << 40) + 
 
 
 def _limited(limits: dict[str, int], message: int, data: int, over: bool, sent: int | None = None) -> Run:
-    """Lengths are declared; what is within its limit is sent, at most `sent` octets of the data."""
+    """Returns a case that declares lengths and sends fields within their limits, at most `sent` bytes of the data."""
 
     async def run(harness: Harness) -> None:
         async with receiving(harness, limits=limits) as (call, connection, hello):
@@ -171,7 +171,7 @@ async def empty_replaces_an_old_one(harness: Harness) -> None:
 
 
 async def _nonces(harness: Harness, count: int, adapter: Adapter | None = None) -> list[bytes]:
-    """Of so many hellos of one process."""
+    """Returns the nonces of `count` hellos of one process."""
     found = []
     for _ in range(count):
         async with harness.listen() as listener:
@@ -189,7 +189,7 @@ async def _nonces(harness: Harness, count: int, adapter: Adapter | None = None) 
 @case("hello.nonce/each-octet-varies", "client", "a counter, the time, or one octet that is random", ("tcp6", "unix"),
       level="SHOULD")  # fmt: skip
 async def each_octet_varies(harness: Harness) -> None:
-    # A bit of right ones is the same in 40 hellos once in 2 to the power of 34 runs.
+    # For random nonces, some bit is the same in 40 hellos once in 2 to the power of 34 runs.
     found = await _nonces(harness, 40)
     for place in range(3):
         octets = [nonce[place] for nonce in found]

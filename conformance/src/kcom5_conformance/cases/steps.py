@@ -1,4 +1,4 @@
-"""Steps that cases of several rooms share."""
+"""Steps that cases of several modules share."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ COUNTER = {"size": BIG, "fill": "counter251"}
 
 @cache
 def counter(size: int) -> bytes:
-    """Octet i is i mod 251: an octet that is lost or doubled shows."""
+    """Returns bytes where byte i is i mod 251, so that a lost or doubled byte is visible."""
     return (bytes(range(251)) * (size // 251 + 1))[:size]
 
 
 @asynccontextmanager
 async def receiving(harness: Harness, **keys: Any) -> AsyncIterator[tuple[Call, Connection, bytes]]:
-    """A client of the implementation that has said its hello."""
+    """Starts a client of the implementation and reads its hello."""
     async with harness.listen() as listener:
         call = await harness.call("receive", listener.place, **keys)
         connection = await listener.accept()
@@ -41,7 +41,7 @@ async def receiving(harness: Harness, **keys: Any) -> AsyncIterator[tuple[Call, 
 
 
 async def quiet(harness: Harness, call: Call, what: str, ticks: int = 10) -> None:
-    """The call does not end for some ticks."""
+    """Checks that the call does not end for some ticks."""
     harness.acts.append(Act("wait", f"{ticks * harness.tick:.3f}"))
     with trio.move_on_after(ticks * harness.tick):
         await call.ended.wait()
@@ -51,7 +51,7 @@ async def quiet(harness: Harness, call: Call, what: str, ticks: int = 10) -> Non
 
 
 async def served(harness: Harness, call: Call, message: str = "hi", data: bytes = b"\x00\x01\x02") -> None:
-    """The server serves its client."""
+    """Checks that the server completes an exchange."""
     connection = await harness.connect(call.place)
     await connection.send(HELLO)
     await connection.expect(HELLO + frame(message.encode(), data))
@@ -62,7 +62,7 @@ async def served(harness: Harness, call: Call, message: str = "hi", data: bytes 
 
 @contextmanager
 def full_queue(harness: Harness, path: int | str) -> Iterator[int]:
-    """Fills the queue of a listener at a path, and gives the number of connections in it."""
+    """Fills the queue of a listener at a path, and yields the number of connections in it."""
     harness.acts.append(Act("full"))
     with ExitStack() as stack:
         count = 0
@@ -76,7 +76,7 @@ def full_queue(harness: Harness, path: int | str) -> Iterator[int]:
 
 
 async def frozen(harness: Harness, then: Callable[[], Awaitable[None]]) -> None:
-    """Stops the implementation, acts, and lets it go on."""
+    """Stops the implementation, calls `then`, and continues it."""
     pids = harness.adapter.processes()
     harness.acts.append(Act("stop"))
     await procfs.freeze(pids)
@@ -95,7 +95,7 @@ def expect_file(harness: Harness, path: Path, octets: bytes, when: str = "") -> 
 
 
 async def refused(harness: Harness, place: int | str, host: str = "") -> None:
-    """One more connection is refused, or reset without one octet."""
+    """Checks that another connection is refused, or reset without any byte."""
     via = harness.via if not host else "tcp6" if ":" in host else "tcp4"
     where = host or place
     try:

@@ -1,4 +1,4 @@
-"""Cases of when a call returns, and of a process that is stopped and continued."""
+"""Cases of the time at which a call returns, and of a process that is stopped and continued."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def after_a_slow_connect(harness: Harness) -> None:
 
 
 LONGER = 1.4
-"""Seconds for which a process is stopped whose T is one second."""
+"""Seconds for which a process with a T of one second is stopped."""
 
 
 def _late_server(phase: str) -> Run:
@@ -207,7 +207,7 @@ for _phase in ("echo", "length", "message", "data"):
     add(f"result.sync/frozen-in-{_phase}", "client", _FROZEN, _frozen_client(_phase))
 
 
-# ---- the wait for the client's end: one that is not waited for (`close.confirm` is a SHOULD) is right, too
+# ---- the wait for the client's end; not waiting is also valid, as `close.confirm` is a SHOULD
 
 
 def _never_closes(talks: bool) -> Run:

@@ -28,7 +28,7 @@ from .steps import BIG, COUNTER, OLD, counter, served
 
 @case("unix.mode/before-it-listens", "server", "anybody may connect between listen and chmod", ("unix",), takes=1)
 async def before_it_listens(harness: Harness) -> None:
-    """`strace` holds the call of listen back when the socket listens already."""
+    """Delays the return of listen() with `strace`, while the socket already listens."""
     if words := why_not_slow():
         raise NotRun(words)
     call = await harness.call("send", str(harness.path), adapter=await harness.another(*SLOW_LISTEN), message="hi",
@@ -107,7 +107,7 @@ for _role in ("server", "client"):
 
 
 async def _in_its_folder(harness: Harness) -> Adapter:
-    """One whose current folder is the case's, so that a path can be relative."""
+    """Starts an adapter in the folder of the case, so that a path can be relative."""
     at = harness.adapter.cwd or Path.cwd()
     words = [str(at / word) if (at / word).is_file() else word for word in harness.adapter.command]
     try:
@@ -248,7 +248,7 @@ _AS_ANOTHER = "import os, sys; os.setgroups([]); os.setuid(int(sys.argv[1])); os
 
 
 async def _as_another_user(harness: Harness) -> Adapter:
-    """One that is not root, though the suite is."""
+    """Starts an adapter as a user other than root, although the suite runs as root."""
     user = other_user()
     harness.folder.chmod(0o777)
     try:

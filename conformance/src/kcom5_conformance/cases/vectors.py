@@ -1,6 +1,6 @@
 """The vectors, by `vectors/README.md`: rows and conversations.
 
-It only reads. The octets are put together here, independently of every implementation.
+This module only reads them. It builds the bytes independently of every implementation.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Vector:
 
 
 def octets(value: Any, nonce: bytes = b"") -> bytes:
-    """The octets that a vector writes as pairs, text, or a size and a fill. `nonce` replaces `n0 n1 n2`."""
+    """Returns the bytes of a vector's pairs, text, or size and fill. `nonce` replaces `n0 n1 n2`."""
     if isinstance(value, dict):
         if "text" in value:
             return str(value["text"]).encode()
@@ -59,12 +59,12 @@ def joined(parts: tuple[Any, ...], nonce: bytes = b"") -> bytes:
 
 
 def load(folder: Path) -> list[Vector]:
-    """Every vector of a folder that a peer can show, in the order of its files."""
+    """Returns every vector of a folder that a peer can play, in the order of its files."""
     documents = [
         json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json")) if path.name != "schema.json"
     ]
     entries = [entry for document in documents for entry in document["vectors"]]
-    # An operation `message` is for a core without sockets; `memory` has a live one.
+    # The operation `message` is for a core without sockets; `memory` has a case with sockets.
     return [_vector(entry) for entry in entries if entry.get("op") != "message"]
 
 

@@ -1,1 +1,1 @@
-"""Generated conversations: made from the rules, judged by a model of the spec, shrunk when they fail."""
+"""Generates conversations from the rules, judges them by a model of the spec, and shrinks those that fail."""

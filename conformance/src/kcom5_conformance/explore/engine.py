@@ -1,4 +1,4 @@
-"""Explores one implementation: batches of scripts on several adapters, shrinking, residue, coverage."""
+"""Explores one implementation: plays batches of scripts on several adapters, shrinks failures, checks for residue."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from .script import Script
 from .strategies import Circumstance, circumstance, under
 
 PORTION = 48
-"""Scripts generated at a time. Nothing else runs meanwhile."""
+"""Scripts generated at a time. Nothing else runs during generation."""
 TIMED_PORTION = 12
 VARIANTS = 3
-"""Circumstances in which each script is played."""
+"""The number of circumstances in which each script is played."""
 TIMED_LANES = 12
 HASTE = 0.3
-"""Fraction of the patience for the first try. A late answer is tried again with all of it."""
+"""Fraction of the timeout for the first try. After a late answer the script is tried again with the whole timeout."""
 SHRINK_SECONDS = 12.0
 OVERTIME = 10.0
-"""Seconds beyond the time to explore in which a failure may still be repeated."""
+"""Seconds after the time to explore in which a failure may still be repeated."""
 BISECT_SECONDS = 10.0
 """Seconds beyond the time to explore."""
 MOST_WAITED = 0.5
-"""Seconds without a processor after which a repeated failure proves nothing."""
+"""If the suite or adapter waits longer than this for a processor, in seconds, a repeated failure proves nothing."""
 LOOK_AFTER = 24
 """Conversations of one adapter between two checks for residue."""
 
@@ -56,14 +56,14 @@ class Played:
 
     script: Script
     problem: Problem | None
-    """What was wrong. A broken SHOULD rule stands here only if no MUST rule was broken."""
+    """The problem. A broken SHOULD rule is here only if no MUST rule was broken."""
     outcome: str
     harness: Harness | None
     is_crash: bool = False
 
     @property
     def sign(self) -> str:
-        """Two failures with the same key count as one."""
+        """Returns the key of the failure. Failures with the same key count as one."""
         return "" if self.problem is None else f"{self.script.role} {self.problem.rule} {self.problem.axis}"
 
 
@@ -75,7 +75,7 @@ class Failure:
     after: float
     """Seconds from the start of its role."""
     number: int
-    """Number of the conversation that showed it first."""
+    """Number of the first conversation that showed it."""
     failed: int = 1
     tried: int = 1
     """How often it was repeated."""
@@ -115,7 +115,7 @@ class Explorer:
     is_first_enough: bool = False
     visited: Visited = field(default_factory=Visited)
     known: set[str] = field(default_factory=set)
-    """Keys of the failures that are done with."""
+    """Keys of the failures that were handled."""
     peer: Known = field(default_factory=Known)
     _start: float = 0.0
 
@@ -148,7 +148,7 @@ class Explorer:
         self.visited.seconds = trio.current_time() - self._start
 
     async def replay(self, scripts: list[Script]) -> None:
-        """Plays only these, each as often as it takes to see a nonce that repeats, and what is left behind."""
+        """Plays only these, each often enough to detect repeated nonces and residue."""
         self._start, self.is_replay = trio.current_time(), True
         self.seconds = float("inf")
         async with Lane(self) as lane:
@@ -186,7 +186,7 @@ class Explorer:
                     await lane.close()
 
     def _is_in_contract(self, script: Script) -> bool:
-        """The adapter claims all that the script needs. One without limits need not have the default limit, either."""
+        """Returns whether the adapter supports the script. Without `limits` it need not have the default limit."""
         needs = {
             script.via: True,
             "file": script.in_file,
@@ -196,7 +196,7 @@ class Explorer:
         return all(name in self._supports for name, is_needed in needs.items() if is_needed)
 
     async def _play_all(self, scripts: list[Script], lanes: list[Lane], shrink: Callable[[Script], object]) -> None:
-        """Side by side. A failure is tried again, shrunk and told when the lane comes to it."""
+        """Plays the scripts in parallel. A lane repeats, shrinks and reports a failure when it reaches it."""
         waiting = scripts[::-1]
 
         async def work(lane: Lane) -> None:
@@ -248,7 +248,7 @@ class Explorer:
         self._is_enough = self._is_enough or self.is_first_enough
 
     async def _least(self, lane: Lane, failed: Played, shrink: Callable[[Script], object]) -> Played:
-        """Finds the plainest circumstances and the smallest script with the same failure; not in a replay."""
+        """Finds the simplest circumstances and the smallest script with the same failure. A replay skips this."""
         if self.is_replay:
             return failed
         best = failed
@@ -267,7 +267,7 @@ class Explorer:
         return played if played.sign == failed.sign else best
 
     def _shrink(self, is_timed: bool, number: int, size: int, given: dict[Script, Script], script: Script) -> object:
-        """The work of shrinking a script of this portion; nothing for one that is not of it."""
+        """Returns the job that shrinks a script of this portion, or None if the script is not in it."""
         raw = next((raw for raw in given.values() if _core(raw) == _core(script)), None)
         if raw is None:
             return None
@@ -299,7 +299,7 @@ class Explorer:
             await self._charge_residue(scripts)
 
     async def _charge_residue(self, scripts: list[Script]) -> None:
-        """Reports the one of these conversations that leaves something behind, if there is one."""
+        """Finds and reports the conversation that leaves residue, if there is one."""
         sign = f"{self.role} close.residue residue"
         async with self._shrinking:
             if sign in self.known or self._is_enough:
@@ -335,12 +335,12 @@ def _core(script: Script) -> Script:
 
 
 def _waited(adapter: Adapter) -> float:
-    """Seconds that the suite and the adapter, as far as it runs, were kept from running."""
+    """Returns the seconds that the suite and a running adapter waited for a processor."""
     return procfs.waited([os.getpid(), *(adapter.processes() if adapter.is_running else [])])
 
 
 def _may_be_load(outcome: Outcome, should: list[Problem]) -> bool:
-    """Returns whether a busy machine can be the cause."""
+    """Returns whether a busy machine can cause this."""
     if isinstance(outcome.error, AdapterError):
         return not isinstance(outcome.error, Crashed)
     problems = [outcome.error.problem] if isinstance(outcome.error, Mismatch) else should
@@ -349,9 +349,9 @@ def _may_be_load(outcome: Outcome, should: list[Problem]) -> bool:
 
 
 class _Quick(Adapter):
-    """Its requests are not checked by the schema, which takes as long as all else: a test does it for their kinds.
+    """An adapter that does not check its requests by the schema, which would double the time. A test checks each kind.
 
-    `about`, which is asked after each conversation, is checked if the answer is another one.
+    `about` is asked after each conversation, and its answer is checked only if it differs from the last one.
     """
 
     _about: Json | None = None
@@ -393,7 +393,7 @@ class Lane:
             await self.close()
 
     async def play(self, script: Script, patience: float) -> Played:
-        """Plays it; a time that the machine did not let the suite keep is tried again."""
+        """Plays a script, and repeats it if the machine was too busy for the suite's timing."""
         played = Played(script, None, "", None)
         for _ in range(MOST_BUSY):
             try:
@@ -462,17 +462,17 @@ class Lane:
 
     @property
     def count(self) -> int:
-        """Conversations since the last `look`."""
+        """Returns the number of conversations since the last `look`."""
         return len(self._scripts)
 
     def look(self) -> tuple[list[Script], bool]:
-        """The scripts since it was looked at last, and whether the adapter has grown by them: not the first time."""
+        """Returns the scripts since the last look, and whether the adapter has grown since; false the first time."""
         scripts, self._scripts = self._scripts, []
         before, self._before = self._before, self.footprint()
         if not self._is_warm or before is None or self._before is None or len(scripts) < 4:
             self._is_warm = self._before is not None
             return scripts, False
-        # One in eight may be what leaves something.
+        # Detects a leak even if only one script in eight causes it.
         return scripts, bool(self._before.grown(before, len(scripts), max(1, len(scripts) // 8)))
 
     async def close(self) -> None:

@@ -1,8 +1,8 @@
 """Uses Hypothesis to generate a batch of scripts from a seed and to shrink one that failed.
 
 Scripts are generated first and played afterwards, several at a time, which Hypothesis itself cannot do. To shrink, the
-same seed generates the same scripts again: all but the one that failed are known to pass, so Hypothesis finds it at
-once, and plays only what it makes of it.
+same seed generates the same scripts again. All except the failed one are known to pass, so Hypothesis finds it at once
+and plays only its reductions.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from .script import Script
 from .strategies import STRATEGIES
 
-# Hypothesis compares the state of Python's generator before and after a draw; Trio uses it in another thread meanwhile.
+# Hypothesis checks that a draw does not use Python's random generator, but Trio uses it in another thread.
 warnings.filterwarnings("ignore", message="Do not use the `random` module inside strategies")
 
 
 class _Failed(Exception):
-    """A script failed. Hypothesis learns nothing else."""
+    """A script failed. Hypothesis gets no other information."""
 
 
 def _settings(size: int, *phases: Phase) -> settings:

@@ -1,7 +1,7 @@
 """Learns the state machine of an implementation from its answers alone and compares it with the tables.
 
-Every word up to a length is played first, side by side; then AALpy learns from what was seen, and asks for what else it
-needs. A word that is answered otherwise than by the tables is played again, slower, before it is believed.
+First every word up to a length is played, in parallel. Then AALpy learns from the answers, and asks for further words.
+A word whose answer differs from the tables is played again, slower, before the answer is accepted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOMENT = 0.06
 SLOWER = 6.0
 """Factor of every wait at the second try."""
 MOST_WRONG = 40
-"""Words that are played again: a wrong implementation is believed after so many."""
+"""The maximum of words that are played again. After these, further differences are accepted at once."""
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Learner:
         return Learned(machine, found, self.played, trio.current_time() - start)
 
     async def _play_all(self) -> None:
-        """All words, a letter longer each time, of those that have not ended and have no letter that does nothing."""
+        """Plays all words by length. A word that has ended, or has a letter without effect, is not extended."""
         words: list[Word] = [()]
         for _ in range(DEPTH):
             longer = [(*word, letter) for word in words for letter in ALPHABETS[self.role]]
@@ -87,7 +87,7 @@ class Learner:
         return acts(self.role, word) == word and not _has_ended(self._known[word])
 
     async def outputs(self, word: Word) -> Word:
-        """What the implementation answers; known or played."""
+        """Returns the answers of the implementation, from earlier plays if they are known."""
         if word in self._known:
             return self._known[word]
         done = acts(self.role, word)
@@ -97,13 +97,13 @@ class Learner:
             self._known[word] = ()
         else:
             before = await self.outputs(word[:-1])
-            # Nothing follows an answer, and the prefix must repeat what was observed before; else it is not a machine.
+            # Nothing follows an answer, and a prefix must repeat its earlier answers; else it is not a Mealy machine.
             last = NOTHING if _has_ended(before) else (await self._ask(word, before))[-1]
             self._known[word] = (*before, last)
         return self._known[word]
 
     async def _with_idle(self, word: Word, done: Word) -> Word:
-        """The answers to the letters that could be done, and nothing to the others."""
+        """Returns the answers, with `NOTHING` for letters that were not possible."""
         answers = iter(await self.outputs(done))
         found: list[str] = []
         for at in range(len(word)):
@@ -124,7 +124,7 @@ class Learner:
         return answers
 
     async def _play(self, word: Word, moment: float) -> Word:
-        """Plays it on an adapter that is idle."""
+        """Plays a word on an idle adapter."""
         adapter = self._idle.pop() if self._idle else self.subject.adapter()
         if not adapter.is_running:
             await start_adapter(adapter, self.scale)
@@ -172,7 +172,7 @@ def _has_ended(answers: Word) -> bool:
 
 
 class _Box(SUL):  # type: ignore[misc]
-    """The implementation as AALpy sees it: one word at a time."""
+    """The implementation as a system under learning of AALpy, one word at a time."""
 
     def __init__(self, learner: Learner) -> None:
         super().__init__()
@@ -193,7 +193,7 @@ class _Box(SUL):  # type: ignore[misc]
 
 
 class _Words(Oracle):  # type: ignore[misc]
-    """A machine is right if it answers as the implementation did to every word that was played."""
+    """Accepts a machine if it gives the implementation's answers to every played word."""
 
     def __init__(self, alphabet: list[str], box: SUL, known: dict[Word, Word]) -> None:
         super().__init__(alphabet, box)

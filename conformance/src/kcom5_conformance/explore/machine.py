@@ -18,7 +18,7 @@ ALPHABETS: dict[str, Word] = {
     "server": ("connect", "more", "whole", "wrong", "read", "end", "reset", "timeout"),
     "client": ("connect", "refused", "more", "whole", "wrong", "over", "end", "reset", "timeout"),
 }
-"""What the peer does. `read` takes all that the server has sent: events `sent` and `acknowledged`."""
+"""The acts of the peer. `read` reads everything that the server has sent: events `sent` and `acknowledged`."""
 
 
 @dataclass
@@ -27,9 +27,9 @@ class Machine:
 
     role: str
     steps: dict[tuple[int, str], tuple[str, int]] = field(default_factory=dict)
-    """State and input: output and next state."""
+    """Maps state and input to output and next state."""
     names: dict[int, str] = field(default_factory=dict)
-    """Of states that are known by name."""
+    """The names of known states."""
 
     @property
     def states(self) -> list[int]:
@@ -65,7 +65,7 @@ def of_tables(role: str) -> Machine:
 
 
 def _follow(role: str, state: str, *events: str) -> tuple[str, str]:
-    """The events one after the other: the error or `ok` that comes of it, and the state."""
+    """Applies the events in order. Returns the error or `ok` they lead to, if any, and the state."""
     for event in events:
         cell = table(role).cell(state, event)
         if cell.error:
@@ -75,7 +75,7 @@ def _follow(role: str, state: str, *events: str) -> tuple[str, str]:
 
 
 def _server(state: str, letter: str) -> tuple[str, str]:
-    """What a client sees of a server with more data than any kernel buffers."""
+    """Returns the answer, as a client sees it, of a server with more data than any kernel buffers."""
     if state == "ended" or (letter == "connect" and state != "listening"):
         return NOTHING, state
     if state == "listening":
@@ -94,7 +94,7 @@ def _server(state: str, letter: str) -> tuple[str, str]:
 
 
 def _client(state: str, letter: str) -> tuple[str, str]:
-    """What a server sees of a client."""
+    """Returns the answer, as a server sees it, of a client."""
     if state == "ended" or ((letter in ("connect", "refused")) != (state == "connecting") and letter != "timeout"):
         return NOTHING, state
     if letter == "connect":
@@ -114,11 +114,11 @@ class Difference:
     got: str
     expected: str
     state: str
-    """Where, by the tables."""
+    """The state by the tables."""
 
 
 def differences(learned: Machine, right: Machine, most: int = 20) -> list[Difference]:
-    """The shortest word to each place where they differ, shortest first. Names the states that are equal."""
+    """Returns the shortest word to each difference, shortest first. Names the equal states of `learned`."""
     found: list[Difference] = []
     seen = {(0, 0)}
     waiting: deque[tuple[int, int, Word]] = deque([(0, 0, ())])

@@ -1,7 +1,7 @@
-"""The oracle: what the spec allows for a script. It has no I/O, no clock, and no code of an implementation.
+"""The oracle of the outcomes that the spec allows. It has no I/O, no clock, and no code of an implementation.
 
-The states and what an event makes of them are the tables of the spec's text (`tables`); here are the fields, which make
-events of bytes, and what a race between the two ends leaves open. In doubt the oracle allows.
+The states and transitions are the tables of the spec's text (`tables`). This module turns bytes into events, and adds
+the outcomes of races between the two ends. In doubt the oracle allows an outcome.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ SURELY_TAKEN = 64 << 10
 SURELY_NOT_TAKEN = 12 << 20
 """Bytes that no kernel buffers unread."""
 MARGIN = 0.15
-"""Fraction of T: this close to its end, a timeout may have passed or not."""
+"""Fraction of T. This close to its end, a timeout may or may not have passed."""
 
 
 @dataclass
 class Expected:
-    """What is right."""
+    """The allowed outcomes of a script."""
 
     rule: str
-    """The rule that any outcome but these breaks."""
+    """The rule that any other outcome breaks."""
     outcomes: dict[str, str] = field(default_factory=dict)
-    """`ok` and names of errors that are allowed, the likeliest first; and the SHOULD rule that an implementation leaves
-    by it, or nothing."""
+    """Maps the allowed outcomes (`ok` and error names, the likeliest first) to the SHOULD rule that each breaks, or to
+    an empty string."""
     from_step: int = 1 << 30
-    """The implementation may be gone from this step on."""
+    """The step from which the implementation may have closed."""
     bound_from: int | None = None
-    """The step at which the bound begins that ends it; -1: the connection, -2: the call."""
+    """The step at which the timeout starts that ends it; -1 for the connection, -2 for the call."""
     message: str = ""
     data: Octets | bytes = b""
-    """What a client delivers."""
+    """The content that a client delivers."""
     may_send: bool = True
-    """A server may have sent the echo and the frame, or a part."""
+    """Whether a server may have sent the echo and the frame, or a part of them."""
     is_confirmed: bool | None = None
-    """What a server that tells says of a success; None: either."""
+    """The value of `confirmed` at a success; None if both are right."""
     path: list[tuple[str, str]] = field(default_factory=list)
-    """State and event, of the likeliest way."""
+    """State and event pairs of the likeliest path."""
 
     @property
     def likely(self) -> str:
@@ -49,12 +49,12 @@ class Expected:
 
 
 def expect(script: Script) -> Expected:
-    """The outcomes that the spec allows."""
+    """Returns the outcomes that the spec allows."""
     return _Client(script).walk() if script.role == "client" else _Server(script).walk()
 
 
 class _Walk:
-    """The state of the likeliest way, by the table, and time in units of T."""
+    """The state of the likeliest path, by the table, and the time in units of T."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -63,7 +63,7 @@ class _Walk:
         self.found = Expected("")
         self.now = self.since = 0.0
         self.at = -1
-        """The step that is looked at."""
+        """The current step."""
         self.bound_from = -2
 
     def take(self, event: str) -> str:
@@ -79,11 +79,11 @@ class _Walk:
 
     @property
     def is_past(self) -> bool:
-        """The timeout has passed."""
+        """Returns whether the timeout has passed."""
         return self.script.close > 0 and self.now - self.since > 1 + MARGIN
 
     def decide(self, rule: str, *outcomes: str, **should: str) -> Expected:
-        """It is over by this step; `should` names outcomes (with _) that leave a SHOULD rule."""
+        """Returns the outcomes of an end at this step. `should` maps outcomes (with _) to broken SHOULD rules."""
         found = self.found
         found.rule, found.from_step = rule, min(found.from_step, self.at)
         found.outcomes |= dict.fromkeys(outcomes, "")
@@ -91,7 +91,7 @@ class _Walk:
         return found
 
     def late(self, rule: str, **should: str) -> Expected:
-        """The timeout of this state ends the exchange."""
+        """Returns the outcomes after the timeout of this state."""
         self.found.bound_from = self.bound_from
         return self.decide(rule, self.take("timeout"), **should)
 
@@ -100,7 +100,7 @@ class _Walk:
 
 
 class _Client(_Walk):
-    """Its peer is a server."""
+    """The client under test; the suite is the server."""
 
     def walk(self) -> Expected:
         script, found = self.script, self.found
@@ -130,7 +130,7 @@ class _Client(_Walk):
             elif kind == "reset":
                 return self._reset()
         found.path.append((self.state, "timeout"))
-        return self.decide("time.stall", "timeout")  # an unfinished script: nothing else may come of it
+        return self.decide("time.stall", "timeout")  # an unfinished script can only time out
 
     def _time_rule(self) -> str:
         return "time.handshake" if self.state in ("connecting", "echo") else "time.stall"
@@ -155,7 +155,7 @@ class _Client(_Walk):
         found.message, found.data = self.fields.message.decode(), self.fields.data
         found.outcomes["ok"] = ""
         if any(step[0] == "reset" for step in rest):
-            # A reset may destroy data that had arrived: the outcome is that of some prefix.
+            # A reset may destroy data that had arrived, so the outcome of any prefix is allowed.
             found.outcomes |= {"truncated": "", "invalid-connection": ""}
         return self.decide(self._rule_of_success(rest), "ok")
 
@@ -202,7 +202,7 @@ class _Fields:
         self.message = bytearray()
         self.data: Octets | bytes = b""
         self.size = 0
-        """Declared, of the data."""
+        """The declared length of the data."""
         self.surplus = 0
         self._kind = "echo"
         self._left = 8
@@ -213,7 +213,7 @@ class _Fields:
         return _is_prefix_of_utf8(bytes(self._field))
 
     def feed(self, octets: bytes | Octets) -> Iterator[str]:
-        """Yields the events. A field of 0 bytes is whole at once."""
+        """Yields the events. A field of 0 bytes is complete at once."""
         if isinstance(octets, Octets):
             if self._kind == "data" and self._left == octets.size and not self._field:
                 self.data, self._left, self._kind = octets, 0, "over"
@@ -239,7 +239,7 @@ class _Fields:
         self.surplus += len(octets) - at
 
     def _complete(self, value: bytes) -> str:
-        """A field is complete."""
+        """Handles a complete field."""
         self._field.clear()
         if self._kind == "echo":
             self._kind, self._left = "message-length", 4
@@ -279,7 +279,7 @@ def _is_prefix_of_utf8(octets: bytes) -> bool:
 
 
 class _Server(_Walk):
-    """Its peer is a client."""
+    """The server under test; the suite is the client."""
 
     def walk(self) -> Expected:
         script = self.script
@@ -335,7 +335,7 @@ class _Server(_Walk):
         served = _Served(self, rest).walk() if len(hello) == 8 else None
         if served is not None and not (rest and rest[0][0] == "send"):
             return served
-        # Bytes after the hello may have arrived with it, or not.
+        # Bytes after the hello may or may not have arrived with it.
         is_sure = len(hello) > 8 and (had == 0 or (len(octets) == len(hello) - had and had < 8 and len(hello) > 8))
         outcome = self.table.cell("hello", "wrong").error
         if served is None:
@@ -348,7 +348,7 @@ class _Server(_Walk):
 
 
 class _Served:
-    """The server has the hello. What the client does then, taken together."""
+    """The acts of the client after the server has the hello."""
 
     def __init__(self, walk: _Server, rest: tuple[Step, ...], extra: bool = False) -> None:
         self.of, self.script, self.found, self.extra = walk, walk.script, walk.found, extra
@@ -356,11 +356,11 @@ class _Served:
         self.whole = 8 + 12 + len(self.script.message) + self.script.data.size
         self.read = 0
         self.is_complete = False
-        """All is read, and the server's end was seen."""
+        """Whether everything was read, including the server's end."""
         self.is_synced = False
-        """The echo was read: the hello has arrived for sure."""
+        """Whether the echo was read, which proves that the hello has arrived."""
         self.half_closed: str = ""
-        """`early` or `late`: before all was read, or afterwards."""
+        """`early` or `late`: before or after everything was read."""
 
     def walk(self) -> Expected:
         of = self.of
@@ -389,11 +389,11 @@ class _Served:
                 return self._closed()
             elif kind == "reset":
                 return self._reset()
-        return self._closed()  # as a play does at its end
+        return self._closed()  # every play ends with a close
 
     def _read(self, count: int) -> None:
         if self.whole - self.read > SURELY_NOT_TAKEN:
-            self.of.begin_bound(self.of.at - 1)  # bytes move, some perhaps before; of a small frame all had moved
+            self.of.begin_bound(self.of.at - 1)  # bytes move, maybe also earlier; a small frame was already buffered
         self.read = self.whole if count < 0 else min(self.whole, self.read + count)
         if self.read >= 8:
             self.is_synced = True
@@ -476,7 +476,7 @@ class _Served:
     def _reset(self) -> Expected:
         of, left = self.of, self.whole - self.read
         if self.script.via == "unix" and not left:
-            return self._closed()  # nothing is unread: it is no reset there
+            return self._closed()  # without unread bytes a close is not a reset
         if self.half_closed:
             self._success(self.half_closed)
             return of.decide("close.half", "ok", "unconfirmed")

@@ -26,13 +26,13 @@ from .model import Expected
 from .script import Octets, Script, Step
 
 EARLY = 0.02
-"""Seconds by which a timeout may seem early: two processes read the clock at different times."""
+"""Seconds by which a timeout may seem early, because two processes read the clock at different times."""
 LATE = 1.0
 """Seconds after T within which a wait must end (`time.prompt`)."""
 SAME_NONCES = 3
-"""So often chance does not draw one of 2^24 among the few that are kept."""
+"""Random nonces do not repeat this often: they have 2^24 values, and few are kept."""
 SOON = 1.0
-"""Seconds for the next thing that an implementation does."""
+"""Timeout in seconds for the next act of an implementation."""
 
 
 @cache
@@ -42,14 +42,14 @@ def level_of(rule: str) -> Level:
 
 @dataclass
 class Known:
-    """What earlier conversations have shown of the implementation."""
+    """Facts about the implementation from earlier conversations."""
 
     broken: set[str] = field(default_factory=set)
-    """SHOULD rules that are broken: what they cost is not waited for again."""
+    """Broken SHOULD rules. The play does not wait for their timeouts again."""
     nonces: deque[bytes] = field(default_factory=lambda: deque(maxlen=64))
-    """Of its last hellos."""
+    """The nonces of its last hellos."""
     lateness: float = 0.0
-    """Seconds by which a timeout was late, at most."""
+    """The maximum delay of a timeout in seconds."""
 
 
 @dataclass
@@ -64,10 +64,10 @@ class Play:
     """SHOULD rules that were broken."""
     outcome: str = ""
     times: dict[int, float] = field(default_factory=dict)
-    """When each step began; -1: the connection, -2: the call."""
+    """The start time of each step; -1 for the connection, -2 for the call."""
     sent: int = 0
     was_late: bool = False
-    """The implementation took octets that came after the bound, before it timed out. Its delivery is not judged."""
+    """The implementation accepted bytes after the bound, before it timed out. Its delivery is not judged."""
     was_reset: bool = False
     """A send failed because the connection was gone."""
 
@@ -231,7 +231,7 @@ class Play:
         return "frame.order"
 
     async def _too_short(self, connection: Connection, end: int, call: Call) -> NoReturn:
-        """Bytes are missing. The implementation's answer, if it is wrong, says more."""
+        """Reports missing bytes. If the implementation's answer is wrong too, that is reported instead."""
         how = {"end": "the end", "reset": "a reset", "": "nothing more"}[connection.ended]
         with trio.move_on_after(SOON):
             await call.ended.wait()
@@ -259,7 +259,7 @@ class Play:
             self.note("close.confirm", "ended", got, "that the server half-closes when all is sent", saw)
 
     async def _late(self) -> None:
-        """A second client must be refused at once and get no byte."""
+        """Checks that a second client is refused at once and gets no byte."""
         try:
             other = await self.harness.connect(self.place)
         except OSError:
@@ -278,7 +278,7 @@ class Play:
             self.note("listen.refuse-others", "ended", got, "that it is refused or reset", "connects")
 
     async def _rest_of_server(self, connection: Connection) -> None:
-        """Checks what follows the answer: only what is allowed, and an end."""
+        """Checks that only allowed bytes and an end follow the answer."""
         limit = len(self.whole) if self.expected.may_send and self.outcome != "invalid-connection" else 0
         with trio.move_on_after(SOON):
             while not connection.ended:
@@ -325,7 +325,7 @@ class Play:
                 self._check_end(connection)
 
     async def _without_connection(self, target: Path | None) -> None:
-        """No server is there, none accepts, or the port is none."""
+        """Plays without a connection: no server listens, none accepts, or the port is invalid."""
         async with AsyncExitStack() as stack:
             place = self.script.port if self.script.port is not None else await self.harness.nowhere()
             if self.script.steps == (("full",),):
@@ -394,7 +394,7 @@ class Play:
             self.fail(rule, "delivered", f"the message {got[:60]!r} of {len(got):,} characters",
                       f"{wanted[:60]!r} of {len(wanted):,}", saw="message")  # fmt: skip
         if "data" not in answer:
-            return  # it is in a file
+            return  # the data is in a file
         data, got = expected.data, answer["data"]
         size = data.size if isinstance(data, Octets) else len(data)
         digest = data.digest if isinstance(data, Octets) else hashlib.sha256(data).hexdigest()
@@ -413,7 +413,7 @@ class Play:
         return any(step[0] in ("close", "reset") for step in script.steps)
 
     async def _judge(self, call: Call) -> None:
-        """Checks the answer and when it came."""
+        """Checks the answer and its time."""
         bound = self.script.bound if self.expected.bound_from is not None and self.script.close > 0 else 0
         self.harness.acts.append(Act("answer"))
         with trio.move_on_after(bound + self.harness.patience) as scope:
@@ -462,7 +462,8 @@ class Play:
             self.fail("close.confirm", "delivered", f"the answer {call.told}", f"confirmed: {wanted}".lower())
 
     def _is_late(self, call: Call) -> bool:
-        """An end that times out late, which only a SHOULD forbids, takes what is there by then (`time.late`)."""
+        """Returns whether the timeout was late, which only a SHOULD forbids. Bytes that came before it count
+        (`time.late`)."""
         start = self.expected.bound_from
         if (
             start is None
@@ -473,7 +474,7 @@ class Play:
         return call.end - self.times[start] < self.script.bound + self.known.lateness + 0.1
 
     def _blamed(self) -> str:
-        """The rule that an outcome breaks which is not allowed."""
+        """Returns the rule that the outcome breaks."""
         named = {"over-limit": "limit.over", "malformed-message": "message.utf8", "message-not-utf8": "message.utf8"}
         if self.expected.likely == "ok":
             if self.outcome == "timeout" and self.script.close > 30:

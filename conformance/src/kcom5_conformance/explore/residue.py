@@ -1,4 +1,4 @@
-"""What conversations leave behind in an adapter: descriptors, threads, children, memory, temporary files."""
+"""Detects leaks of conversations in an adapter: descriptors, threads, children, memory, temporary files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..harness.case import NotRun
 from .script import Script
 
 LEAST_MEMORY = 64 << 10
-"""Bytes for each conversation that was played, and"""
+"""Bytes of growth per conversation that count as a leak, if the total also reaches LEAST_GROWTH."""
 LEAST_GROWTH = 4 << 20
-"""bytes in all: less is not told from what an allocator or a collector does."""
+"""Bytes of total growth. Less cannot be distinguished from the work of an allocator or a garbage collector."""
 ROUNDS = 24
 """Repetitions of a single conversation to confirm the growth."""
 
@@ -30,7 +30,7 @@ class Footprint:
     memory: int = 0
 
     def grown(self, before: Footprint, played: int, least: int) -> str:
-        """What is more than before, in words: at least so many things, or memory for all that was played; or not."""
+        """Describes the growth: at least `least` more of something, or memory for all that was played; else empty."""
         for part in fields(self):
             more = getattr(self, part.name) - getattr(before, part.name)
             if part.name == "memory":
@@ -42,7 +42,7 @@ class Footprint:
 
 
 def measure(adapter: Adapter, folder: Path) -> Footprint | None:
-    """None where the system does not tell. `folder` is the adapter's TMPDIR."""
+    """Measures the adapter. Returns None if the kernel does not tell. `folder` is the adapter's TMPDIR."""
     try:
         pids = adapter.processes()
         usage = procfs.usage(pids)
@@ -55,8 +55,8 @@ def measure(adapter: Adapter, folder: Path) -> Footprint | None:
 async def culprit(
     scripts: list[Script], play: Callable[[list[Script]], Awaitable[Footprint | None]]
 ) -> tuple[Script, str] | None:
-    """The conversation that leaves something, and what; `play` plays some and measures afterwards."""
-    scripts = sorted(scripts, key=lambda script: len(str(script)))  # the shortest one if several leave something
+    """Finds the conversation that leaks. Returns it and the growth. `play` plays some and measures afterwards."""
+    scripts = sorted(scripts, key=lambda script: len(str(script)))  # prefers the shortest one
     while True:
         growth = await _growth(scripts, play)
         if not growth:
@@ -75,5 +75,5 @@ async def _growth(scripts: list[Script], play: Callable[[list[Script]], Awaitabl
     after = await play(scripts * max(2, rounds))
     if before is None or after is None:
         return ""
-    # A single one has to leave something each time; of several one may be the culprit.
+    # A single script must leak each time; of several scripts one may be the culprit.
     return after.grown(before, len(scripts) * max(2, rounds), max(2, rounds))

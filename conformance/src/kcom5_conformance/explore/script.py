@@ -20,29 +20,29 @@ HELLO = b"KCOM5\xaa\xbb\xcc"
 DEFAULT_LIMIT = 1 << 24
 
 MOST_TEXT = 1000
-"""Characters of a script that is still read."""
+"""The maximum size of a script in characters."""
 MOST_UNPACKED = 64 << 20
 
 Step = tuple[Any, ...]
-"""The peer's act:
+"""An act of the peer:
 
-    ("send", bytes)      of a peer that is a server the first eight are exclusive-or with the client's hello
-    ("fill", size, fill)  sends so many bytes by rule
-    ("read", count)       reads so many bytes of what must come; -1: all that is left
-    ("nothing",)          finds that nothing has come within a tick
+    ("send", bytes)       sends bytes; a server's first eight are exclusive-or with the client's hello
+    ("fill", size, fill)  sends `size` bytes by a rule
+    ("read", count)       reads `count` expected bytes; -1 for all that are left
+    ("nothing",)          checks that nothing arrives within a tick
     ("end",)              waits for the implementation's end of the stream
     ("half-close",) ("close",) ("reset",)
-    ("pause", "tick" or "most")   a moment, or 0.6 T
+    ("pause", "tick" or "most")   waits a moment, or 0.6 T
     ("stall",)            does nothing until the implementation has ended
-    ("connect",)          of a client; missing: at the start
-    ("late",)             one more client dials
-    ("nobody",) ("full",) of a server, alone: none listens; its queue is full, and nobody accepts
+    ("connect",)          connects a client; without it the client connects at the start
+    ("late",)             a second client dials
+    ("nobody",) ("full",) only for a server and alone: it does not listen, or its queue is full and it never accepts
 """
 
 
 @dataclass(frozen=True)
 class Octets:
-    """Bytes by rule, as in a vector: `size` bytes of `fill`, which is `counter251` or hexadecimal."""
+    """Bytes by a rule, as in a vector: `size` bytes of `fill`, which is `counter251` or hexadecimal."""
 
     size: int = 0
     fill: str = "counter251"
@@ -52,11 +52,11 @@ class Octets:
 
     @property
     def digest(self) -> str:
-        """Their SHA-256."""
+        """Returns their SHA-256."""
         return _digest(self.size, self.fill)
 
     def to_json(self) -> Json:
-        """As a request and a vector have them. A fill of several bytes is written out."""
+        """Returns them as in a request or a vector. A fill of several bytes is written out."""
         if self.fill != "counter251" and len(self.fill) > 2:
             return {"hex": self.make().hex()}
         return {"size": self.size, "fill": self.fill}
@@ -89,29 +89,29 @@ class Script:
     close: int = 30
     """T."""
     message: bytes = b""
-    """What a server has to send."""
+    """The content for a server to send."""
     data: Octets = Octets()
     limits: tuple[int | None, int | None] = (None, None)
-    """A client's: of the message, of the data."""
+    """The client's limits of the message and the data."""
     before: str | None = None
     """The value of the client's message field before the call."""
     in_file: bool = False
     """Whether the data is sent from a file, or stored in one."""
     port: int | None = None
-    """One that is asked for, over TCP."""
+    """The requested port, over TCP."""
 
     @property
     def bound(self) -> float:
-        """T in seconds, by which pauses are scaled; 1 for a script without a timeout."""
+        """Returns T in seconds, which scales the pauses; 1 for a script without a timeout."""
         return float(self.close) if self.close > 0 else 1.0
 
     @property
     def is_timed(self) -> bool:
-        """Whether it waits for a part of T or more."""
+        """Returns whether it waits for a part of T or longer."""
         return any(step[0] in ("stall", "full") or step == ("pause", "most") for step in self.steps)
 
     def frame(self) -> bytes:
-        """Everything that a server has to send after the echo."""
+        """Returns the bytes that a server must send after the echo."""
         head = len(self.message).to_bytes(4, "little") + self.message + self.data.size.to_bytes(8, "little")
         return head + self.data.make()
 
@@ -135,7 +135,7 @@ class Script:
 
 
 def from_json(document: Json) -> Script:
-    """The inverse of `to_json`. Raises ValueError, KeyError or TypeError for anything else."""
+    """Inverts `to_json`. Raises ValueError, KeyError or TypeError for invalid input."""
     steps = tuple((step[0], bytes.fromhex(step[1])) if step[0] == "send" else tuple(step) for step in document["steps"])
     return replace(
         Script(document["role"], document["via"], steps),
@@ -150,13 +150,13 @@ def from_json(document: Json) -> Script:
 
 
 def to_text(script: Script) -> str:
-    """The script in one word of a command line: JSON, or what compresses to less."""
+    """Returns the script as one word of a command line: JSON, or compressed if that is shorter."""
     text = str(script)
     return text if len(text) <= MOST_TEXT else base64.b64encode(zlib.compress(text.encode())).decode()
 
 
 def from_text(text: str) -> Script:
-    """The inverse of `to_text`. Raises ValueError for anything else."""
+    """Inverts `to_text`. Raises ValueError for invalid input."""
     try:
         if not text.lstrip().startswith("{"):
             text = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), MOST_UNPACKED).decode()
@@ -166,7 +166,7 @@ def from_text(text: str) -> Script:
 
 
 def to_vector(script: Script, rule: str, level: str, note: str, outcome: Json) -> Json:
-    """The script as a vector of vectors/*.json; `outcome` is what is right."""
+    """Returns the script as a vector of vectors/*.json, with the right `outcome`."""
     name = hashlib.sha256(str(script).encode()).hexdigest()[:8]
     give: Json = {}
     if script.close != 30:
@@ -230,7 +230,7 @@ def _vector_steps(script: Script) -> list[list[Any]]:
 
 
 def _expected(script: Script, whole: bytes, start: int, end: int) -> list[Any]:
-    """What is read from `start` to `end`: much of the data by its rule, where that can say it."""
+    """Returns the bytes from `start` to `end` as a vector writes them, with long data by its rule if possible."""
     at = max(start, len(whole) - script.data.size)
     is_one = len(script.data.fill) == 2
     if end - at > 64 and (is_one or (script.data.fill == "counter251" and at == len(whole) - script.data.size)):
@@ -239,7 +239,7 @@ def _expected(script: Script, whole: bytes, start: int, end: int) -> list[Any]:
 
 
 def _pairs(octets: bytes, at: int) -> str:
-    """Hexadecimal pairs; those of an echo relative to the hello."""
+    """Returns hexadecimal pairs; those of an echo are relative to the hello."""
     pairs = []
     for number, octet in enumerate(octets, at):
         if number >= 8:

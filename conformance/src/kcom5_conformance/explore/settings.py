@@ -13,11 +13,11 @@ from ..results import Role
 from .script import Script, from_json, from_text
 
 ROLES: dict[Role, str] = {"server": "send", "client": "receive"}
-"""And what an adapter has to support for it."""
+"""Roles, with the feature that each needs of an adapter."""
 
 
 def replayed(given: str) -> Script:
-    """The script of `--replay`. Raises UsageError for anything else."""
+    """Returns the script of `--replay`. Raises UsageError for invalid text."""
     path = Path(given)
     try:
         is_file = len(given) < 256 and path.is_file()
@@ -28,7 +28,7 @@ def replayed(given: str) -> Script:
 
 
 class Settings:
-    """How to explore, and where to keep failures."""
+    """The parameters of exploring, and the folder for failures."""
 
     def __init__(self, seed: int, seconds: float, scale: float, jobs: int, *, examples: int = 0,
                  folder: Path | None = None, is_first_enough: bool = False,
@@ -36,7 +36,7 @@ class Settings:
         self.seed, self.seconds, self.scale, self.jobs = seed, seconds, scale, jobs
         self.examples, self.is_first_enough, self._folder = examples, is_first_enough, folder
         self.replayed = list(replayed)
-        """Only these conversations, if there are any."""
+        """If not empty, only these conversations are played."""
         if folder is not None:
             files.check_folder(folder)
 

@@ -1,7 +1,7 @@
-"""Scripts for Hypothesis: half of them right conversations, all of them at edges. The simplest choice comes first.
+"""Scripts for Hypothesis: half are valid conversations, and all probe boundaries. The simplest choice comes first.
 
-A draw of Hypothesis costs a tenth of a millisecond, so a script is made of five: its kind, a message, data, where it is
-cut, and a number that decides the details. What does not belong to the conversation itself is a `Circumstance`.
+A draw of Hypothesis costs a tenth of a millisecond, so a script needs only five. These are its kind, a message, data,
+its cuts, and a number that decides the details. Parameters outside the conversation are a `Circumstance`.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ CUTS: tuple[tuple[int, ...], ...] = (
     (4096,),
     (65535, 65536),
 )
-"""Offsets; of what is negative from the end."""
+"""Offsets; negative ones count from the end."""
 
 SERVER_PORTS = (65536, -1, 65537, 79136, 131072, 1 << 31, 1 << 32, -(1 << 31))
 CLIENT_PORTS = (0, *SERVER_PORTS)
@@ -137,7 +137,7 @@ def circumstance(chooser: random.Random, supports: frozenset[str]) -> Circumstan
 
 def under(script: Script, case: Circumstance) -> Script:
     """Returns the script in these circumstances, as far as they apply."""
-    # What the script is about stays: a bound of its own, and data that no file is to hold.
+    # Keeps parameters that the script tests: its own bound, and data that must not be in a file.
     close = case.close if script.close == 30 and not script.is_timed else script.close
     in_file = case.in_file and script.data.size <= 1 << 20
     via = "tcp4" if script.port is not None and case.via == "unix" else case.via
@@ -146,7 +146,7 @@ def under(script: Script, case: Circumstance) -> Script:
 
 
 class _Detail:
-    """A number whose digits make one decision after another."""
+    """A number whose digits make the decisions."""
 
     def __init__(self, number: int) -> None:
         self._left = number
@@ -168,7 +168,7 @@ _MESSAGES = tuple(
     [(0, number, b"") for number in range(24)]
     + [(pad, number, end) for end in (b"", b"b", b"\n") for pad in PADS for number in (1, *range(0, 24, 3))]
 )
-"""A pad, the number of a class, and what follows."""
+"""A pad, the number of a class, and the rest."""
 
 
 def _message(drawn: tuple[int, int, bytes], kinds: tuple[bytes, ...]) -> bytes:
@@ -176,7 +176,7 @@ def _message(drawn: tuple[int, int, bytes], kinds: tuple[bytes, ...]) -> bytes:
     return b"a" * pad + kinds[number % len(kinds)] + end
 
 
-# ---- for a client: the suite's end is a server
+# ---- for a client under test: the suite is the server
 
 
 def _client(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[int, ...], detail: _Detail) -> Script:
@@ -216,7 +216,7 @@ def _client(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[i
 
 
 def _limits(kind: str, message: int, data: int, detail: _Detail) -> tuple[int | None, int | None]:
-    """Limits that let it through, at their edge; of the kind `over` one that does not."""
+    """Returns limits that the frame just meets; for the kind `over` it exceeds one of them."""
     far = detail.pick((None, (1 << 32) - 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1))
     if kind == "over" and message + data > 0:
         in_message = message > 0 and (data == 0 or detail.pick((True, False)))
@@ -227,7 +227,7 @@ def _limits(kind: str, message: int, data: int, detail: _Detail) -> tuple[int | 
 
 
 def _borders(message: bytes, most: int) -> list[int]:
-    """Offsets at the fields' borders and beside them, least first."""
+    """Returns the offsets at and next to the borders of fields, in ascending order."""
     found = set(range(min(13, most + 1)))
     for border in (12, 12 + len(message), 20 + len(message)):
         found |= {at for at in (border - 1, border, border + 1) if 0 <= at <= most}
@@ -286,7 +286,7 @@ def _timed_client(kind: str, head: bytes, data: Octets, detail: _Detail) -> tupl
     return (*steps[:-1], *tail)
 
 
-# ---- for a server: the suite's end is a client
+# ---- for a server under test: the suite is the client
 
 _WHOLE: tuple[Step, ...] = (("read", -1), ("end",))
 
@@ -311,7 +311,7 @@ def _server(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[i
 
 
 def _by_rule(fill: str) -> str:
-    """A fill that a request says by its rule: much data is not written out."""
+    """Returns a fill that a request can write by its rule, because long data is not written out."""
     return fill if fill == "counter251" or len(fill) == 2 else "0a"
 
 
@@ -387,4 +387,4 @@ STRATEGIES: dict[tuple[str, bool], st.SearchStrategy[Script]] = {
     ("server", False): _scripts("server", SERVER_KINDS),
     ("server", True): _scripts("server", SERVER_TIMED),
 }
-"""By role, and by whether parts of T are waited for."""
+"""Strategies by role, and by whether the script waits for parts of T."""

@@ -21,7 +21,7 @@ class Cell:
     next: str = ""
     """The next state; empty if the state does not change."""
     error: str = ""
-    """The error with which it ends in `failed`."""
+    """The error of a transition to `failed`."""
 
     @property
     def is_dash(self) -> bool:
@@ -44,7 +44,7 @@ class Table:
 
 @cache
 def table(role: str) -> Table:
-    """The table of a server or a client."""
+    """Returns the table of a server or a client."""
     text = data.spec_file().read_text("utf-8")
     rows = list(_rows(text.split(f"<!-- states: {role} -->")[1]))
     events = tuple(rows[0][1:])

@@ -1,4 +1,4 @@
-"""Plays a word of abstract inputs: each letter is an act of the peer, and its output is what the peer then sees."""
+"""Plays a word of abstract inputs. Each letter is an act of the peer, and its output is the peer's next observation."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ LIMIT = 16
 LATE = 1.5
 """Seconds after T to wait for a timeout."""
 _FIELDS = (bytes(8), len(MESSAGE).to_bytes(4, "little"), MESSAGE, len(DATA).to_bytes(8, "little"), DATA)
-"""What a server sends; the echo relative to the hello."""
+"""The fields that a server sends, with the echo relative to the hello."""
 
 
 def acts(role: str, word: Word) -> Word:
-    """The letters of a word by which the peer does something: the others cannot be done where they stand."""
+    """Returns the letters of a word that the peer can do at their position."""
     return _acts_on_server(word) if role == "server" else _acts_on_client(word)
 
 
@@ -79,25 +79,25 @@ def _is_ended(done: list[str]) -> bool:
 
 @dataclass
 class Run:
-    """One word."""
+    """One run of a word."""
 
     harness: Harness
     role: str
     word: Word
     moment: float
-    """Seconds in which something is seen, if something comes."""
+    """Seconds within which a response becomes visible."""
     outputs: list[str] = field(default_factory=list)
     call: Call | None = None
     connection: Connection | None = None
     field: int = 0
-    """Of the fields that a server sends, or 1 when the hello is sent."""
+    """The number of complete fields that a server sent, or 1 when the hello was sent."""
     at: int = 0
-    """Bytes of this field that are sent."""
+    """Sent bytes of the current field."""
     is_answered: bool = False
     has_ended: bool = False
 
     async def run(self) -> None:
-        """Plays all letters; `outputs` gets one entry for each."""
+        """Plays all letters and adds one entry to `outputs` for each."""
         async with AsyncExitStack() as stack:
             if self.role == "server":
                 self.call = await self.harness.send(
@@ -157,7 +157,7 @@ class Run:
         return await self.harness.call("receive", place, close=bound, limits=limits if has_limits else None)
 
     async def _full(self, stack: AsyncExitStack) -> None:
-        """A client that cannot connect because the listener's queue is full."""
+        """Plays a client that cannot connect because the listener's queue is full."""
         if self.role == "server":
             return
         listener = await stack.enter_async_context(self.harness.listen(0, 0))
@@ -188,7 +188,7 @@ class Run:
         return answer if self.field else await self._with_octets(connection, answer)
 
     async def _with_octets(self, connection: Connection, answer: str) -> str:
-        """A server sends nothing before the hello is whole."""
+        """Checks that a server sends nothing before the hello is complete."""
         octets = b""
         with trio.move_on_after(self.moment if self.is_answered else 0):
             octets = await connection.some()
@@ -253,7 +253,7 @@ class Run:
         return bytes(found)
 
     async def _answer(self, within: float, octets: bytes = b"") -> str:
-        """Returns the answer of the call, if it comes."""
+        """Returns the answer of the call, or `NOTHING` if there is none in time."""
         if self.call is None:
             return NOTHING
         with trio.move_on_after(within):

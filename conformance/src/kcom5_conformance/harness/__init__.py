@@ -1,1 +1,1 @@
-"""What a case uses: adapters, calls, raw connections, ports, processes; and what runs a case."""
+"""The tools of a case (adapters, calls, raw connections, ports, processes), and the runner of the cases."""

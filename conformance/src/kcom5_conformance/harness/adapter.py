@@ -1,6 +1,6 @@
-"""An adapter's process: requests and answers, a line each, checked by the schema; and what it did if it broke.
+"""An adapter's process. Requests and answers are one line each, checked by the schema.
 
-The contract is `conformance/ADAPTER.md`. Nothing here knows the protocol under test.
+The contract is `conformance/ADAPTER.md`. This module does not depend on the protocol under test.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from ..results import Json
 from . import children
 
 LONGEST_LINE = 1 << 20
-"""Octets. An answer is far shorter; this is for an adapter that writes without end."""
+"""Bytes of a line. An answer is far shorter; the limit stops an adapter that writes forever."""
 WORDS = 4000
-"""Octets of standard error that a report shows; what came before them is not kept."""
+"""Bytes at the end of standard error that a report shows. Earlier ones are discarded."""
 MOST_SAID = 300
-"""Characters that are said of what is wrong with a line."""
+"""Characters of the description of a wrong line."""
 
 
 class AdapterError(Exception):
-    """The adapter broke the contract. It is not running any more."""
+    """The adapter broke the contract. Its process has ended."""
 
     def __init__(self, what: str, stderr: str = "") -> None:
         super().__init__(f"{what}\nits standard error:\n{stderr}" if stderr else what)
@@ -43,19 +43,19 @@ class AdapterError(Exception):
 
 
 class SuiteBroken(Exception):
-    """The suite did what it must not: a defect of the suite, and nothing about the implementation."""
+    """A defect of the suite. It proves nothing about the implementation."""
 
 
 class Misplaced(AdapterError):
-    """It says that it listens where it was not asked to: that is the case's failure."""
+    """The adapter reports another listening place than the requested one. The case fails."""
 
 
 class Crashed(AdapterError):
-    """Its process ended."""
+    """The adapter's process ended."""
 
 
 class Hung(AdapterError):
-    """It did not answer."""
+    """The adapter did not answer in time."""
 
 
 _SANITIZERS = {
@@ -63,8 +63,8 @@ _SANITIZERS = {
     "TSAN_OPTIONS": "halt_on_error=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
 }
-"""What makes a sanitizer's report the end of the process, and so a crash in the case that caused it; the user's own
-settings win."""
+"""Settings that make a sanitizer end the process after its report, so that the case that caused it crashes. The user's
+settings take precedence."""
 
 _MARKS = {"answer-listening": "listening", "error": "error", "unsupported": "unsupported"}
 
@@ -77,14 +77,14 @@ def _schema(definition: str) -> Json:
 
 @cache
 def _quick_check(definition: str) -> Callable[[object], object]:
-    """The definition compiled to Python, since each line is checked; it says less about what is wrong."""
+    """Compiles the definition to Python, because each line is checked. Its error messages are less detailed."""
     draft = {"$schema": "http://json-schema.org/draft-07/schema#"}
     check: Callable[[object], object] = fastjsonschema.compile({**draft, **_schema(definition)}, use_default=False)
     return check
 
 
 def fault(line: object, definition: str) -> str:
-    """Why a line is not what the schema's definition says; empty if it is."""
+    """Returns why a line does not match the schema's definition; empty if it matches."""
     try:
         with suppress(fastjsonschema.JsonSchemaValueException):
             _quick_check(definition)(line)
@@ -98,14 +98,14 @@ def fault(line: object, definition: str) -> str:
 
 
 def understood(line: bytes, *definitions: str) -> tuple[Json | None, str]:
-    """The answer in a line, as one of these definitions of the schema says; or None, and what is wrong."""
+    """Returns the answer in a line if it matches one of these definitions, or None and the fault."""
     try:
         answer = json.loads(line, parse_constant=_no_number)
     except RecursionError:
         return None, f"wrote a line that is nested too deeply: {line[:200]!r}"
     except ValueError:
         return None, f"wrote a line that is no JSON: {line[:200]!r}"
-    # One key tells which kind of line it means to be.
+    # One key identifies the intended kind of line.
     marked = [name for name in definitions if _MARKS.get(name) in answer] if isinstance(answer, dict) else []
     kinds = marked or [name for name in definitions if name not in _MARKS] or definitions
     reason = fault(answer, kinds[0])
@@ -115,7 +115,7 @@ def understood(line: bytes, *definitions: str) -> tuple[Json | None, str]:
 
 
 class Adapter:
-    """One process. One request at a time."""
+    """One process, which handles one request at a time."""
 
     def __init__(
         self,
@@ -127,9 +127,9 @@ class Adapter:
         self.command = command
         self.cwd = cwd
         self.environment = environment or {}
-        """Added to the suite's own."""
+        """Environment variables added to those of the suite."""
         self.supports = supports
-        """What it says that it can do; nothing before it has answered `about`."""
+        """The features that the adapter claims; empty before it has answered `about`."""
         self._process: trio.Process | None = None
         self._words = bytearray()
 
@@ -144,11 +144,11 @@ class Adapter:
 
     @property
     def is_in_use(self) -> bool:
-        """It was started, and the suite has not ended it: it may have ended itself."""
+        """Returns whether it was started and not ended by the suite. The process may still have ended by itself."""
         return self._process is not None
 
     async def start(self) -> None:
-        """Starts the process, the first or one instead of that which ended. Raises AdapterError if that cannot be."""
+        """Starts the process, or starts it again after it ended. Raises AdapterError if it cannot be started."""
         self._buffer, self._words = bytearray(), bytearray()
         self.last_request = ""
         self._mark = children.new_mark()
@@ -169,8 +169,8 @@ class Adapter:
         trio.lowlevel.spawn_system_task(self._listen, self._process.stderr)
 
     async def _listen(self, stderr: trio.lowlevel.FdStream) -> None:
-        """Keeps the last words of standard error, however many there are."""
-        with suppress(AttributeError, OSError):  # a larger pipe, where Linux gives one
+        """Reads standard error and keeps only its last bytes."""
+        with suppress(AttributeError, OSError):  # a larger pipe, only on Linux
             fcntl.fcntl(stderr.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)
         with suppress(trio.ClosedResourceError, trio.BrokenResourceError):
             while piece := await stderr.receive_some(1 << 20):
@@ -181,12 +181,12 @@ class Adapter:
         del self._words[:-WORDS]
 
     async def ask(self, request: Json, within: float, *, is_in_contract: bool = True) -> None:
-        """Sends a request. `within`: seconds for the adapter to read it, if it is longer than a pipe."""
+        """Sends a request. `within` is the timeout in seconds for a request that is larger than the pipe."""
         assert self._process is not None
         assert self._process.stdin is not None
         assert isinstance(self._process.stdout, trio.lowlevel.FdStream)
         with suppress(BlockingIOError):
-            # What it wrote since its answer is there to be read, without a wait.
+            # Detects output after the last answer without waiting.
             self._buffer += os.read(self._process.stdout.fileno(), 1 << 16)
         if self._buffer:
             raise await self._broken(f"wrote a line that nobody asked for: {bytes(self._buffer[:200])!r}")
@@ -204,7 +204,7 @@ class Adapter:
             raise await self._broken(f"did not read its request within {within:.1f} s")
 
     async def answer(self, *definitions: str) -> Json:
-        """The next answer, as one of these definitions of the schema says. The caller bounds the wait."""
+        """Returns the next answer, which must match one of these definitions. The caller sets the timeout."""
         answer, what = understood(await self._line(), *definitions)
         if answer is None:
             raise await self._broken(what)
@@ -213,20 +213,20 @@ class Adapter:
         return answer
 
     async def broken(self, what: str) -> AdapterError:
-        """Ends an adapter that broke the contract; gives the error to raise."""
+        """Ends an adapter that broke the contract. Returns the error to raise."""
         return await self._broken(what)
 
     async def hang(self, seconds: float) -> AdapterError:
-        """Ends an adapter that did not answer; gives the error to raise."""
+        """Ends an adapter that did not answer. Returns the error to raise."""
         return await self._broken(f"did not answer within {seconds:.1f} s", Hung)
 
     async def check(self) -> None:
-        """Raises Crashed if its process has ended, and nobody ended it."""
+        """Raises Crashed if its process has ended and the suite did not end it."""
         if self._process is not None and self._process.poll() is not None:
             raise await self._crashed("ended after its answer")
 
     async def close(self, within: float = 2) -> str:
-        """Ends it by the end of its input; what was wrong about its end, else empty."""
+        """Closes its standard input and waits for its exit. Returns the fault of its exit, else empty."""
         if self._process is None:
             return ""
         if self._process.stdin is not None:
@@ -244,7 +244,7 @@ class Adapter:
         return fault
 
     async def kill(self) -> None:
-        """Leaves nothing of it, nor of what it started."""
+        """Kills the process and all its children."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -260,11 +260,11 @@ class Adapter:
                     await stream.aclose()
 
     def processes(self) -> list[int]:
-        """It and what it started, where the system tells (Linux)."""
+        """Returns its process id and those of its children (only Linux knows the children)."""
         return children.of(self.pid)
 
     async def _line(self) -> bytes:
-        # It may be ended while this waits, and between two lines.
+        # Another task may end the process while this waits, and between two lines.
         stdout = self._process.stdout if self._process is not None else None
         while b"\n" not in self._buffer:
             try:
@@ -285,7 +285,7 @@ class Adapter:
         return await self._broken(what, Crashed)
 
     async def _broken(self, what: str, kind: type[AdapterError] = AdapterError) -> AdapterError:
-        """Ends the adapter; gives the error to raise, with all that is known."""
+        """Ends the adapter. Returns the error to raise, with all known details."""
         process, words = self._process, ""
         if process is not None:
             with trio.CancelScope(shield=True):
@@ -298,20 +298,20 @@ class Adapter:
         return kind(f"the adapter {what}{asked}", words)
 
     def forget_words(self) -> None:
-        """What it said on standard error until now is of no case to come."""
+        """Discards its standard error so far, so that later cases do not show it."""
         self._last_words()
         self._words.clear()
 
     @property
     def words(self) -> str:
-        """What it said on standard error since `forget_words`, or since its start; also if it has ended."""
+        """Returns its standard error since `forget_words` or its start, also after it has ended."""
         return self._last_words()
 
     def _last_words(self) -> str:
         stderr = self._process.stderr if self._process is not None else None
         if isinstance(stderr, trio.lowlevel.FdStream):
             with suppress(OSError, trio.ClosedResourceError):
-                # What is in the pipe, and no more: it may write without end.
+                # Only the content of the pipe, because the adapter may write forever.
                 for _ in range(32):
                     if not (piece := os.read(stderr.fileno(), 1 << 16)):
                         break

@@ -1,4 +1,4 @@
-"""One attempt at a case, and how it came out."""
+"""One attempt at a case, and its outcome."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .case import Case, Mismatch, NotRun, TooBusy, Unsupported
 from .harness import Harness
 
 PATIENCE = 5.0
-"""Seconds, at scale 1, within which what must come at once has to come."""
+"""Timeout in seconds, at scale 1, for a response that is expected immediately."""
 START_PATIENCE = 60.0
-"""Seconds within which a process that was started has to answer."""
+"""Timeout in seconds for the first answer of a new process."""
 
 
 async def ask(adapter: Adapter, request: Json, patience: float, *definitions: str) -> Json:
@@ -44,24 +44,24 @@ def one_exchange(role: str) -> Callable[[Harness], Awaitable[None]]:
 
 @dataclass
 class Outcome:
-    """How one attempt came out: `error` is None if it passed."""
+    """The outcome of one attempt. `error` is None if it passed."""
 
     harness: Harness | None
-    """Where it was tried; None if it was not."""
+    """The harness of the attempt; None if it was not tried."""
     error: Exception | None
     seconds: float
     stderr: str = ""
-    """What the adapter said meanwhile on standard error."""
+    """The adapter's standard error during the attempt."""
 
     @property
     def is_defect(self) -> bool:
-        """The suite itself is broken in this case."""
+        """Returns whether the suite itself is broken in this case."""
         known = (Mismatch, NotRun, TooBusy, Unsupported, AdapterError)
         return self.error is not None and not isinstance(self.error, known)
 
     @property
     def is_about_time(self) -> bool:
-        """Whether it failed in a way that a busy machine can cause: nothing else that was seen is forgotten."""
+        """Returns whether a busy machine can cause this failure. Any other failure counts."""
         if not isinstance(self.error, Mismatch) or self.harness is None:
             return False
         problem = self.error.problem
@@ -79,7 +79,7 @@ class Outcome:
 
 
 async def attempt(case: Case, adapter: Adapter, tick: float, patience: float) -> Outcome:
-    """Runs a case once. Afterwards the adapter is idle and answers, or is not running."""
+    """Runs a case once. Afterwards the adapter is either idle and responsive, or not running."""
     start = trio.current_time()
     outcome = Outcome(None, None, 0)
     harness: Harness | None = None
@@ -93,7 +93,7 @@ async def attempt(case: Case, adapter: Adapter, tick: float, patience: float) ->
             harness.close()
             outcome.error = await _idle(harness, outcome.error)
             nursery.cancel_scope.cancel()
-    except Exception as error:  # a defect of the suite costs the case, and not the run
+    except Exception as error:  # a defect of the suite ends only the case
         outcome.error = error
         await adapter.kill()
     finally:
@@ -107,11 +107,11 @@ async def attempt(case: Case, adapter: Adapter, tick: float, patience: float) ->
 
 
 async def _error_of(case: Case, harness: Harness) -> Exception | None:
-    """What is wrong by the case."""
+    """Runs the case and returns its error, if any."""
     try:
         await case.run(harness)
     except Exception as failure:
-        for one in leaves(failure):  # a failure of a nursery is a group
+        for one in leaves(failure):  # a nursery raises an exception group
             if isinstance(one, (Mismatch, NotRun, TooBusy, Unsupported, AdapterError)):
                 return one
             if isinstance(one, OSError):
@@ -124,7 +124,7 @@ async def _error_of(case: Case, harness: Harness) -> Exception | None:
 async def _idle(harness: Harness, error: Exception | None) -> Exception | None:
     """Waits until the adapter is idle, or ends it. A missing answer is charged to this case, never to the next one."""
     adapter = harness.adapter
-    # A running call ends by itself, because the suite has closed its side.
+    # A running call ends by itself, because the suite has closed its connections.
     with trio.move_on_after(harness.patience if error is None else min(1.0, harness.patience)):
         for call in harness.calls:
             await call.ended.wait()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .harness import Harness
 
 USAGE = {"invalid-port", "message-not-utf8", "message-too-long"}
-"""What a server refuses before it opens a socket."""
+"""The errors that a server returns before it opens a socket."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Call:
     adapter: Adapter
     answer: Json | None = None
     place: int | str = ""
-    """Where a server listens, once it does."""
+    """The port or path of a listening server; empty before it listens."""
     start: float = 0.0
     end: float = 0.0
     error: AdapterError | None = None
@@ -66,7 +66,7 @@ class Call:
             self.ended.set()
 
     async def _place(self, told: int | str) -> int | str:
-        """Where it says that it listens: a port, or the path that it was given."""
+        """Checks and returns the reported place: a port, or the requested path."""
         is_right = told == self.request.get("path") if self.harness.via == "unix" else not isinstance(told, str)
         if not is_right:
             what = f"says that it listens on {clip(str(told))}, which it was not asked"
@@ -74,7 +74,7 @@ class Call:
         return told if isinstance(told, str) else int(told)
 
     async def decided(self) -> bool:
-        """Waits until the server listens or has ended; whether it listens."""
+        """Waits until the server listens or has ended. Returns whether it listens."""
         with trio.move_on_after(self.harness.patience) as scope:
             await self._listening.wait()
         if scope.cancelled_caught:
@@ -91,17 +91,17 @@ class Call:
 
     @property
     def told(self) -> str:
-        """The answer, short."""
+        """Returns the answer in short form."""
         return shown(self.answer) if self.answer is not None else "nothing"
 
     async def unless_ended(self, wait: Callable[[], Awaitable[Any]]) -> Any:
-        """What `wait` gives; None if the call ends before that."""
+        """Returns the result of `wait`, or None if the call ends first."""
         result = None
         async with trio.open_nursery() as nursery:
 
             async def watch() -> None:
                 await self.ended.wait()
-                await trio.sleep(self.harness.tick)  # a connection may have been made just before
+                await trio.sleep(self.harness.tick)  # a connection made just before the end still counts
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(watch)
@@ -112,7 +112,7 @@ class Call:
         return result
 
     async def result(self, within: float | None = None) -> Json:
-        """Waits for the last answer; `within` are seconds beyond which it hangs."""
+        """Waits for the last answer. The call hangs if it takes more than `within` seconds."""
         bound = self.harness.patience if within is None else within
         self.harness.acts.append(Act("answer"))
         with trio.move_on_after(bound) as scope:
@@ -128,7 +128,7 @@ class Call:
     async def expect_ok(
         self, message: str | None = None, data: bytes | None = None, within: float | None = None
     ) -> None:
-        """It succeeds; a client delivers exactly this."""
+        """Checks that the call succeeds, and that a client delivers exactly this."""
         answer = await self.result(within)
         if "ok" not in answer:
             self.harness.fail("delivered", self.told, "success", "refuses")
@@ -153,10 +153,10 @@ class Call:
             )
 
     async def expect_error(self, *names: str, within: float | None = None) -> None:
-        """It fails by one of these names; an implementation that has no names fails."""
+        """Checks that the call fails with one of these names, or with `error` if the implementation has no names."""
         if USAGE.intersection(names):
             with trio.move_on_after(self.harness.patience):
-                await self._listening.wait()  # or the end
+                await self._listening.wait()  # also set at the end
             if self.place:
                 got = f"it listens on {self.place}"
                 self.harness.fail("wire", got, f"{' or '.join(names)} before a socket is opened", "listens")
@@ -166,7 +166,7 @@ class Call:
 
 
 def within_words(request: Json, seconds: float) -> str:
-    """Within so many seconds: which of them are T, and which the suite allows."""
+    """Describes a timeout: how much of it is T, and how much the suite adds."""
     close = request.get("close", 0)
     if 0 < close < seconds:
         return f"within {seconds:.1f} s: T is {close} s, and the suite allows {seconds - close:.1f} s more"
@@ -178,7 +178,7 @@ def clip(text: str) -> str:
 
 
 def shown(line: Json) -> str:
-    """A line of the adapter, with long values cut."""
+    """Returns a line of the adapter with long values shortened."""
 
     def short(value: Any) -> Any:
         if isinstance(value, dict):

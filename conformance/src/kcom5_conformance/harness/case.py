@@ -1,4 +1,4 @@
-"""A case, and how it can end."""
+"""A case and its possible outcomes."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Case:
     needs: frozenset[str] = frozenset()
     """The entries of `supports` that the adapter must have."""
     takes: float = 0
-    """Seconds that the case waits, if one or more. Such cases run beside the others."""
+    """Seconds that the case waits, if one or more. These cases run in parallel with the others."""
     is_hostile: bool = True
-    """A right exchange is tried afterwards: the implementation must still serve."""
+    """A valid exchange is tried afterwards, because the implementation must still serve."""
     lock: str = ""
     """A resource of the machine that one case at a time may use."""
     is_heavy: bool = False

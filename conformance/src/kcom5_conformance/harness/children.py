@@ -1,7 +1,7 @@
-"""The processes that an adapter started, directly or not. None of them outlives the adapter.
+"""The processes that an adapter started, directly or indirectly. None of them outlives the adapter.
 
-On Linux the suite adopts what its adapters leave behind (a "child subreaper"), also what left their session; elsewhere
-only the process group of an adapter ends with it.
+On Linux the suite is a "child subreaper": it becomes the parent of orphaned processes in any session. Elsewhere only
+the process group of an adapter ends with it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A raw connection of the suite: it keeps a transcript and says what was not as expected."""
+"""A raw connection of the suite. It keeps a transcript and reports deviations."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ class Connection:
     raw: trio.socket.SocketType
     via: str
     port: int = 0
-    """That the suite dialled; 0: it was dialled, or over a Unix-domain socket."""
+    """The port that the suite connected to; 0 for an accepted connection or a Unix-domain socket."""
     got: bytearray = field(default_factory=bytearray)
-    """The first KEPT octets that the implementation sent."""
+    """The first KEPT bytes that the implementation sent."""
     wanted: bytearray = field(default_factory=bytearray)
     received: int = 0
     greeting: bytes = b""
-    """A client's hello, once it is read."""
+    """The client's hello; empty before it is read."""
     number: int = 0
-    """Among the connections of the case."""
+    """The number of the connection in the case."""
     sent: int = 0
     ended: str = ""
     """How the implementation's side ended: `end` or `reset`."""
 
     async def send(self, octets: bytes, *, may_fail: bool = False, may_break: bool = False, written: str = "") -> None:
-        """Sends all. A broken connection is a mismatch, unless it may break; so is one that takes not all, unless the
-        send may fail. `written` is how a vector writes the octets."""
+        """Sends all bytes. A broken connection is a mismatch, unless it `may_break`. An incomplete send is a mismatch,
+        unless it `may_fail`. `written` is the vector's notation of the bytes."""
         rung = len(self.harness.rungs)
         self.harness.log("suite", "octets", octets)
         self._act("send", written or self._relative(octets))
@@ -68,14 +68,14 @@ class Connection:
                 self._fail(got, "all of them taken", saw="untaken")
 
     def look(self, seconds: float = 5) -> None:
-        """Notes for a program that it reads here."""
+        """Records a read for the reproduction."""
         self._act("look", f"{seconds:.3g}")
 
     def _act(self, what: str, value: object = "") -> None:
         self.harness.acts.append(Act(what, value, self.number))
 
     def _relative(self, octets: bytes) -> bytes | tuple[str, bytes]:
-        """The octets; those of an echo as they follow from the client's hello."""
+        """Returns the bytes, with those of an echo relative to the client's hello."""
         own = self.greeting[self.sent : self.sent + len(octets)]
         pairs = [
             f"n{at - 5}^{own_octet ^ octet:02x}" if at >= 5 else f"{octet:02x}"
@@ -84,13 +84,13 @@ class Connection:
         return (" ".join(pairs), octets[len(own) :]) if own else octets
 
     def _taken(self, rung: int, octets: bytes, size: int) -> None:
-        """Corrects the rung of a send of which the implementation's system took a part."""
+        """Corrects the rung of a send that the kernel accepted only partly."""
         at, who, what, _, _, _ = self.harness.rungs[rung]
         text = f"taken of {len(octets):,}"
         self.harness.rungs[rung] = (at, who, what, octets[: min(size, KEPT)], size, text)
 
     async def some(self, most: int = 1 << 16) -> bytes:
-        """What comes next; empty at the end, and at a reset: `ended` tells."""
+        """Returns the next bytes; empty at the end and after a reset, which `ended` distinguishes."""
         try:
             octets = await self.raw.recv(most)
         except OSError as error:
@@ -108,7 +108,7 @@ class Connection:
         return octets
 
     async def read(self, size: int) -> bytes:
-        """So many octets; fewer if the connection ends, or nothing comes for too long."""
+        """Returns `size` bytes; fewer if the connection ends or nothing arrives in time."""
         octets = bytearray()
         while len(octets) < size:
             with trio.move_on_after(self.harness.patience) as scope:
@@ -119,7 +119,7 @@ class Connection:
         return bytes(octets)
 
     async def expect(self, expected: bytes) -> None:
-        """Exactly these octets come next."""
+        """Checks that exactly these bytes arrive next."""
         self._act("expect", str(len(expected)))
         if len(self.wanted) < KEPT:
             self.wanted += expected[: KEPT - len(self.wanted)]
@@ -139,7 +139,7 @@ class Connection:
         self._fail(got, "all of them", before + wrong, "silent")
 
     async def hello(self) -> bytes:
-        """A client's hello: the magic and three octets."""
+        """Reads and checks a client's hello: the magic and three bytes."""
         self._act("expect", "8")
         octets = await self.read(8)
         self.wanted += b"KCOM5"
@@ -159,7 +159,7 @@ class Connection:
         return octets
 
     async def expect_nothing(self) -> None:
-        """No octet comes for a tick. An end is not an octet."""
+        """Checks that no byte arrives for a tick. The end of the stream is allowed."""
         self.look(self.harness.tick)
         with trio.move_on_after(self.harness.tick):
             octets = await self.some()
@@ -168,11 +168,11 @@ class Connection:
                 self._fail(f"{len(octets)} octets: {octets[:16].hex(' ')}", "nothing", before, "surplus")
 
     async def expect_end(self, *, or_reset: bool = False) -> None:
-        """The implementation ends its sending: nothing comes before that."""
+        """Checks that the implementation ends its side and sends nothing before."""
         await self._ends("end", "reset") if or_reset else await self._ends("end")
 
     async def expect_reset(self) -> None:
-        """The implementation resets the connection."""
+        """Checks that the implementation resets the connection."""
         await self._ends("reset")
 
     async def _ends(self, *ways: str) -> None:
@@ -196,7 +196,7 @@ class Connection:
             raise Mismatch(self._problem("ended", "a reset", wanted, saw="reset"))
 
     async def look_for_reset(self) -> None:
-        """A client that half-closed early may still reset: reading does not tell, but the socket has an error."""
+        """Checks the socket's error for a reset after an early half-close, because recv() does not report it."""
         if self.harness.calls:
             with trio.move_on_after(self.harness.patience):
                 await self.harness.calls[-1].ended.wait()
@@ -215,9 +215,9 @@ class Connection:
         self.raw.close()
 
     async def reset(self) -> None:
-        """Closes with a reset: over a Unix-domain socket only if octets are unread.
+        """Closes with a reset. On a Unix-domain socket this is only a reset if bytes are unread.
 
-        A connection that is reset before the server has accepted it need not count, so that is waited for.
+        A server may ignore a connection that is reset before accept(), so this waits for the accept.
         """
         with trio.move_on_after(self.harness.patience):
             while self.port and not self.received and procfs.queued(self.port):
@@ -237,6 +237,6 @@ class Connection:
 
 
 def _first_difference(octets: bytes, expected: bytes) -> int:
-    """The offset of the first octet that differs, or at which the octets end."""
+    """Returns the offset of the first byte that differs or is missing."""
     pairs = enumerate(zip(octets, expected, strict=False))
     return next((i for i, (octet, other) in pairs if octet != other), len(octets))

@@ -1,4 +1,4 @@
-"""The bytes of a right exchange, by spec/kcom5.md, "Wire format". No implementation's code is used."""
+"""The bytes of a valid exchange, by spec/kcom5.md, "Wire format". It uses no code of an implementation."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ HELLO = b"KCOM5\xaa\xbb\xcc"
 
 
 def frame(message: bytes, data: bytes) -> bytes:
-    """All that follows the echo."""
+    """Returns the bytes after the echo."""
     return struct.pack("<I", len(message)) + message + struct.pack("<Q", len(data)) + data

@@ -1,4 +1,4 @@
-"""What a case is given: calls of the implementation through its adapter, and raw connections of the suite."""
+"""The API of a case: calls of the implementation through its adapter, and raw connections of the suite."""
 
 from __future__ import annotations
 
@@ -27,41 +27,41 @@ from .frame import HELLO, frame
 from .ports import HOSTS
 
 MOST_TAKEN = 256 << 10
-"""Octets of the receive buffer of the suite's end: what it does not read its system does not take for it."""
+"""Bytes of the receive buffer of the suite's end, so that its kernel accepts little that is not read."""
 MOST_FILE = 1 << 20
 """Bytes of a file that a reproduction makes."""
 NO_BOUND = 30
-"""T, in seconds, where it must not matter."""
+"""T in seconds for cases that do not depend on it."""
 
 
 @dataclass
 class Harness:
-    """The place of one case."""
+    """The environment of one case."""
 
     case: Case
     adapter: Adapter
     nursery: trio.Nursery
     tick: float
     patience: float
-    """Seconds within which what must come at once has to come."""
+    """Timeout in seconds for a response that is expected immediately."""
     started: float = field(default_factory=trio.current_time)
     rungs: list[tuple[float, Any, Any, bytes, int, str | Json]] = field(default_factory=list)
-    """What passed, to be made into events if the case fails: most do not."""
+    """The transcript, converted to events only if the case fails, because most cases pass."""
     acts: list[Act] = field(default_factory=list)
-    """What the suite did, for a reproduction."""
+    """The acts of the suite, for a reproduction."""
     unshown: str = ""
-    """Why no program can do the same."""
+    """The reason why no program can reproduce the case; empty if one can."""
     calls: list[Call] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
     others: list[Adapter] = field(default_factory=list)
     _ends: int = 0
-    """Connections so far."""
+    """The number of connections so far."""
     _reserved: dict[int, socket.socket] = field(default_factory=dict)
     _temporary: tempfile.TemporaryDirectory[str] | None = None
 
     @cached_property
     def folder(self) -> Path:
-        """A directory of its own, empty at the start."""
+        """Returns the case's own directory, which is empty at the start."""
         self._temporary = tempfile.TemporaryDirectory(prefix="kcom5-")
         return Path(self._temporary.name)
 
@@ -71,7 +71,7 @@ class Harness:
 
     @property
     def path(self) -> Path:
-        """Where the socket file is to be, of a Unix-domain socket."""
+        """Returns the path for the socket file of a Unix-domain socket."""
         return self.folder / "s"
 
     def log(self, who: Any, what: Any, octets: bytes = b"", text: str | Json = "") -> None:
@@ -79,7 +79,7 @@ class Harness:
 
     @property
     def events(self) -> list[Event]:
-        """The ladder."""
+        """Returns the ladder."""
         return [
             Event(
                 at - self.started,
@@ -93,11 +93,11 @@ class Harness:
         ]
 
     def fail(self, axis: Axis, got: str, expected: str, saw: Saw = "") -> NoReturn:
-        """Ends the case: the implementation is wrong."""
+        """Ends the case as failed."""
         raise Mismatch(Problem(self.case.rule, self.case.level, axis, got, expected, saw=saw))
 
     def give_up(self, seconds: float, what: str) -> str:
-        """Notes that the suite waited in vain; says so."""
+        """Records that a wait timed out. Returns a description of it."""
         self.log("suite", "wait", text=f"gives up after {seconds:.1f} s: {what}")
         return f"{what} after {seconds:.1f} s"
 
@@ -123,12 +123,12 @@ class Harness:
         return call
 
     def next_end(self) -> int:
-        """The number of one more connection."""
+        """Returns the number for the next connection."""
         self._ends += 1
         return self._ends - 1
 
     def _keep_files(self, request: Json) -> None:
-        """Notes what a program has to make before it asks this."""
+        """Records the files that a reproduction must create before this request."""
         given = [request.get(key) for key in ("data", "message", "to")]
         paths = [one["file"] for one in given if isinstance(one, dict) and "file" in one]
         paths += [request[key] for key in ("message_file",) if key in request]
@@ -141,9 +141,9 @@ class Harness:
                 self.unshown = "it needs a large file, or something that is not a regular file"
 
     async def another(self, *under: str, words: list[str] | None = None, **environment: str) -> Adapter:
-        """A second process of the adapter, which ends with the case.
+        """Starts a second process of the adapter, which ends with the case.
 
-        `under` is a program that runs it, and `words` its command in other words.
+        `under` is a program that runs it, and `words` replaces its command.
         """
         self.unshown = "it starts a second process of the adapter"
         command = [*under, *(words or self.adapter.command)]
@@ -153,7 +153,7 @@ class Harness:
         return adapter
 
     async def send(self, message: Any = "hi", data: Any = b"\x00\x01\x02", **keys: Any) -> Call:
-        """A server of the implementation that listens. `data` may be octets."""
+        """Starts a server of the implementation and waits until it listens. `data` may be bytes."""
         if isinstance(data, bytes):
             data = {"hex": data.hex()}
         call = await self.call("send", keys.pop("place", None), message=message, data=data, **keys)
@@ -163,12 +163,12 @@ class Harness:
     # ---- raw ends
 
     async def pause(self, seconds: float) -> None:
-        """Lets some time pass, which is a part of the case."""
+        """Waits, as a recorded act of the case."""
         self.acts.append(Act("wait", f"{seconds:.3f}"))
         await trio.sleep(seconds)
 
     async def connect(self, place: int | str, host: str = "", via: str = "", *, buffer: int = MOST_TAKEN) -> Connection:
-        """A raw client, `buffer` octets of receive buffer. OSError comes through."""
+        """Connects a raw client with a receive buffer of `buffer` bytes. Raises OSError."""
         via, number = via or self.via, self.next_end()
         self.acts.append(Act("connect", str(place) if via == "unix" else host, number))
         raw = trio.socket.socket(socket.AF_UNIX if via == "unix" else HOSTS[via][0])
@@ -189,7 +189,7 @@ class Harness:
 
     @asynccontextmanager
     async def listen(self, place: int | str = 0, backlog: int = 8) -> AsyncIterator[Listener]:
-        """A raw server."""
+        """Starts a raw server."""
         via = self.via
         raw = trio.socket.socket(socket.AF_UNIX if via == "unix" else HOSTS[via][0])
         with raw:
@@ -197,7 +197,7 @@ class Harness:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MOST_TAKEN)
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             here = str(place or self.path) if via == "unix" else (HOSTS[via][1], place)
-            # A program that is just being started has, for a moment, a copy of a listener that was closed here.
+            # A new process may briefly hold a copy of a closed listener, between fork() and exec().
             last = trio.current_time() + 0.2 * self.patience
             while True:
                 try:
@@ -217,34 +217,33 @@ class Harness:
                     Path(str(here)).unlink(missing_ok=True)
 
     async def nowhere(self) -> int | str:
-        """A place where nobody listens, and nobody else can until the case is over."""
+        """Returns a place without a listener, reserved until the case is over."""
         if self.via == "unix":
             self.acts.append(Act("nobody", str(self.path)))
             return str(self.path)
         family, host = HOSTS[self.via]
         raw = trio.socket.socket(family)
         self.connections.append(Connection(self, raw, self.via))
-        await raw.bind((host, 0))  # and it does not listen
+        await raw.bind((host, 0))  # bound, but not listening
         place = int(raw.getsockname()[1])
         self.acts.append(Act("nobody", place))
         return place
 
     async def own_place(self) -> int | str:
-        """A free place that can be used again and again: the system gives its port to nobody in between."""
+        """Returns a free place that can be used repeatedly: the kernel never assigns its port to another socket."""
         if self.via == "unix":
             return str(self.path)
         while True:
-            port = random.randrange(15000, 30000)  # below the ports that systems choose from
+            port = random.randrange(15000, 30000)  # below the range of ephemeral ports
             with suppress(OSError):
                 self.reserve(port)
                 return port
 
     def reserve(self, port: int) -> None:
-        """Takes a port on which nobody listens from all other cases, also those of another suite, until this one is
-        over. OSError: it is taken.
+        """Reserves a free port until the case is over, also from another running suite. Raises OSError if it is taken.
 
-        The sign is a datagram socket, which is in nobody's way. What is bound to see whether somebody listens never
-        listens itself: a program that is just being started may have a copy of it for a moment.
+        The reservation is a bound datagram socket, which does not block TCP. The TCP socket that tests for a listener
+        does not listen itself, because a new process may briefly hold a copy of it.
         """
         family, host = HOSTS[self.via]
         with socket.socket(family) as probe:
@@ -261,29 +260,29 @@ class Harness:
 
     @property
     def answer(self) -> Json | None:
-        """The adapter's last answer, as it came."""
+        """Returns the adapter's last answer, unchanged."""
         return next((call.answer for call in reversed(self.calls) if call.answer is not None), None)
 
     def forget(self) -> None:
-        """Keeps nothing of the exchanges so far, where a case makes many of them."""
+        """Discards the transcript so far, for a case with many exchanges."""
         for kept in (self.connections, self.calls, self.rungs, self.acts):
             kept.clear()
         self.unshown = "it takes hundreds of exchanges of several kinds"
 
     def close(self) -> None:
-        """Leaves nothing of its connections."""
+        """Closes its connections."""
         for connection in self.connections:
             connection.raw.close()
 
     def clean(self) -> None:
-        """Leaves nothing of its directory, and no port reserved."""
+        """Removes its directory and releases its ports."""
         for sign in self._reserved.values():
             sign.close()
         if self._temporary is not None:
             self._temporary.cleanup()
 
     def reproduction(self, problem: Problem | None) -> tuple[str, str]:
-        """A program that does the same without the suite, and shows the problem; or why there is none."""
+        """Returns a program that reproduces the problem without the suite, or the reason why there is none."""
         if reason := self.unshown or reproduction.why_not(problem, self.acts):
             return "", reason
         folder = str(self.folder) if "folder" in self.__dict__ else ""
@@ -294,7 +293,7 @@ class Harness:
     # ---- whole exchanges
 
     async def exchange_with_server(self, message: str = "hi", data: bytes = b"\x00\x01\x02") -> None:
-        """One right exchange with the implementation as server."""
+        """Runs a valid exchange with the implementation as server."""
         call = await self.send(message, data)
         connection = await self.connect(call.place)
         await connection.send(HELLO)
@@ -304,7 +303,7 @@ class Harness:
         await call.expect_ok()
 
     async def exchange_with_client(self, message: str = "hi", data: bytes = b"\x00\x01\x02") -> None:
-        """One right exchange with the implementation as client."""
+        """Runs a valid exchange with the implementation as client."""
         async with self.listen() as listener:
             call = await self.call("receive", listener.place)
             connection = await listener.accept()
@@ -315,7 +314,7 @@ class Harness:
             await call.expect_ok(message, data)
 
     async def exchange(self, role: str) -> None:
-        """One right exchange."""
+        """Runs a valid exchange."""
         await (self.exchange_with_server() if role == "server" else self.exchange_with_client())
 
 
@@ -328,7 +327,7 @@ class Listener:
     place: int | str
 
     async def accept(self) -> Connection:
-        """The implementation's connection. It has to come."""
+        """Returns the implementation's connection. The case fails if there is none in time."""
         call, number = self.harness.calls[-1], self.harness.next_end()
         self.harness.acts.append(Act("accept", "", number))
         with trio.move_on_after(self.harness.patience) as scope:

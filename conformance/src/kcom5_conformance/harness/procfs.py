@@ -19,22 +19,22 @@ CLOSE_ON_EXEC = 0o2000000
 
 @dataclass(frozen=True)
 class Usage:
-    """What the processes have, together."""
+    """The total resources of some processes."""
 
     resident: int
-    """Octets of memory that are there."""
+    """Bytes of resident memory."""
     peak: int
-    """The most that were there since `forget_peak`."""
+    """Maximum of `resident` since `forget_peak`."""
     committed: int
-    """Octets of memory that may be written to: also what was asked for and never touched."""
+    """Bytes of writable memory, also if it was allocated and never touched."""
     descriptors: int
     threads: int
     mapped: int
-    """Octets of `resident` that are a file's, which the system can take back."""
+    """Bytes of `resident` that map a file, which the kernel can reclaim."""
 
 
 def usage(pids: list[int]) -> Usage:
-    """Of these processes, together."""
+    """Returns the total usage of these processes."""
     found = [_status(pid) for pid in pids]
 
     def total(field: str, unit: int = 1024) -> int:
@@ -46,7 +46,7 @@ def usage(pids: list[int]) -> Usage:
 
 
 def _descriptors(pid: int) -> list[Path]:
-    """None of a process that has ended."""
+    """Returns the open descriptors; empty for a process that has ended."""
     try:
         return list(Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
@@ -60,7 +60,7 @@ def _require_proc() -> None:
 
 
 def waited(pids: list[int]) -> float:
-    """Seconds that their threads were ready to run and had no processor; 0 where the system does not tell."""
+    """Returns the seconds in which their threads were runnable without a processor; 0 if the kernel does not tell."""
     total = 0
     for pid in pids:
         with suppress(OSError):  # a process or a thread that has ended
@@ -71,14 +71,14 @@ def waited(pids: list[int]) -> float:
 
 
 def forget_peak(pids: list[int]) -> None:
-    """The peak starts again from now."""
+    """Resets the peak to the current usage."""
     for pid in pids:
         with suppress(OSError):
             Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def _status(pid: int) -> dict[str, str]:
-    """Nothing of a process that has ended."""
+    """Returns the fields of `status`; empty for a process that has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -88,7 +88,7 @@ def _status(pid: int) -> dict[str, str]:
 
 
 def sockets(pids: list[int]) -> dict[str, bool]:
-    """The sockets of these processes by name, and whether a child would inherit them."""
+    """Returns the sockets of these processes by name, and whether a child would inherit them."""
     _status(pids[0])
     found = {}
     for pid in pids:
@@ -103,20 +103,20 @@ def sockets(pids: list[int]) -> dict[str, bool]:
 
 
 def free_memory() -> int:
-    """Octets that the machine, and the container if this is one, can still give."""
+    """Returns the bytes of free memory of the machine and its container, if any."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
         raise NotRun("this system does not tell in /proc how much memory is free") from None
     free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
-    with suppress(OSError, ValueError):  # no limit is the word max
+    with suppress(OSError, ValueError):  # without a limit the file contains `max`
         limit, taken = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
         free = min(free, limit - taken)
     return free
 
 
 def most_descriptors() -> int:
-    """How many files the suite may have open."""
+    """Returns the suite's limit on open files."""
     try:
         import resource
     except ImportError:
@@ -126,7 +126,7 @@ def most_descriptors() -> int:
 
 
 async def freeze(pids: list[int]) -> None:
-    """Stops them, and waits until they stand."""
+    """Stops the processes, and waits until they have stopped."""
     _status(pids[0])
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -142,7 +142,7 @@ def thaw(pids: list[int]) -> None:
 
 
 def listening_addresses(port: int, pids: list[int] | None = None) -> set[str]:
-    """The addresses on which these processes, or anybody, listen at this port, as the system writes them."""
+    """Returns the addresses on which these or all processes listen at this port, as the kernel writes them."""
     owned = None if pids is None else {name.strip("socket:[]") for name in sockets(pids)}
     found = set()
     for name in ("tcp", "tcp6"):
@@ -159,7 +159,7 @@ def listening_addresses(port: int, pids: list[int] | None = None) -> set[str]:
 
 
 def queued(port: int) -> int:
-    """How many connections wait to be accepted at this port; 0 where the system does not tell."""
+    """Returns the number of connections that wait for accept() at this port; 0 if the kernel does not tell."""
     waiting = 0
     for name in ("tcp", "tcp6"):
         with suppress(OSError):
@@ -171,7 +171,7 @@ def queued(port: int) -> int:
 
 
 def _readable(octets: bytes) -> str:
-    """The kernel writes words of four octets in the machine's order."""
+    """Converts an address of the kernel's table, which has words of four bytes in the machine's byte order."""
     if sys.byteorder == "little":
         octets = b"".join(octets[i : i + 4][::-1] for i in range(0, len(octets), 4))
     return str(ipaddress.ip_address(octets))

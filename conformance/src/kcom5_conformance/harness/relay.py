@@ -1,6 +1,6 @@
-"""A relay between a client and a server. It forwards every byte and how each side ends, and cuts the stream anew.
+"""A relay between a client and a server. It forwards every byte and each side's end, in pieces of other sizes.
 
-It changes nothing. The traffic can be written as a pcap file.
+It does not change any byte. The traffic can be written as a pcap file.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Relay:
                 self._reset(is_client, target)
                 return
             if not octets:
-                # The other direction's send may have consumed the reset, so recv() sees an end: let it say so first.
+                # The other direction's send may have consumed the reset, so recv() sees an end: that task runs first.
                 for _ in range(2):
                     await trio.lowlevel.checkpoint()
                 if self._is_reset:
@@ -114,7 +114,7 @@ class Relay:
         return any(event.what == "reset" for event in self.passed)
 
     def _reset(self, is_from_client: bool, target: trio.socket.SocketType) -> None:
-        """One side reset its connection: resets the other one and ends its transfers."""
+        """Handles a reset of one side: resets the other side and ends its transfers."""
         if self._is_reset:
             return
         self._note(is_from_client, "reset")

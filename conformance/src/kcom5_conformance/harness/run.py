@@ -1,6 +1,6 @@
-"""Runs cases against one implementation, side by side on several processes of its adapter.
+"""Runs cases against one implementation, in parallel on several processes of its adapter.
 
-A case's verdict is made here, and nowhere else. What a case does is in `cases`.
+Only this module decides the verdict of a case. The cases are in `cases`.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from .waits import Waits
 LONG_LANES = 40
 """Adapters for cases that wait for seconds."""
 TRIES = 3
-"""How often a case that failed is run in all."""
+"""The total number of runs of a case that fails."""
 MOST_FAILURES = 3
-"""Of one rule and role: after so many a case that fails is not tried again."""
+"""After this many failures of one rule and role, a failing case is not tried again."""
 MOST_LATE = 0.15
-"""Seconds by which suite or adapter may be kept from running in a case that waits: beyond that it says nothing."""
+"""Seconds for which the suite or the adapter may be delayed in a case that waits. With more the case proves nothing."""
 MOST_BUSY = 5
-"""How often a case is tried on a machine too busy to keep the suite's times."""
+"""The number of tries of a case on a machine that is too busy for the suite's timing."""
 DESCRIPTORS_PER_LANE = 10
-"""Of an adapter's pipes and of a case's sockets, about the most."""
+"""The approximate maximum of descriptors for an adapter's pipes and a case's sockets."""
 DESCRIPTORS_BESIDE = 40
 LEAST_DESCRIPTORS = DESCRIPTORS_BESIDE + 2 * DESCRIPTORS_PER_LANE
 
 
 def lanes_by_descriptors(jobs: int, limit: int) -> tuple[int, int]:
-    """How many lanes of short cases and of long ones there are room for, by the limit on open files."""
+    """Returns the numbers of lanes for short and long cases that fit the limit on open files."""
     room = max(2, (limit - DESCRIPTORS_BESIDE) // DESCRIPTORS_PER_LANE)
     if jobs + LONG_LANES <= room:
         return jobs, LONG_LANES
@@ -57,29 +57,29 @@ class Runner:
     smoke: Smoke
     seed: int
     scale: float
-    """Of every patience: for slow machines and slow implementations."""
+    """The factor of every timeout, for slow machines and slow implementations."""
     jobs: int
     report: Callable[[Result], None]
     is_wanted: Callable[[Case], bool] = lambda case: True
-    """Asked when the turn of a case comes; of one that is not wanted there is no result."""
+    """Called before each case. A case for which it is false has no result."""
     tries: int = TRIES
-    """How often a case that failed is run in all."""
+    """The total number of runs of a case that fails."""
     repeat: int = 1
-    """How often each case is run, whether it fails or not; above 1 in place of `tries`."""
+    """The number of runs of each case, also if it passes. Above 1 it replaces `tries`."""
     long_lanes: int = LONG_LANES
     waits: Waits = field(default_factory=Waits)
     complaint: str = ""
-    """How an adapter ended at the end of the run, if it was not as the contract says."""
+    """The exits of adapters at the end of the run that break the contract."""
     defects: list[BaseException] = field(default_factory=list)
-    """What went wrong in the suite itself."""
+    """Errors of the suite itself."""
     _last: dict[int, Result] = field(default_factory=dict)
-    """The last result of each adapter, to which an end that is seen later belongs."""
+    """The last result of each adapter, which is blamed for an exit that is noticed later."""
     _late: float = -1.0
-    """When the suite was kept from running last, for more than MOST_LATE."""
+    """The last time at which the suite was delayed by more than MOST_LATE."""
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def patience(self, case: Case) -> float:
-        """Seconds within which what must come at once has to come."""
+        """Returns the timeout in seconds for a response that is expected immediately."""
         return self.scale * self.waits.patience(case)
 
     @property
@@ -87,7 +87,7 @@ class Runner:
         return Peer(self.subject.name, self.subject.command, self.smoke.about, self.smoke.tick, self.smoke.failures)
 
     async def run(self, cases: list[Case]) -> None:
-        """Runs all; each result is given to `report` as it comes."""
+        """Runs all cases and passes each result to `report` at once."""
         supports = set(self.smoke.about["supports"])
         todo = []
         for case in cases:
@@ -114,7 +114,7 @@ class Runner:
             watching.cancel_scope.cancel()
 
     async def _watch(self) -> None:
-        """Sees when the suite is kept from running."""
+        """Detects delays of the suite itself."""
         period = 0.05
         while True:
             start = trio.current_time()
@@ -124,7 +124,7 @@ class Runner:
                 self._late = trio.current_time()
 
     async def _lane(self, queue: list[Case], locks: dict[str, trio.Lock]) -> None:
-        """One adapter, from case to case."""
+        """Runs the cases of the queue on one adapter."""
         adapters: dict[bool, Adapter] = {}
         try:
             while queue:
@@ -156,7 +156,7 @@ class Runner:
         return adapter
 
     def _blame_last(self, adapter: Adapter, error: Crashed) -> None:
-        """Its process has ended between two cases: that is the first one's."""
+        """Blames the last case for an exit of the process between two cases."""
         result = self._last.get(id(adapter))
         if result is None:
             self.complaint = f"{self.subject.name}: {error}"
@@ -165,14 +165,14 @@ class Runner:
             result.problems, result.stderr = [problem_of(result.rule, error)], error.stderr
 
     async def _case(self, case: Case, adapters: dict[bool, Adapter]) -> None:
-        """Reports on a case."""
+        """Runs a case and reports its result."""
         result = await self._judged(case, adapters)
         if case.is_alone in adapters:
             self._last[id(adapters[case.is_alone])] = result
         self.report(result)
 
     async def _judged(self, case: Case, adapters: dict[bool, Adapter]) -> Result:
-        """Tries a case; one that fails is tried again, to tell a failure from a race."""
+        """Runs a case. A failing case is repeated, to distinguish a failure from a race."""
         if reason := self.waits.why_not(case):
             return self._result(case, Verdict.NOT_RUN, reason=reason)
         start, patience = trio.current_time(), self.patience(case)
@@ -210,7 +210,7 @@ class Runner:
         return self._result(case, Verdict.NOT_RUN, reason=f"the suite itself is broken here: {words}"[:KEPT])
 
     async def _once(self, case: Case, adapters: dict[bool, Adapter]) -> Outcome:
-        """One attempt, on a machine that lets the suite keep its times."""
+        """Runs one attempt, and repeats it if the machine was too busy."""
         outcome = Outcome(None, None, 0)
         for _ in range(MOST_BUSY):
             start = trio.current_time()
@@ -231,7 +231,7 @@ class Runner:
         return outcome
 
     def _was_late(self, start: float, adapter: Adapter, waited: float) -> bool:
-        """Whether the suite, since `start`, or the adapter, since it had `waited` so long, was kept from running."""
+        """Returns whether the suite was delayed since `start`, or the adapter since its delay was `waited`."""
         if self._late > start:
             return True
         return adapter.is_running and procfs.waited(adapter.processes()) - waited > MOST_LATE

@@ -1,4 +1,4 @@
-"""Before all cases: is this an adapter, and is a right exchange possible?"""
+"""Checks before all cases whether the program is an adapter, and whether a valid exchange is possible."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from .subject import Subject
 from .verdicts import result_of
 
 RULES = {"server": "frame.order", "client": "data.opaque"}
-"""The rule that a right exchange stands for."""
+"""The rule that a failed valid exchange is reported under."""
 
 
 class AdapterBroken(Exception):
-    """The adapter does not do what every adapter has to: no case can say anything about the implementation."""
+    """The adapter breaks the contract, so no case can test the implementation."""
 
 
 @dataclass
 class Smoke:
-    """What the smoke stage found."""
+    """The result of the smoke stage."""
 
     about: Json
     tick: float
     failures: list[Result]
-    """Right exchanges that failed."""
+    """Valid exchanges that failed."""
 
     def has_failed(self, case: Case) -> bool:
-        """Whether no right exchange succeeds in the case's role over its transport."""
+        """Returns whether the valid exchange in the case's role over its transport failed."""
         return any((result.role, result.via) == (case.role, case.via) for result in self.failures)
 
 
 async def smoke(subject: Subject, patience: float) -> Smoke:
-    """Is this an adapter at all, and is a right exchange possible? Raises AdapterBroken."""
+    """Checks the adapter and runs valid exchanges. Raises AdapterBroken."""
     adapter = subject.adapter()
     try:
         await adapter.start()
@@ -83,7 +83,7 @@ async def _smoke(subject: Subject, adapter: Adapter, patience: float) -> Smoke:
                 outcome = await attempt(case, adapter, found.tick, patience)
                 if outcome.is_defect:
                     raise outcome.error  # type: ignore[misc]
-                # An implementation that crashes or hangs is no reason to doubt its adapter.
+                # A crash or hang can be the implementation's, so it does not mean that the adapter is broken.
                 is_its_own = isinstance(outcome.error, (Crashed, Hung, Misplaced))
                 if isinstance(outcome.error, AdapterError) and not is_its_own:
                     raise outcome.error
@@ -98,5 +98,5 @@ async def _smoke(subject: Subject, adapter: Adapter, patience: float) -> Smoke:
 
 
 def latency_to_tick(seconds: float) -> float:
-    """How long a pause has to be, that what was sent before it has been read: by what an exchange takes."""
+    """Returns the pause after which sent bytes have surely been read, given the duration of an exchange."""
     return min(0.05, max(0.003, math.ceil(seconds * 1000) / 1000))

@@ -1,4 +1,4 @@
-"""What is tested: a name and the command of its adapter, which may run in a network of its own."""
+"""The implementation under test: a name and the command of its adapter, which may run in its own network namespace."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from .case import ALONE_PORT
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be tested: a row of peers.toml, or a command line."""
+    """The implementation under test: a row of peers.toml, or a command line."""
 
     name: str
     command: list[str]
     cwd: Path | None = None
-    """The folder that it runs in; None: the current one."""
+    """The folder that it runs in; None for the current one."""
 
     def adapter(self, is_alone: bool = False) -> Adapter:
         command = [*_ALONE, *self.command] if is_alone else self.command
         return Adapter(command, cwd=self.cwd)
 
 
-# Root needs no user namespace, which is refused in a chroot.
+# Root does not need a user namespace, which the kernel refuses in a chroot.
 _IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 _UNSHARE = ["unshare", *([] if _IS_ROOT else ["--user", "--map-root-user"]), "--net"]
-# A network of its own, in which one port is left to choose: a client that dials it is connected to itself.
+# A network namespace with one free port: a client that dials it is connected to itself.
 _ALONE = [
     *_UNSHARE,
     sys.executable,
@@ -51,11 +51,11 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 
 SLOW_LISTEN = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=listen", "-e", "inject=listen:delay_exit=400000"]
-"""Runs a program whose calls of listen return 0.4 s after they were carried out."""
+"""The command that runs a program and delays the return of its calls of listen() by 0.4 s."""
 
 
 def why_not_slow() -> str:
-    """Why a program cannot be held back; empty if it can."""
+    """Returns why a program cannot be delayed; empty if it can."""
     try:
         tried = subprocess.run([*SLOW_LISTEN, "true"], capture_output=True, text=True, check=False)
     except (FileNotFoundError, PermissionError):
@@ -64,7 +64,7 @@ def why_not_slow() -> str:
 
 
 def why_not_alone() -> str:
-    """Why there is no network of its own."""
+    """Returns why a network namespace is not available; empty if it is."""
     try:
         tried = subprocess.run([*_UNSHARE, "true"], capture_output=True, text=True, check=False)
     except (FileNotFoundError, PermissionError):

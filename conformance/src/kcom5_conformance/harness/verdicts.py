@@ -1,4 +1,4 @@
-"""A result made of how an attempt came out."""
+"""Makes a result from the outcome of an attempt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .case import Case, Mismatch
 
 
 def result_of(peer: str, case: Case, verdict: Verdict, outcome: Outcome | None = None, reason: str = "") -> Result:
-    """The result of a case; of a failed one with all that is known."""
+    """Returns the result of a case, with all known details if it failed."""
     result = Result(case.id, peer, case.rule, case.level, case.role, case.via, case.note, verdict, reason=reason)
     if outcome is None:
         return result
@@ -23,7 +23,7 @@ def result_of(peer: str, case: Case, verdict: Verdict, outcome: Outcome | None =
     result.problems = [problem_of(case.rule, outcome.error)]
     result.level = result.problems[0].level
     if outcome.harness is not None:
-        with suppress(Exception):  # what cannot be shown costs what is shown, and not the run
+        with suppress(Exception):  # an error in the details must not end the run
             result.events = outcome.harness.events
         result.cause = causes.cause_of(result, outcome.harness.answer)
         with suppress(Exception):
@@ -32,7 +32,7 @@ def result_of(peer: str, case: Case, verdict: Verdict, outcome: Outcome | None =
 
 
 def problem_of(rule: str, error: Exception) -> Problem:
-    """What was wrong in a case of this rule."""
+    """Returns the problem of a case of this rule."""
     if isinstance(error, Mismatch):
         return error.problem
     saw: Saw = "crashes" if isinstance(error, Crashed) else "mute" if isinstance(error, Hung) else ""

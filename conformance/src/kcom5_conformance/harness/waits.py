@@ -1,4 +1,4 @@
-"""Cases that waited in vain: what never answers is known soon, and is not waited for in every case."""
+"""Counts cases that timed out, so that an implementation that never answers does not cost a timeout in every case."""
 
 from __future__ import annotations
 
@@ -9,39 +9,38 @@ from .attempt import PATIENCE
 from .case import Case
 
 ENOUGH = 4
-"""Of one level and role: after so many cases that waited in vain, one of each rule is still tried, with less
-patience."""
+"""After this many timeouts of one level and role, timeouts are shorter, and each rule is tried until its first one."""
 SHORT_PATIENCE = 1.0
 """Seconds, at scale 1."""
 
 
 @dataclass
 class Waits:
-    """What waited in vain so far."""
+    """The timeouts so far."""
 
     samples: bool = True
-    """Whether cases are left out; what is compared with another run leaves none out."""
+    """Whether cases are left out. A run that is compared with another leaves none out."""
     count: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By level and role."""
+    """Timeouts by level and role."""
     first: dict[tuple[str, str], str] = field(default_factory=dict)
     rules: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def add(self, case: Case) -> None:
-        """This case waited in vain."""
+        """Records a timeout of this case."""
         self.count[case.level, case.role] += 1
         self.first.setdefault((case.level, case.role), case.id)
         self.rules[case.level, case.role, case.rule] += 1
 
     def is_known(self, case: Case) -> bool:
-        """Whether enough cases like this one waited in vain."""
+        """Returns whether enough cases like this one timed out."""
         return self.count[case.level, case.role] >= ENOUGH
 
     def patience(self, case: Case) -> float:
-        """Seconds, at scale 1, within which what must come at once has to come."""
+        """Returns the timeout in seconds, at scale 1, for a response that is expected immediately."""
         return SHORT_PATIENCE if self.is_known(case) else PATIENCE
 
     def why_not(self, case: Case) -> str:
-        """Why this case is not tried; empty if it is."""
+        """Returns why this case is left out; empty if it is tried."""
         if not self.samples or not self.is_known(case) or not self.rules[case.level, case.role, case.rule]:
             return ""
         return (

@@ -1,4 +1,4 @@
-"""The reports of a run: terminal, JSON, JUnit XML and one HTML page. Each is made from `model.Run` and nothing else."""
+"""The reports of a run: terminal, JSON, JUnit XML and one HTML page. Each is made only from `results.Run`."""
 
 from .html import write_html
 from .json import write_json

@@ -1,7 +1,7 @@
-"""What a failure means: its likely cause, its octets with their fields' names, and how to see it without the suite.
+"""Interprets a failure: its likely cause, and a hexdump of its bytes with the names of their fields.
 
-A cause is a guess from what was seen, offered where one wrong program is far likelier than another; where nothing is
-recognised there is none. The octets are those of `spec/kcom5.md`, Wire format.
+A cause is a guess from the observations. It is given only if one bug is far likelier than all others. The fields are
+those of `spec/kcom5.md`, Wire format.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .seen import Seen
 
 MAGIC = b"KCOM5"
 ROW = 16
-"""Octets in a row of a hexdump."""
+"""Bytes in a row of a hexdump."""
 
 
 # Fields
@@ -25,7 +25,7 @@ ROW = 16
 
 @dataclass(frozen=True)
 class Field:
-    """Octets `start` to `end` (not included) of a stream, and what they are."""
+    """Bytes `start` to `end` (exclusive) of a stream, with the name of the field."""
 
     name: str
     start: int
@@ -33,7 +33,7 @@ class Field:
 
 
 def fields(stream: bytes, role: str) -> list[Field]:
-    """The fields of what an implementation sends, as far as the stream goes. A client sends a hello and no more."""
+    """Returns the fields of an implementation's stream, as far as it goes. A client sends only a hello."""
     sizes: list[tuple[str, int]] = [("hello magic" if role == "client" else "echo magic", 5), ("nonce", 3)]
     if role != "client":
         message = int.from_bytes(stream[8:12], "little")
@@ -50,12 +50,12 @@ def fields(stream: bytes, role: str) -> list[Field]:
 
 
 def field_at(stream: bytes, role: str, at: int) -> str:
-    """The name of the field that the octet at this offset belongs to, or would if the stream went on."""
+    """Returns the name of the field at this offset, also beyond the end of the stream."""
     return _named(fields(stream.ljust(at + 1, b"\0"), role), at)
 
 
 def first_wrong(got: bytes, expected: bytes) -> int | None:
-    """The offset of the first octet that differs, is missing or is one too many."""
+    """Returns the offset of the first byte that differs, is missing or is surplus."""
     for at, (one, other) in enumerate(zip(got, expected, strict=False)):
         if one != other:
             return at
@@ -71,17 +71,17 @@ def _named(parts: Iterable[Field], at: int) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a hexdump: up to 16 octets; or, if `skipped` is not 0, that many rows that are left out."""
+    """A row of a hexdump with up to 16 bytes. If `skipped` is not 0, it stands for that many omitted rows."""
 
     offset: int
     octets: tuple[str, ...] = ()
     text: str = ""
     names: tuple[str, ...] = ()
-    """The field of each octet."""
+    """The field of each byte."""
     wrong: int | None = None
-    """Which octet is the first wrong one; past the last one if that is missing."""
+    """The index of the first wrong byte, or one past the end if a byte is missing."""
     expected: tuple[str, ...] = ()
-    """In the row with the first wrong octet: what should stand there, as far as that is known."""
+    """The expected bytes of the row with the first wrong byte, as far as they are known."""
     skipped: int = 0
 
     @property
@@ -91,15 +91,15 @@ class Row:
 
 
 def annotate(stream: str, role: str, at: int | None = None, expected: str = "") -> list[Row]:
-    """A hexdump of what an implementation in this role sent (hexadecimal), each octet with the name of its field.
+    """Returns a hexdump of an implementation's stream (hexadecimal), with the field name of each byte.
 
-    The first wrong octet is `at`, or is found by comparison if `expected` is given. Of long streams the rows are kept
-    that show the head, the wrong octet and the end.
+    The first wrong byte is `at`, or is found by comparison if `expected` is given. Long streams are reduced to the rows
+    of the head, the wrong byte and the end.
     """
     octets, wanted = bytes.fromhex(stream), bytes.fromhex(expected)
     if at is None and wanted:
         at = first_wrong(octets, wanted)
-    # Fields that are wanted make better names than those that wrong lengths would make.
+    # The expected fields give better names, because wrong lengths would shift the fields.
     parts = fields(wanted + b"\0" * max(0, len(octets) - len(wanted)), role) if wanted else fields(octets, role)
     count = max((len(octets) + ROW - 1) // ROW, 1 if at is not None else 0)
     if at is not None and at == len(octets) and at % ROW == 0 and at:
@@ -132,7 +132,7 @@ def annotate(stream: str, role: str, at: int | None = None, expected: str = "") 
 
 
 def hexdump(rows: Iterable[Row]) -> str:
-    """The rows as plain text, with `^^` under the first wrong octet."""
+    """Returns the rows as plain text, with `^^` under the first wrong byte."""
     lines = []
     for row in rows:
         if row.skipped:
@@ -151,10 +151,9 @@ def hexdump(rows: Iterable[Row]) -> str:
 
 
 def cause_of(result: Result, answer: Json | None = None) -> str:
-    """The likely cause of a failed case: that of the first problem that has one. Empty if none is recognised.
+    """Returns the likely cause of the first problem that has one; empty if none is recognised.
 
-    `answer` is the adapter's last one as it came, not as it is shown. A guess that fails is no guess: whatever an
-    implementation sent, this raises nothing.
+    `answer` is the adapter's last answer, unchanged. This never raises: an error while guessing means no cause.
     """
     for problem in result.problems:
         with suppress(Exception):
@@ -165,7 +164,7 @@ def cause_of(result: Result, answer: Json | None = None) -> str:
 
 
 def _of_octets(seen: Seen) -> str:
-    """What was sent, or what a client says that it received, beside what it should be."""
+    """Compares the sent bytes, or the delivery of a client, with the expected ones."""
     got = bytes.fromhex(seen.problem.stream)
     if seen.role == "client":
         return (_of_hello(got) if seen.saw in ("octets", "short", "silent", "surplus") else "") or _of_answer(seen)
@@ -173,7 +172,7 @@ def _of_octets(seen: Seen) -> str:
 
 
 def _of_hello(got: bytes) -> str:
-    """What a client sent."""
+    """Returns the cause of a wrong hello."""
     if got and got[:5] != MAGIC:
         if got[:5].upper() == MAGIC:
             return "the magic is in lower case"
@@ -197,7 +196,7 @@ def _of_hello(got: bytes) -> str:
 
 
 def _of_server(got: bytes, wanted: bytes) -> str:
-    """What a server sent, beside what it should have sent."""
+    """Returns the cause of a difference between a server's bytes and the expected ones."""
     at = first_wrong(got, wanted)
     if not wanted or at is None or at == len(got):
         return ""
@@ -339,7 +338,7 @@ def _of_data(got: bytes, data: bytes) -> str:
 
 
 def _of_answer(seen: Seen) -> str:
-    """What a client says it received, beside what it was sent."""
+    """Returns the cause of a difference between a client's delivery and the sent content."""
     answer, sent = seen.answer, seen.sent
     delivered = answer.get("data")
     if not answer.get("ok") or not isinstance(delivered, dict):
@@ -378,7 +377,7 @@ def _of_data_said(seen: Seen, size: int, octets: bytes) -> str:
 
 
 def _piece(seen: Seen) -> int:
-    """How many octets of the data came in the first piece that held any."""
+    """Returns the number of data bytes in the first piece that had any."""
     total = 0
     for size in seen.pieces:
         total += size

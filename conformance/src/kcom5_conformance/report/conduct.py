@@ -1,7 +1,7 @@
-"""Likely causes by conduct: who waited, who closed and how, which error came and when.
+"""Likely causes by behaviour: who waited, who closed and how, which error came and when.
 
-Each function looks at one thing that was seen (`Problem.saw`) and gives a cause where the facts of the case leave
-little else; with "perhaps" where they leave something; and nothing otherwise. The rule of the case is not looked at.
+Each function handles one kind of observation (`Problem.saw`). It returns a cause if the facts of the case allow little
+else, a cause with "perhaps" if they allow more, and otherwise nothing. It does not use the rule of the case.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ CLOSE_ENDLESS = "the wait for the client's end has no timeout, or octets from th
 
 
 def conduct(seen: Seen) -> str:
-    """The likely cause; empty if none is recognised."""
-    found = _BY_SAW.get(seen.saw or seen.problem.axis)  # an axis is the word where the case has none
+    """Returns the likely cause; empty if none is recognised."""
+    found = _BY_SAW.get(seen.saw or seen.problem.axis)  # a case without `saw` uses its axis
     return found(seen) if found else ""
 
 
@@ -98,7 +98,7 @@ def _hangs(seen: Seen) -> str:
 
 
 def _timed(seen: Seen, timeout: int) -> str:
-    """It does not end though T has passed."""
+    """The call does not end although T has passed."""
     if not seen.is_connected:
         call = "accept" if seen.role == "server" else "connect"
         return f"{call} has no timeout, or a longer one"
@@ -123,7 +123,7 @@ def _timed(seen: Seen, timeout: int) -> str:
 
 
 def _waits_for_more(seen: Seen) -> str:
-    """It waits for octets that the spec does not let it wait for."""
+    """The call waits for bytes that the spec does not allow it to wait for."""
     if seen.role == "server":
         if seen.sent_size < 8 and not _right_start(seen.sent):
             return EIGHT_FIRST
@@ -142,7 +142,7 @@ def _waits_for_more(seen: Seen) -> str:
 
 
 def _open(seen: Seen) -> str:
-    """Its connection should have ended."""
+    """The connection is still open and should have ended."""
     if seen.answer.get("error"):
         return NOT_CLOSED
     if seen.is_ok and seen.role == "client":
@@ -159,7 +159,7 @@ def _broken(seen: Seen) -> str:
 
 
 def _silent(seen: Seen) -> str:
-    """It should have sent more, and the connection is open."""
+    """The implementation should have sent more, and the connection is open."""
     if seen.role == "client":
         return "" if seen.got_size else SPEAKS_SECOND
     if not seen.got_size:
@@ -175,7 +175,7 @@ def _silent(seen: Seen) -> str:
 
 
 def _short(seen: Seen) -> str:
-    """It closed before it had sent all, and what it sent was right."""
+    """The implementation closed before it had sent everything; the sent bytes are correct."""
     if seen.role != "server":
         return ""
     if seen.sent_size > 8:
@@ -214,7 +214,7 @@ def _reset(seen: Seen) -> str:
     return UNREAD if seen.sent_size > 8 else ""
 
 
-# ---- it sends what does not belong
+# ---- it sends surplus bytes
 
 
 def _surplus(seen: Seen) -> str:
@@ -381,7 +381,7 @@ def _refuses(seen: Seen) -> str:
     return ""
 
 
-# ---- what is measured
+# ---- measurements
 
 
 def _early(seen: Seen) -> str:
@@ -433,7 +433,7 @@ def _crashes(seen: Seen) -> str:
 
 
 _SANITIZER = re.compile(r"\b[A-Z]\w+Sanitizer: [a-z][\w -]+|\bruntime error: .+|\bDATA RACE\b")
-"""The one line of a report that says what it is about."""
+"""The pattern of the one line of a report that names the fault."""
 
 _BY_SAW: dict[str, Callable[[Seen], str]] = {
     "accepts": _accepts,

@@ -1,9 +1,9 @@
-"""The HTML report: one page that holds everything and fetches nothing.
+"""The HTML report: one self-contained page that loads nothing.
 
-Groups, rules and a list of the cases are HTML. The results also stand in the page as JSON, compactly, and its own
-script draws their ladders and dumps when they are looked at. All text of a peer reaches the page as text: the template
-escapes it, the JSON has no `<`, and the script writes `textContent` only. The page's policy allows no request and no
-script or style but its own.
+Groups, rules and a list of the cases are HTML. The page also has the results as compact JSON, and its script draws
+ladders and dumps on demand. Text of a peer cannot become markup: the template escapes it, the JSON has no `<`, and the
+script writes only `textContent`. The page's content security policy allows only its own script and style, and no
+requests.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ..results import Event, Json, Problem, Result, Run, Verdict
 from . import causes, roots, summary, words
 
 _SHOWN = 48
-"""How many octets of an event the ladder shows."""
+"""The maximum number of bytes of an event in the ladder."""
 
 
 def write_html(run: Run, path: Path, spec_url: str = "") -> None:
-    """Write the page. Rules link to `spec_url`; without it to the specification's file, seen from the page."""
+    """Writes the page. Rules link to `spec_url`, or to the specification's file relative to the page."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -59,11 +59,11 @@ def write_html(run: Run, path: Path, spec_url: str = "") -> None:
         has_matrix=has_matrix,
         data=_embedded(_document(run, groups, spec_url or _seen_from(path))),
     )
-    files.write(path, page.encode(errors="replace").decode())  # half a surrogate pair is no text
+    files.write(path, page.encode(errors="replace").decode())  # a lone surrogate cannot be encoded
 
 
 def _row(result: Result) -> str:
-    """The row of the summary that a result is counted in."""
+    """Returns the row of the summary that counts the result."""
     return "matrix" if result.id.startswith("matrix/") else result.peer
 
 
@@ -84,7 +84,7 @@ def _embedded(document: Json) -> str:
 
 
 def _rules(run: Run, spec_url: str) -> list[tuple[str, list[Json]]]:
-    """The rules of each state, in the order of `summary.STATES`."""
+    """Returns the rules of each state, in the order of `summary.STATES`."""
     states = summary.rule_states(run)
     return [
         (
@@ -202,7 +202,7 @@ def _problem(problem: Problem, role: str) -> Json:
 
 
 def _runs(names: tuple[str, ...]) -> list[list[Any]]:
-    """Names that follow each other, with how often."""
+    """Run-length encodes the names."""
     runs: list[list[Any]] = []
     for name in names:
         if runs and runs[-1][0] == name:

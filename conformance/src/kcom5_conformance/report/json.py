@@ -14,13 +14,13 @@ from . import roots
 
 
 def write_json(run: Run, path: Path) -> None:
-    """Writes the report, complete or not at all. OSError comes through."""
+    """Writes the report completely or not at all. Raises OSError."""
     document = {**run.to_json(), "groups": [group.to_json() for group in roots.groups(run)]}
     files.write(path, json.dumps(document, ensure_ascii=True, indent=1) + "\n")
 
 
 def read_json(path: Path) -> Run:
-    """The run that a report was made from. `ValueError` if the file is no report, `UsageError` if it cannot be read."""
+    """Returns the run of a report. Raises `ValueError` if it is not a report, `UsageError` if it is unreadable."""
     octets = files.read(path, files.MOST_REPORT)
     try:
         document = json.loads(octets.decode(), parse_constant=_no_number)
@@ -37,7 +37,7 @@ def read_json(path: Path) -> Run:
 
 
 def _complete(document: Json) -> None:
-    """Adds what an earlier version of the suite did not write."""
+    """Adds the keys that earlier versions of the suite did not write."""
     new: Json = {"program": "kcom5-conformance", "subjects": "", "since": None, "groups": [], "timeout_scale": 1.0}
     for key, value in new.items():
         document.setdefault(key, value)
@@ -55,7 +55,7 @@ def _complete(document: Json) -> None:
 
 
 def _objects(value: object) -> list[Json]:
-    """The objects in what may be a list; whatever else is there fails the schema afterwards."""
+    """Returns the objects of a list. The schema check rejects other values afterwards."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 

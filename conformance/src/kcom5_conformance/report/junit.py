@@ -1,8 +1,8 @@
 """JUnit XML: a suite for each implementation, a case for each result; report/junit.xsd describes it.
 
-The times are shares of the run's time: cases run side by side, and their own seconds would add up to more than that.
-`fail`, `flaky` and `unexpected-pass` are failures if the run counts them, `crashed` is an error; what does not count is
-skipped, with the reason.
+The times are shares of the run's time: cases run in parallel, so their own durations would add up to more than that.
+`fail`, `flaky` and `unexpected-pass` are failures if they fail the run, and `crashed` is an error. All others that do
+not fail the run are skipped, with the reason.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _CONTROL = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_junit(run: Run, path: Path) -> None:
-    """Writes the report, complete or not at all. OSError comes through."""
+    """Writes the report completely or not at all. Raises OSError."""
     report = JUnitXml("kcom5-conformance")
     share = run.seconds / (sum(result.seconds for result in run.results) or 1)
     titles = {id(result): group.title for group in roots.groups(run) for result in group.results}
     for peer in dict.fromkeys(result.peer for result in run.results):
         suite = TestSuite(_clean(peer))
         suite.timestamp = run.started[:19]
-        # All at once: add_testcase counts the whole suite each time.
+        # One call, because add_testcase() recounts the whole suite each time.
         suite.add_testcases([_case(run, result, titles, share) for result in run.results if result.peer == peer])
         report.add_testsuite(suite)
     if run.complaints:
@@ -48,7 +48,7 @@ def write_junit(run: Run, path: Path) -> None:
 def _case(run: Run, result: Result, titles: dict[int, str], share: float) -> TestCase:
     case = TestCase(
         _clean(result.id), _clean(f"{result.peer}.{result.rule}"), round(result.seconds * share, 3)
-    )  # never 1e-06, which is no decimal
+    )  # never 1e-06, because the schema requires a decimal
     if title := titles.get(id(result)):
         properties = Properties()  # type: ignore[no-untyped-call]
         for name, value in {"group": title, "cause": result.cause, "level": result.level}.items():
@@ -70,5 +70,5 @@ def _case(run: Run, result: Result, titles: dict[int, str], share: float) -> Tes
 
 
 def _clean(text: str) -> str:
-    """XML has no place for most control characters: they are written as \\x1b."""
+    """Escapes control characters as \\x1b, because XML does not allow most of them."""
     return safe(_CONTROL.sub(lambda match: escaped(match[0]), text))

@@ -1,4 +1,4 @@
-"""The likely causes that the failures of a vector can have: its conversation goes wrong after each of its steps."""
+"""The likely causes of a vector's possible failures, found by letting its conversation fail after each step."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ NONCE = b"\xaa\xbb\xcc"
 PATIENCE = 5.0
 NO_BOUND = 30
 _Wrong = tuple[Saw, list[tuple[Any, Any, str]], Json]
-"""What is seen, the events that show it (who, what, text), and the adapter's answer."""
+"""The observation, the events that show it (who, what, text), and the adapter's answer."""
 _UP = ("suite", "wait", "gives up after 5.0 s")
 
 
 def possible(vector: Vector) -> list[str]:
-    """The causes, in the order of the steps; empty if none is recognised."""
+    """Returns the causes, in the order of the steps; empty if none is recognised."""
     if vector.role in ("pack", "unpack"):
         request = {
             "op": vector.role,
@@ -38,7 +38,7 @@ def possible(vector: Vector) -> list[str]:
 
 
 def _ladders(vector: Vector) -> Iterator[tuple[list[Event], bytes, bool]]:
-    """What happened by the end of each step, what the implementation had sent, and whether it was the last one."""
+    """Yields the events up to each step, the bytes that the implementation sent, and whether the step is the last."""
     bound = float(max(1, vector.give.get("close", NO_BOUND)))
     is_server = vector.role == "server"
     request = {"op": "send" if is_server else "receive", "close": NO_BOUND, **vector.give}

@@ -1,7 +1,7 @@
 """A program that shows a failure without the suite.
 
-It starts the implementation through its adapter, does what the case did, and prints what comes back and what the
-adapter answers. Against an implementation that is right it prints something else.
+It starts the implementation through its adapter, repeats the acts of the case, and prints the received bytes and the
+adapter's answers. With a correct implementation its output differs.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ MOST_ACTS = 150
 MOST_SIZE = 32 << 10
 """Characters of a program."""
 _ROUNDS = 20
-"""How often a conversation that leaves something behind is repeated."""
+"""The number of repetitions of a conversation that leaks."""
 _FEW_ROUNDS = 3
-"""The same where each takes a timeout; and where a nonce is to differ."""
+"""The number of repetitions if each takes a timeout, or if nonces are compared."""
 _HELD = re.compile(r"descriptor|thread|process|KiB|MiB|children|temporary")
 
 
 class Act(NamedTuple):
-    """What the suite did; `end` is the number of the connection, from 0."""
+    """An act of the suite; `end` is the number of the connection, from 0."""
 
     what: str
-    """`ask`, a request; `answer`, waits for the answer; `listen`, at a place; `nobody`, listens at a place; `full`, the
-    queue of the listener is; `accept`; `connect`, to a host or a path; `send`, octets, or hexadecimal with `n0 n1 n2`
-    for the nonce of the client's hello, or that and then octets; `expect`, so many octets; `look`, what comes within
-    so many seconds; `half-close`, `close` and `reset`; `wait`, seconds; `stop` and `go on`, the process; `file`, its
-    path and its octets."""
+    """`ask` sends a request; `answer` waits for its answer. `listen` takes a place; `nobody` names a place without a
+    listener; `full` fills the listener's queue; `accept`; `connect` takes a host or a path. `send` takes bytes, or
+    hexadecimal with `n0 n1 n2` for the nonce of the client's hello, optionally followed by bytes. `expect` takes a
+    number of bytes; `look` reads for some seconds; `half-close`, `close` and `reset`. `wait` takes seconds; `stop` and
+    `go on` control the process; `file` takes a path and bytes."""
     value: object = ""
     end: int = 0
 
 
 def why_not(problem: Problem | None, acts: Sequence[Act]) -> str:
-    """Why no program shows this; empty if one does."""
+    """Returns why no program can show this; empty if one can."""
     if problem is not None and problem.axis == "memory":
         return "the suite measures the memory of the process while the case runs"
     if not any(act.what == "ask" for act in acts):
@@ -60,8 +60,8 @@ def reproduction(
     folder: str = "",
     problem: Problem | None = None,
 ) -> tuple[str, str]:
-    """The program, for a shell, and ""; or "", and why there is none. `command` starts the adapter, from the folder
-    `cwd`. `folder` is that of the case: its paths become paths of a new one."""
+    """Returns the program, for a shell, and ""; or "" and the reason why there is none. `command` starts the adapter in
+    the folder `cwd`. Paths in `folder`, the case's folder, become paths of a new folder."""
     body = _Body(via, folder).lines(acts)
     text = "\n".join(body)
     if "folder" in text:
@@ -70,7 +70,7 @@ def reproduction(
     before = [
         f"adapter = subprocess.Popen({list(command)!r}, stdin=subprocess.PIPE, stdout=subprocess.PIPE"
         f"{f', cwd={cwd!r}' if cwd else ''})",
-        # A process that is just being started would make every time seem longer.
+        # Otherwise the start of the process would be part of the measured times.
         'adapter.stdin.write(b\'{"op":"about"}\\n\'); adapter.stdin.flush(); adapter.stdout.readline()',
         *(_HOLDS if is_held else ["say = print"]),
     ]
@@ -87,7 +87,7 @@ def reproduction(
 
 
 def _rounds(problem: Problem | None, acts: Sequence[Act]) -> tuple[int, bool]:
-    """How often the acts have to be repeated to show the problem, and whether what the process holds shows it."""
+    """Returns how often the acts must be repeated to show the problem, and whether the process's resources show it."""
     asked = [act.value for act in acts if act.what == "ask"]
     if problem is not None and problem.axis == "residue" and _HELD.search(problem.got):
         is_timed = any(isinstance(request, dict) and 0 < request.get("close", 30) < 20 for request in asked)
@@ -165,11 +165,11 @@ class _Body:
         self.family, self.host = f"socket.{_PLACES[via][0]}" if via else "", _PLACES[via][1] if via else ""
         self.made: list[str] = []
         self.ends: list[str] = []
-        """The connections that are open."""
+        """The open connections."""
         self.place: object = None
-        """Of the suite's listener."""
+        """The place of the suite's listener."""
         self.is_owed = self.is_server = False
-        """An answer is."""
+        """Whether an answer is pending."""
         self.is_greeted = False
         self.within = ""
 
@@ -228,14 +228,14 @@ class _Body:
                 raise ValueError(f"no such act: {act.what!r}")
 
     def _placed(self, value: object) -> str:
-        """The same, and the folders that it names are made."""
+        """Returns the value as Python, and adds lines that create its folders."""
         text = self._shown(value)
         for inner in dict.fromkeys(re.findall(r"folder \+ '/([^']+)/[^'/]+'", text)):
             self.made.append(f"os.makedirs(folder + '/{inner}', exist_ok=True)")
         return text
 
     def _shown(self, value: object) -> str:
-        """As Python, with the case's folder and the listener's place by name."""
+        """Returns the value as Python, with names for the case's folder and the listener's place."""
         text = repr(value)
         if self.folder:
             text = text.replace(f"'{self.folder}", "folder + '")
@@ -284,7 +284,7 @@ class _Body:
 
 
 def _octets(value: object) -> str:
-    """What is sent, as Python."""
+    """Returns the sent bytes as Python."""
     if isinstance(value, bytes):
         return _literal(value)
     if isinstance(value, tuple):
@@ -294,7 +294,7 @@ def _octets(value: object) -> str:
 
 
 def _expression(text: str) -> str:
-    """Python that gives these octets, short also for long runs of one octet and of i mod 251."""
+    """Returns a Python expression for these bytes, short also for long runs of one byte and of i mod 251."""
     parts: list[str] = []
     plain = bytearray()
     for token in _tokens(text):
@@ -329,7 +329,7 @@ def _tokens(text: str) -> list[int | str]:
 
 
 def _literal(octets: bytes) -> str:
-    """Python that gives these bytes, short for long runs of one byte and of i mod 251."""
+    """Returns a Python expression for these bytes, short for long runs of one byte and of i mod 251."""
     parts, at = [], 0
     for run in _RUN.finditer(octets):
         parts += [_plain(octets[at : run.start()]), f"bytes([{octets[run.start()]}]) * {run.end() - run.start()}"]
@@ -351,6 +351,6 @@ def _plain(octets: bytes) -> str:
 
 
 def _shifted(octets: bytes) -> Iterable[tuple[bytes, bytes]]:
-    """Each run of 251 octets beside the one after it."""
+    """Yields each run of 251 bytes with the next one."""
     runs = [octets[at : at + 251] for at in range(0, len(octets), 251)]
     return ((one[: len(other)], other) for one, other in pairwise(runs))

@@ -1,6 +1,6 @@
-"""Failures grouped by what was observed: the same role, the same thing seen, in the same phase of the exchange.
+"""Groups failures by role, observation and phase of the exchange.
 
-One bug breaks many rules over many transports; a group is what one change may mend.
+One bug breaks many rules over many transports. One change may fix a whole group.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SAID = {
     "unreached": "is not connected",
     "untaken": "stops reading",
 }
-"""What was seen, in words."""
+"""The observations in words."""
 _AXES = {
     "delivered": "gives a wrong result",
     "ended": "ends in another way",
@@ -54,12 +54,12 @@ _AXES = {
 
 RENAMES = "gives another failure the name "
 DIFFERENT = 5
-"""From so many kinds of failure on that are reported by one name, it is taken for the only one."""
+"""If at least this many kinds of failure have one name, it is assumed to be the only name."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What was seen, in words, and the phase: a key of `PHASES`."""
+    """The observation in words, and the phase, a key of `PHASES`."""
 
     saw: str
     phase: str
@@ -67,22 +67,22 @@ class Kind:
 
 @dataclass(frozen=True)
 class Group:
-    """Failures of one implementation that look alike, or that have one cause."""
+    """Failures of one implementation that look alike or have the same cause."""
 
     peer: str
     role: Role
     kinds: list[Kind]
-    """What was seen and in which phases, the most frequent first."""
+    """The observations with their phases, the most frequent first."""
     results: list[Result]
-    """What fails the run first, then the shortest."""
+    """Sorted: those that fail the run first, then by length."""
     counts: bool
-    """Whether one of them fails the run: what breaks a SHOULD does by `strict` only."""
+    """Whether one of them fails the run. A broken SHOULD fails it only with `strict`."""
     cause: str
     """The likely cause of most of them; empty if none is recognised."""
     weak: int = 0
-    """How many of them do not fail the run. One change may mend what breaks a MUST and what breaks a SHOULD."""
+    """How many of them do not fail the run. One change may fix broken MUST and SHOULD rules."""
     follows: str = ""
-    """The failure of the first right exchange that explains the group."""
+    """The failure of the first valid exchange that explains the group."""
 
     @property
     def title(self) -> str:
@@ -94,22 +94,22 @@ class Group:
 
     @property
     def example(self) -> Result:
-        """The shortest case: the fewest steps, and of these the fastest. It has the group's cause."""
+        """Returns the shortest case with the group's cause: the fewest steps, then the fastest."""
         return next((result for result in self.results if result.cause == self.cause), self.results[0])
 
     @property
     def rules(self) -> list[str]:
-        """The broken rules, the most frequent first."""
+        """Returns the broken rules, the most frequent first."""
         return [rule for rule, _ in Counter(broken(result) for result in self.results).most_common()]
 
     @property
     def explained(self) -> int:
-        """How many cases have the group's cause."""
+        """Returns how many cases have the group's cause."""
         return sum(result.cause == self.cause for result in self.results)
 
     @property
     def others(self) -> list[tuple[Result, int]]:
-        """Of whatever was seen besides, the shortest case and how many there are: another cause, or another kind."""
+        """Returns, for each other cause or kind in the group, the shortest case and the number of cases."""
         found: dict[tuple[str, str], list[Result]] = {}
         for result in self.results:
             found.setdefault((kind_of(result).saw, result.cause), []).append(result)
@@ -134,11 +134,10 @@ class Group:
 
 
 def groups(run: Run) -> list[Group]:
-    """What failed, in groups: those that fail the run first, then the largest.
+    """Returns the failures in groups: those that fail the run first, then the largest.
 
-    Cases of one role are one group if their cause is the same, whatever the level of their rules: a missing timeout
-    shows in each phase. A case without a cause goes to the group in which most look like it, or to one of what was
-    seen and phase.
+    Cases of one role and cause are one group at any level of their rules, because a missing timeout shows in each
+    phase. A case without a cause joins the group with the most similar cases, or a group of its observation and phase.
     """
     found: dict[tuple[str, Role], list[Result]] = {}
     for result in run.results:
@@ -173,7 +172,7 @@ def _by_cause(results: list[Result]) -> list[tuple[str, list[Result]]]:
 
 
 def _one_name(kind: Kind, results: list[Result]) -> str:
-    """The cause of failures of different kinds that have one name."""
+    """Returns the cause of failures of different kinds with the same error name."""
     names = {result.problems[0].expected for result in results if result.problems}
     if not kind.saw.startswith(RENAMES) or len(names) < DIFFERENT:
         return ""
@@ -181,12 +180,12 @@ def _one_name(kind: Kind, results: list[Result]) -> str:
 
 
 def _length(result: Result) -> tuple[bool, int, float, str]:
-    """The order within a group: what failed each time first, then by the number of steps."""
+    """Returns the sort key within a group: not flaky first, then the number of steps."""
     return result.verdict is Verdict.FLAKY, len(result.events), result.seconds, result.id
 
 
 def _followed(group: Group, first: Result) -> str:
-    """What the failure of a right exchange was, if it came no later than the group's."""
+    """Returns the failure of the valid exchange, if its phase is not later than the group's."""
     order = list(PHASES)
     if order.index(kind_of(first).phase) > min(order.index(kind.phase) for kind in group.kinds):
         return ""
@@ -194,12 +193,12 @@ def _followed(group: Group, first: Result) -> str:
 
 
 def broken(result: Result) -> str:
-    """The rule that a failed case is filed under: the first that it found broken."""
+    """Returns the first rule that the case found broken; reports list the case under it."""
     return result.problems[0].rule if result.problems else result.rule
 
 
 def kind_of(result: Result) -> Kind:
-    """What was seen, and in which phase."""
+    """Returns the observation and its phase."""
     if not result.problems or result.verdict is Verdict.UNEXPECTED_PASS:
         return Kind("passes, and the baseline says that it fails", "")
     if result.verdict is Verdict.FLAKY:

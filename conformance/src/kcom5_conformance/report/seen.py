@@ -1,6 +1,6 @@
 """Facts of one failed case, read from its ladder: who sent how much, who waited, who closed, and in which phase.
 
-Causes and groups are made from these facts and never from the rule that a case belongs to.
+Causes and groups use these facts and never the rule of the case.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from functools import cached_property
 from ..results import Event, Json, Problem, Result
 
 MOST_MESSAGE = 1 << 24
-"""Octets of a message: a client's limit, if it was told no other."""
+"""The default limit of a client for the message, in bytes."""
 NO_TIMEOUT = 20
 """Seconds. A case with a longer T does not measure it."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What happened in a case. Octets are the first ones of each side, as far as they were kept."""
+    """The events of a case. Only the first bytes of each side are kept."""
 
     result: Result
     problem: Problem
     last_answer: Json = field(default_factory=dict)
-    """The adapter's last answer, whole."""
+    """The adapter's last answer, complete."""
 
     @property
     def role(self) -> str:
@@ -37,7 +37,7 @@ class Seen:
 
     @cached_property
     def request(self) -> Json:
-        """The last request; empty if it is not shown whole."""
+        """Returns the last request; empty if it was shortened."""
         texts = [event.text for event in self.result.events if event.what == "request"]
         with suppress(ValueError, IndexError):
             found: Json = json.loads(texts[-1])
@@ -46,12 +46,12 @@ class Seen:
 
     @property
     def timeout(self) -> int | None:
-        """T in seconds, if the case measures it."""
+        """Returns T in seconds, or None if the case does not measure it."""
         close = self.request.get("close")
         return close if isinstance(close, int) and 0 < close < NO_TIMEOUT else None
 
     def _octets(self, who: str) -> list[Event]:
-        """Of the first connection."""
+        """Returns the events with bytes of this end."""
         found: list[Event] = []
         for event in self.events:
             if event.what == "octets" and event.who == who:
@@ -60,7 +60,7 @@ class Seen:
 
     @cached_property
     def events(self) -> list[Event]:
-        """From the last connection on; all of them if there is none."""
+        """Returns the events since the last connection; all if there is no connection."""
         events = self.result.events
         at = [index for index, event in enumerate(events) if event.what == "connect"]
         return events[at[-1] :] if at else events
@@ -71,7 +71,7 @@ class Seen:
 
     @cached_property
     def sent(self) -> bytes:
-        """What the suite sent, without a gap."""
+        """Returns the bytes that the suite sent, up to the first gap."""
         return _joined(self._octets("suite"))
 
     @cached_property
@@ -80,7 +80,7 @@ class Seen:
 
     @cached_property
     def got(self) -> bytes:
-        """What the implementation sent, without a gap."""
+        """Returns the bytes that the implementation sent, up to the first gap."""
         return _joined(self._octets("implementation"))
 
     @cached_property
@@ -89,12 +89,12 @@ class Seen:
 
     @property
     def wanted(self) -> bytes:
-        """What it should have sent, as far as that is known."""
+        """Returns the bytes that it should have sent, as far as they are known."""
         return bytes.fromhex(self.problem.expected_stream)
 
     @property
     def pieces(self) -> list[int]:
-        """The sizes of what the suite sent at a time."""
+        """Returns the sizes of the pieces that the suite sent."""
         return [event.size for event in self._octets("suite")]
 
     def _how(self, who: str) -> str:
@@ -103,17 +103,17 @@ class Seen:
 
     @property
     def suite_ended(self) -> str:
-        """How the suite ended its side: `end` or `reset`, or not."""
+        """Returns how the suite ended its side: `end`, `reset` or empty."""
         return self._how("suite")
 
     @property
     def peer_ended(self) -> str:
-        """How the implementation ended its side."""
+        """Returns how the implementation ended its side."""
         return self._how("implementation")
 
     @cached_property
     def answer(self) -> Json:
-        """The adapter's last answer; empty if there was none before the suite gave up."""
+        """Returns the adapter's last answer; empty if there was none before the suite gave up."""
         for event in self.result.events:
             if event.what == "answer" and "listening" not in event.text:
                 return self.last_answer
@@ -123,7 +123,7 @@ class Seen:
 
     @cached_property
     def silence(self) -> float:
-        """Seconds from the last thing that the suite did to the moment at which it gave up; 0 if it did not."""
+        """Returns the seconds between the suite's last act and its giving up; 0 if it did not give up."""
         last = 0.0
         for event in self.result.events:
             if _is_giving_up(event):
@@ -142,49 +142,49 @@ class Seen:
 
     @cached_property
     def frame(self) -> Frame:
-        """The frame that the server of the exchange sent, whoever that was."""
+        """Returns the frame that the server of the exchange sent, which may be the suite."""
         return Frame(self.got, self.got_size) if self.role == "server" else Frame(self.sent, self.sent_size)
 
     @property
     def is_left(self) -> bool:
-        """The suite ended its side before the implementation had what it waits for."""
+        """Returns whether the suite ended its side before the implementation had received everything."""
         if not self.suite_ended or not self.is_connected:
             return False
         return not self.got_size if self.role == "server" else not self.frame.is_whole
 
     @property
     def has_answered_the_end(self) -> bool:
-        """The answer came after the suite had ended its side."""
+        """Returns whether the answer came after the suite had ended its side."""
         what = [event.what for event in self.events if event.what == "answer" or event.who == "suite"]
         ends = [at for at, one in enumerate(what) if one in ("end", "close", "reset")]
         return bool(ends) and "answer" in what[ends[0] :]
 
     @property
     def is_listening(self) -> bool:
-        """A server of the implementation has said that it listens."""
+        """Returns whether a server of the implementation has reported that it listens."""
         return any(event.what == "answer" and "listening" in event.text for event in self.result.events)
 
     @property
     def is_answered_last(self) -> bool:
-        """The suite had sent all when the first octet of the implementation came."""
+        """Returns whether the suite had sent everything before the implementation's first byte came."""
         who = [event.who for event in self.events if event.what == "octets"]
         return "implementation" in who and "suite" not in who[who.index("implementation") :]
 
     @property
     def has_right_message(self) -> bool:
-        """The message that a server is asked to send is UTF-8."""
+        """Returns whether the message that a server is asked to send is UTF-8."""
         message = self.request.get("message", "")
         return not isinstance(message, dict) or "hex" not in message or _is_utf8(bytes.fromhex(message["hex"]))
 
     @property
     def is_malformed(self) -> bool:
-        """The message that was sent to a client is whole, and not UTF-8."""
+        """Returns whether the message that was sent to a client is complete and not UTF-8."""
         message = self.frame.message
         return len(message) == self.frame.message_size and not _is_utf8(message)
 
     @property
     def is_over_limit(self) -> bool:
-        """A length that was sent to a client is over its limit."""
+        """Returns whether a length that was sent to a client is over its limit."""
         limits, frame = self.request.get("limits", {}), self.frame
         if len(self.sent) >= 12 and frame.message_size > limits.get("message", MOST_MESSAGE):
             return True
@@ -192,7 +192,7 @@ class Seen:
 
     @cached_property
     def phase(self) -> str:
-        """How far the exchange had come when it went wrong."""
+        """Returns the phase of the exchange at the failure."""
         if self.role not in ("server", "client"):
             return ""
         for name, phase in _NAMED.items():
@@ -221,7 +221,7 @@ _NAMED = {
     "invalid-port": "start",
     "three random octets": "hello",
 }
-"""Expectations that tell the phase themselves."""
+"""Expectations that determine the phase."""
 PHASES = {
     "": "",
     "start": "before the connection",
@@ -237,7 +237,7 @@ PHASES = {
 
 @dataclass(frozen=True)
 class Frame:
-    """Echo and frame, as far as they were sent."""
+    """The sent part of echo and frame."""
 
     octets: bytes
     size: int
@@ -252,7 +252,7 @@ class Frame:
 
     @property
     def head(self) -> int:
-        """Where the data begins."""
+        """Returns the offset of the data."""
         return 20 + self.message_size
 
     @property
@@ -265,11 +265,11 @@ class Frame:
 
     @property
     def is_whole(self) -> bool:
-        """All that it declares was sent."""
+        """Returns whether all declared bytes were sent."""
         return len(self.octets) >= self.head and self.size >= self.head + self.data_size
 
     def phase_at(self, at: int) -> str:
-        """The phase in which the octet at this offset is sent."""
+        """Returns the phase in which the byte at this offset is sent."""
         if at < 8:
             return "echo"
         if at < 12:

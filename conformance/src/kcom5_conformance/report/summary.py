@@ -1,4 +1,4 @@
-"""What a run comes to, in numbers that are the same in every report."""
+"""The numbers of a run, the same in every report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STATE = {
 
 
 def part(run: Run, result: Result) -> str:
-    """The part of the bar that a result belongs to: a key of `PARTS`."""
+    """Returns the part of the bar that a result belongs to, a key of `PARTS`."""
     if run.counts_as_failure(result):
         return "fail"
     if result.verdict.has_failed:
@@ -40,13 +40,13 @@ def part(run: Run, result: Result) -> str:
 
 
 def parts(run: Run, peer: str = "") -> dict[str, int]:
-    """How many results each part has, of one implementation or of all; those with none are left out."""
+    """Returns the number of results of each part, for one implementation or all, without empty parts."""
     counts = Counter(part(run, result) for result in run.results if peer in ("", result.peer))
     return {name: counts[name] for name in PARTS if counts[name]}
 
 
 def verdict(run: Run) -> str:
-    """The verdict in one line."""
+    """Returns the verdict in one line."""
     counts = parts(run)
     weak = f"; {counts['should']:,} of a SHOULD failed: still conformant" if counts.get("should") else ""
     if run.is_as_expected:
@@ -58,7 +58,7 @@ def verdict(run: Run) -> str:
 
 
 def rule_states(run: Run) -> dict[str, str]:
-    """Of each rule one of `STATES`: broken by a case, else kept by one, else not claimed, else not tried."""
+    """Returns for each rule one of `STATES`: broken by a case, else kept by one, else not claimed, else not tried."""
     seen: dict[str, set[str]] = {}
     for result in run.results:
         names = {problem.rule for problem in result.problems} or {result.rule}
@@ -71,6 +71,6 @@ def rule_states(run: Run) -> dict[str, str]:
 
 
 def rules_in_words(run: Run) -> str:
-    """`rules: 55 kept, 20 broken, 1 not tried`."""
+    """Returns for example `rules: 55 kept, 20 broken, 1 not tried`."""
     counts = Counter(rule_states(run).values())
     return "rules: " + ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])

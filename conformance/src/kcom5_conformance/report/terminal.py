@@ -1,4 +1,4 @@
-"""The terminal: progress while it runs, and at the end what failed and why. Colour and redrawing on a terminal only."""
+"""The terminal output: progress, then the failures with their causes. Colour and redrawing need a terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_BAR = 60
 MOST_VECTOR = 4000
 """Characters of a vector that is printed."""
 MOST_BROKEN = 10
-"""How many cases that the last run had passed are named."""
+"""The maximum number of newly broken cases that are named."""
 _PARTS = {
     "pass": "green",
     "fail": "red",
@@ -44,7 +44,7 @@ _COLOURS = {
 
 
 class Progress:
-    """How far each implementation is: a bar on a terminal; elsewhere a line at its start and at its end."""
+    """The progress of each implementation: a bar on a terminal, elsewhere a line at the start and at the end."""
 
     def __init__(self, console: Console, *, is_quiet: bool = False) -> None:
         self._console = console
@@ -75,7 +75,7 @@ class Progress:
             self._line(f"{safe(peer)}: {total:,} cases")
 
     def advance(self, result: Result) -> None:
-        """A case of a started implementation is over."""
+        """Counts a finished case of a started implementation."""
         peer = "matrix" if result.id.startswith("matrix/") else result.peer
         self._done[peer] += 1
         self._failed[peer] += result.verdict.has_failed
@@ -88,7 +88,7 @@ class Progress:
             self._line(f"{safe(peer)}: {cases} in {seconds:.1f} s, {failed or 'none failed'}")
 
     def finish(self) -> None:
-        """The bars are taken away. It may be called more than once."""
+        """Removes the bars. It may be called more than once."""
         if self._bars:
             self._bars.stop()
 
@@ -98,7 +98,7 @@ class Progress:
 
 
 def print_summary(run: Run, console: Console, *, is_quiet: bool = False) -> None:
-    """Each group of failures with its shortest case; then, to be seen at once, what all of it comes to."""
+    """Prints each group of failures with its shortest case. The totals come last, so that they stay visible."""
     found = roots.groups(run)
     if not is_quiet:
         for number, group in enumerate(found, 1):
@@ -148,7 +148,7 @@ def _style(group: roots.Group) -> str:
 
 
 def _bar(run: Run, width: int) -> Text:
-    """A bar of the parts, and their numbers."""
+    """Returns a bar of the parts, and their numbers."""
     counts = summary.parts(run)
     total = sum(counts.values()) or 1
     bar, legend = Text(), Text("\n")
@@ -171,7 +171,7 @@ def _group(run: Run, number: int, group: roots.Group, console: Console) -> None:
     console.print(_rows(lines))
     console.print(_failure(run, group.example))
     for text in _programs(group.example):
-        console.print(Text(text), soft_wrap=True)  # to be pasted
+        console.print(Text(text), soft_wrap=True)  # unwrapped, so that it can be pasted
     console.print(_again(run, group.example), soft_wrap=True)
     for result, count in group.others:
         seen = f"{words.count(count, 'case')}, as {result.id}: {words.headline(result)}"
@@ -216,7 +216,7 @@ def _failure(run: Run, result: Result) -> RenderableType:
 
 
 def _programs(result: Result) -> list[str]:
-    """What shows a generated conversation without the suite."""
+    """Returns the reproductions of a generated conversation."""
     if not result.vector:
         return []
     program = result.reproduction or f"no program shows it: {result.unshown}"
@@ -245,7 +245,7 @@ def _rows(lines: Iterable[tuple[str, str]]) -> Table:
 
 
 def _counts(run: Run, console: Console) -> None:
-    """A line for each implementation, if there are several."""
+    """Prints a line for each implementation, if there are several."""
     peers = list(dict.fromkeys([*(peer.name for peer in run.peers), *(result.peer for result in run.results)]))
     for peer in peers if len(peers) > 1 else ():
         counts = summary.parts(run, peer)
@@ -257,7 +257,7 @@ def _counts(run: Run, console: Console) -> None:
 
 
 def _explored(run: Run, console: Console) -> None:
-    """What exploring visited of the tables, and what it did not."""
+    """Prints which cells of the tables exploring visited, and which not."""
     for one in run.explored:
         cells = [pair for pair in one.pairs if not pair["dash"]]
         missed = [f"{pair['state']} × {pair['event']}" for pair in cells if not pair["visits"]]

@@ -1,4 +1,4 @@
-"""A result in plain words, for the terminal and JUnit alike."""
+"""A result in plain words, for the terminal and JUnit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ EARLIER = "not run again: this is the result of the earlier run"
 
 
 def count(number: int, thing: str) -> str:
-    """`1 case`, `2,278 cases`."""
+    """Returns for example `1 case` or `2,278 cases`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def headline(result: Result) -> str:
-    """What was wrong, in one line."""
+    """Returns the failure in one line."""
     if result.verdict is Verdict.UNEXPECTED_PASS:
         return "it passes, and the baseline says that it fails"
     flaky = f"failed {result.failed} of {result.tried} times: " if result.verdict is Verdict.FLAKY else ""
@@ -28,12 +28,12 @@ def headline(result: Result) -> str:
 
 
 def seen(result: Result) -> str:
-    """What its first problem is."""
+    """Returns its first problem."""
     return f"got {result.problems[0].got}, expected {result.problems[0].expected}"
 
 
 def again(run: Run, result: Result) -> str:
-    """The command that runs this one case again against its implementation."""
+    """Returns the command that runs only this case against its implementation."""
     case = shlex.quote(result.id)
     if result.id.startswith("matrix/"):
         return f"{run.program} matrix --case {case} {settings(run)} {run.subjects}".rstrip()
@@ -50,23 +50,23 @@ def again(run: Run, result: Result) -> str:
 
 
 def settings(run: Run) -> str:
-    """The options that decide how a case goes."""
+    """Returns the options that affect the outcome of a case."""
     scale = f" --timeout-scale {run.timeout_scale:g}" if run.timeout_scale != 1 else ""
     return f"--seed {run.seed}{scale}"
 
 
 def ladder(result: Result) -> str:
-    """What passed between the two ends, one line for each event."""
+    """Returns the transcript of both ends, one line for each event."""
     return "\n".join(f"{at:9.3f} s  {arrow:<15}  {happened}" for at, arrow, happened in rungs(result))
 
 
 def rungs(result: Result) -> list[tuple[float, str, str]]:
-    """The same in parts: seconds, the direction, and what passed."""
+    """Returns the ladder in parts: seconds, direction, and event."""
     return [(event.at, _arrow(event), happened(event)) for event in result.events]
 
 
 def happened(event: Event) -> str:
-    """An event in a few words."""
+    """Returns an event in a few words."""
     said = safe(event.text)
     if event.what != "octets":
         return f"{event.what} {said}".strip()
@@ -76,7 +76,7 @@ def happened(event: Event) -> str:
 
 
 def explain(run: Run, result: Result) -> str:
-    """All that is known of a failure."""
+    """Returns everything known about a failure."""
     lines = [safe(result.note), *([EARLIER] if result.is_earlier else [])]
     for problem in result.problems:
         rule = next((rule for rule in run.rules if rule.name == problem.rule), None)

@@ -1,6 +1,6 @@
-"""Adapter templates: each passes the smoke stage at once, and has three functions to be filled in.
+"""Adapter templates. Each passes the smoke stage unchanged, and has three functions to replace.
 
-A template needs nothing but its language. `TEMPLATES` says what is written, how it is built and how it is started.
+A template has no dependencies except its language. `TEMPLATES` lists the files and the build and start commands.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ TEMPLATES = {
 
 
 def create(language: str, folder: Path) -> list[Path]:
-    """Writes the adapter of `language` and `peers.toml` into `folder`, which is made if need be, and returns the two
-    paths. Overwrites nothing: if one of them is there, neither is written."""
+    """Writes the adapter of `language` and `peers.toml` into `folder`, which is created if needed. Returns the two
+    paths. Does not overwrite files: if one of them exists, neither is written."""
     if language not in TEMPLATES:
         raise UsageError(f"got the language {language!r}, expected one of {', '.join(TEMPLATES)}")
     template = TEMPLATES[language]

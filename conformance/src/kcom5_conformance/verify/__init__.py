@@ -1,7 +1,7 @@
 """A verdict on a recorded exchange: a capture (pcap, pcapng), or the bytes of both directions.
 
-It reads the record and nothing else: the wire rules of the spec's "Wire format", and of "Closing" what an ending shows.
-It shares no code with the implementations. Times and memory are not judged.
+It reads only the record, and judges the rules of the spec's "Wire format", and those of "Closing" that an ending shows.
+It shares no code with the implementations. It does not judge times and memory.
 """
 
 from .record import Verdicts

@@ -57,7 +57,7 @@ class _Direction:
         known = bytes(self.stream[max(offset, 0) : offset + len(octets)])
         if known:
             self.repeated += 1
-            # A keep-alive repeats the byte before, with any value.
+            # A keep-alive repeats the previous byte, with any value.
             if known != octets[max(-offset, 0) :][: len(known)] and len(octets) > 1 and self.changed is None:
                 self.changed = offset
         self.stream += octets[len(self.stream) - offset :]
@@ -67,7 +67,7 @@ class _Direction:
 
     @property
     def lacks(self) -> str:
-        """Returns which bytes the capture lacks."""
+        """Returns the ranges of bytes that the capture lacks."""
         here = len(self.stream)
         if self.waiting:
             return f"octets {here} to {self.waiting[0][0] - 1}"
@@ -160,7 +160,7 @@ def from_capture(path: Path, octets: bytes) -> Verdicts:
                 flow is not None and "client" in flow.directions and flow.directions["client"].first == _after(tcp)
             )
             if flow is None or (is_syn and not is_again):
-                # Without the handshake, the lower port is taken for the server's.
+                # Without the handshake, assume that the lower port is the server's.
                 is_answer = tcp.flags & dpkt.tcp.TH_SYN if not is_syn else 0
                 from_client = is_syn or (not is_answer and tcp.dport <= tcp.sport)
                 client, server = ends if from_client else ends[::-1]

@@ -23,7 +23,7 @@ class _Judge:
         self, rule: str, who: Who, got: str, expected: str, at: int | None = None, level: Level = "MUST",
         axis: Axis = "wire", stream: bytes = b"", is_short: bool = False,
     ) -> None:  # fmt: skip
-        """`is_short`: more bytes after the recorded ones would make it right."""
+        """`is_short` means that further bytes could still make it correct."""
         if is_short and self.connection.is_open:
             self.connection.is_whole = False
             return
@@ -55,7 +55,7 @@ def judge_connection(connection: Connection) -> None:
     if len(judge.client) > 8:
         got = f"{len(judge.client)} octets from the client"
         judge.problem("hello.form", "client", got, "eight octets and nothing else", 8, stream=hello)
-        if not server:  # right, if they came together
+        if not server:  # valid if the bytes arrived together
             _judge_abort(judge, "server", "after a bad hello")
             return
         if together:
@@ -174,7 +174,7 @@ def _judge_ends(judge: _Judge) -> None:
 
 
 def _judge_abort(judge: _Judge, who: Who, when: str) -> None:
-    """An end that fails should reset, unless its peer has reset first."""
+    """Checks that an end that fails resets the connection, unless its peer has reset first."""
     resets = judge.has("client", "reset") or judge.has("server", "reset")
     if judge.connection.has_ends and judge.has(who, "end") and not resets:
         judge.ended("close.abort", f"an orderly end by the {who} {when}", f"a reset by the {who}")

@@ -43,7 +43,7 @@ class Connection:
     is_whole: bool = True
     """Whether the record is complete; otherwise nothing was judged."""
     has_ends: bool = True
-    """Whether the record tells how the connection ended."""
+    """Whether the record shows how the connection ended."""
     is_open: bool = False
     """Whether the record stops before either end did: more may have come."""
     problems: list[Problem] = field(default_factory=list)
@@ -58,8 +58,8 @@ class Verdicts:
     notes: list[str] = field(default_factory=list)
 
     def word(self, *, strict: bool = False) -> str:
-        """`conforms`, `does not conform`, or `not judged` if no connection is seen to break a rule, and one was not
-        recorded whole. `strict` is about every SHOULD, too."""
+        """Returns `conforms`, `does not conform`, or `not judged`. The last means that no connection breaks a rule, and
+        the record of at least one is incomplete. `strict` includes every SHOULD."""
         problems = [problem for connection in self.connections for problem in connection.problems]
         if any(strict or problem.level == "MUST" for problem in problems):
             return "does not conform"
@@ -67,7 +67,7 @@ class Verdicts:
         return "conforms" if is_whole else "not judged"
 
     def is_ok(self, *, strict: bool = False) -> bool:
-        """Whether every connection was recorded whole and keeps every MUST; with `strict` every SHOULD too."""
+        """Returns whether every connection is complete and keeps every MUST; with `strict` also every SHOULD."""
         return self.word(strict=strict) == "conforms"
 
 

@@ -15,9 +15,8 @@ from .record import Rung, Verdicts, Who, from_lines, from_pieces, read
 
 
 def verify(path: Path, server: Path | None = None) -> Verdicts:
-    """A verdict on a capture, or on a text file of lines `> HEX` (client to server) and `< HEX` (server to client).
-    With `server`, the two files are all that the client and all that the server sent. `UsageError` if there is no
-    exchange in it."""
+    """Judges a capture, or a text file of lines `> HEX` (client to server) and `< HEX` (server to client). With
+    `server`, the two files have the bytes of the client and of the server. Raises `UsageError` if there are none."""
     if str(path) == str(server) == "-":
         raise UsageError("both files are standard input", "give one of them by its name")
     octets = read(path)

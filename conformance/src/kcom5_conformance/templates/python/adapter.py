@@ -1,7 +1,7 @@
 """An adapter for kcom5-conformance: it puts your implementation of KCOM5 on the end of two pipes.
 
-Replace the bodies of the three functions below by calls of your implementation. What stands there is a naive KCOM5
-that conforms in fair weather only: without timeouts, limits, and errors by name.
+Replace the bodies of the three functions below by calls of your implementation. They contain a naive KCOM5 without
+timeouts, limits, and error names.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import Any
 
 
 def about() -> dict[str, Any]:
-    # Add pack, unix, port-zero, limits and file to `supports` when you answer them: only what is listed is asked for.
+    # Add pack, unix, port-zero, limits and file to `supports` when you answer them: only listed features are tested.
     return {"name": "mine", "version": "0", "language": "python", "supports": ["send", "receive", "tcp4", "tcp6"]}
 
 
 def send(
     via: str, port: int | None, close: int | None, message: bytes, data: bytes, listening: Callable[[int], None]
 ) -> None:
-    """Sends to one client. Where `port` and `close` are None, your defaults hold. Calls `listening` when it listens,
-    with the port, which the system has chosen if `port` is 0. Raises `Failure`, or anything else."""
+    """Sends to one client. If `port` or `close` is None, use your default. Calls `listening` with the port when it
+    listens; if `port` is 0, the system has chosen it. Raises `Failure` or any other exception."""
     listener = socket.socket(family(via))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((loopback(via), 13600 if port is None else port))
@@ -46,7 +46,7 @@ def send(
 
 
 def receive(via: str, port: int | None, close: int | None) -> tuple[str, bytes]:
-    """Returns the message and the data of one server. Raises `Failure`, or anything else."""
+    """Returns the message and the data of one server. Raises `Failure` or any other exception."""
     with socket.create_connection((loopback(via), 13600 if port is None else port)) as connection:
         hello = b"KCOM5" + os.urandom(3)
         connection.sendall(hello)
@@ -76,11 +76,11 @@ def read(connection: socket.socket, size: int) -> bytes:
     return bytes(octets)
 
 
-# ---------------------------------------------------------------------------- the adapter: nothing to do from here on
+# -------------------------------------------------------------------------- the adapter: no changes needed below here
 
 
 class Failure(Exception):
-    """The name is one of the spec's table, or `error` if your implementation does not tell."""
+    """The name is one of the spec's table, or `error` if your implementation has no error names."""
 
     def __init__(self, name: str, detail: str) -> None:
         super().__init__(detail)
