@@ -1,7 +1,7 @@
-"""Attacks of another user on the same machine: planted files, and swaps between a check and an act.
+"""Attacks of another user on the same machine: planted files, and swaps between a check and its use.
 
-The programs and adapters run as we do; the attacker is a child process with another user's identity. That needs root.
-Each function runs rounds against one implementation and returns what went wrong, a line each.
+The programs and adapters run as the current user. The attacker is a child process with another user id, which needs
+root. Each function runs rounds against one implementation and returns the problems, one line each.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ SECRET = b"secret data"
 
 
 def attacker_id() -> int:
-    """A user that is not ours, and not the owner of the folders of the test."""
+    """Returns the id of a user that is neither the current one nor the owner of the test's folders."""
     return 65534 if os.geteuid() != 65534 else 65533
 
 
 def missing() -> str:
-    """Why there is no second user; empty if there is."""
+    """Returns why there is no second user; empty if there is one."""
     child = os.fork()
     if child == 0:
         try:
@@ -54,7 +54,7 @@ def become() -> None:
 
 
 def as_attacker(act: Callable[[], object]) -> None:
-    """Runs this once as the other user."""
+    """Runs `act` once as the other user."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -68,7 +68,7 @@ def as_attacker(act: Callable[[], object]) -> None:
 
 @contextmanager
 def attacker(act: Callable[[], object]) -> Iterator[None]:
-    """Runs this as the other user again and again, until the block ends."""
+    """Runs `act` repeatedly as the other user, until the block ends."""
     child = os.fork()
     if child == 0:
         with suppress(BaseException):
@@ -87,7 +87,7 @@ def attacker(act: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def shared(mode: int = 0o1777) -> Iterator[Path]:
-    """A folder that both users can write to, beside a precious file of ours."""
+    """Yields a folder that both users can write to, next to a precious file of the current user."""
     with tempfile.TemporaryDirectory(prefix="kcom5-attack-") as directory:
         Path(directory).chmod(0o755)
         folder = Path(directory) / "shared"
@@ -100,7 +100,7 @@ def shared(mode: int = 0o1777) -> Iterator[Path]:
 
 
 def is_touched(folder: Path) -> str:
-    """What has happened to the precious file."""
+    """Returns how the precious file was changed; empty if it was not."""
     precious = folder.parent / "precious"
     if not precious.is_file():
         return "the precious file is gone"
@@ -114,13 +114,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def exchange(one: Path, two: Path) -> None:
-    """Swaps two names at one instant."""
+    """Swaps two names atomically."""
     if _libc.renameat2(-100, os.fsencode(one), -100, os.fsencode(two), 2):
         raise OSError(ctypes.get_errno(), "renameat2")
 
 
 def parent_swapped(name: str, rounds: int) -> list[str]:
-    """The parent of the path is a link that changes between a folder with a stale socket and one with our file."""
+    """The parent of the path is a link that alternates between a folder with a stale socket and one with our file."""
     wrong: list[str] = []
     with shared(0o755) as folder, closing(Pool()) as pool:
         for which in ("stale", "ours"):
@@ -157,7 +157,7 @@ def parent_swapped(name: str, rounds: int) -> list[str]:
 
 
 def end_it(path: Path) -> None:
-    """Ends a server by a wrong hello."""
+    """Ends a server with a wrong hello."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(wire.TIMEOUT)
         client.connect(str(path))
@@ -186,7 +186,7 @@ def socket_swapped(name: str, rounds: int) -> list[str]:
                 if "listening" in adapter.answer():
                     until = time.monotonic() + wire.TIMEOUT
                     while time.monotonic() < until:
-                        with suppress(OSError):  # it is just being swapped
+                        with suppress(OSError):  # the attacker may be swapping it
                             end_it(kept if kept.exists() else path)
                             break
                     adapter.answer()
@@ -198,7 +198,7 @@ def socket_swapped(name: str, rounds: int) -> list[str]:
 
 
 def output_planted(name: str, rounds: int) -> list[str]:
-    """While data comes into a file in a sticky folder, another user plants a link, a FIFO or a file of that name."""
+    """Another user plants a link, a FIFO or a file at the output's name in a sticky folder during the transfer."""
     wrong: list[str] = []
     with shared() as folder, closing(Pool()) as pool, wire.listen("unix", folder.parent / "raw") as server:
         out, precious = folder / "out", folder.parent / "precious"
@@ -241,7 +241,7 @@ def output_planted(name: str, rounds: int) -> list[str]:
 
 
 def serve_or_not(server: socket.socket, answers: int) -> None:
-    """Serves a client that connects; returns if it answers without."""
+    """Serves a client if it connects. Returns if it answers without connecting."""
     ready, _, _ = select.select([server.fileno(), answers], [], [], wire.TIMEOUT)
     if server.fileno() in ready:
         with wire.accept(server) as connection, suppress(OSError, EOFError):

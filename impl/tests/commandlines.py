@@ -1,7 +1,7 @@
-"""The table of command lines: what the three programs take and refuse.
+"""The table of command lines that the three programs accept and refuse.
 
-Each runs in a directory with the files of `prepare`. `code` and `error` are what it must come to: a line that is taken
-ends in an error that comes later, such as `refused` where nobody listens at the path `none`, or in success.
+Each runs in a directory with the files of `prepare`. `code` and `error` are the expected outcome. An accepted line ends
+in success or in a later error, such as `refused` if no server listens at the path `none`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Line:
 
 
 def line(words: str, error: str | None = "usage", **more: object) -> Line:
-    """A line whose words are split at blanks; `''` is the empty word."""
+    """Returns a line whose words are split at blanks; `''` is the empty word."""
     return Line(tuple("" if word == "''" else word for word in words.split()), error, **more)  # type: ignore[arg-type]
 
 
@@ -53,8 +53,8 @@ def prepare(directory: Path) -> None:
     (directory / "dangling").symlink_to("new")
 
 
-TO_NOBODY = "receive --unix none"  # it is taken if it ends as refused
-FROM_NOTHING = "send nothing"  # it is taken if it ends as io: there is no such file
+TO_NOBODY = "receive --unix none"  # accepted if it ends with `refused`
+FROM_NOTHING = "send nothing"  # accepted if it ends with `io`, because the file does not exist
 NO_SUCH = "nothing: no such file or directory"
 SECRET = (
     "there is no such file; an address or a key is not given on the command line, but in a file, as env:NAME or on "
@@ -64,7 +64,7 @@ EXISTS = "exists already"
 
 
 def structure() -> Iterator[Line]:
-    """Commands, operands and options as such."""
+    """Commands, operands and options."""
     yield line("")
     for words in ("dance", "--dance", "send --dance", "receive --dance", "pack --dance", "unpack --dance", "send -x"):
         yield line(words)
@@ -232,7 +232,7 @@ def exclusions() -> Iterator[Line]:
 
 
 def order() -> Iterator[Line]:
-    """What is said first if several things are wrong, and files and sources that are not there."""
+    """Which of several errors is reported first, and missing files and sources."""
     yield line("pack --port 0", "invalid-port", stdin=b"no hexadecimal")
     yield line("pack --port 70000 --key nothing", "invalid-port")
     yield line("pack", "invalid-key", stdin=b"000", detail="got 3 characters, expected pairs of hexadecimal digits")
@@ -303,22 +303,22 @@ LINES = [
 
 
 def row(each: Line) -> Row:
-    """Runs the line in a prepared directory, and looks that no file came, went or changed."""
+    """Runs the line in a prepared directory, and checks that no file was added, removed or changed."""
 
     def act(world: World) -> Json:
         prepare(world.directory)
         before = world.files()
         words: list[Argument] = [*each.words]
         if words[:1] in (["send"], ["receive"]) and not any("--time" in str(word) for word in words):
-            words.insert(1, "--timeout=1")  # for a program that takes what is wrong
+            words.insert(1, "--timeout=1")  # ends a program that wrongly accepts the line
         result = world.program.run(*words, stdin=each.stdin, cwd=world.directory, env=each.env)
         assert before == world.files(), "files have changed"
         assert not each.secret or each.secret.encode() not in result.err + result.out, f"shows a secret: {result}"
         outcome = told(result)
         if each.error == "usage" and each.detail is None:
-            outcome.pop("detail", None)  # each program's own words on what is wrong
+            outcome.pop("detail", None)  # each program has its own text here
         if each.words[-1:] in (("--help",), ("-h",), ("--version",)):
-            outcome.pop("out", None)  # the words of the help are the programs' own
+            outcome.pop("out", None)  # each program has its own help text
         return outcome
 
     expected: Json = {"code": CODES[each.error] if each.error else 0, "error": each.error}

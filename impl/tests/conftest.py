@@ -1,4 +1,4 @@
-"""Options and fixtures for the tests that hold the implementations side by side.
+"""Options and fixtures for the tests that compare the implementations.
 
 Run `pytest impl/tests`, or `pytest -n 2 impl/tests`, after the programs are built (see `peers.py` for where they are
 looked for). `--peers cpp,go` deselects the others; without it a missing program is a failure. `--large` adds the
@@ -34,12 +34,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "large: moves more than 1 GiB, or takes minutes; run with --large")
     selected(config)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        # A shell starts background jobs so, and the programs would inherit it.
+        # A shell starts background jobs with SIGINT ignored, and the programs would inherit this.
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects, visibly, what the options leave out."""
+    """Deselects the tests that the options leave out, so that pytest counts them."""
     names = set(selected(config))
     large = bool(config.getoption("--large"))
     kept: list[pytest.Item] = []
@@ -55,19 +55,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.peer(name)) for name in NAMES])
 def program(request: pytest.FixtureRequest) -> Iterator[Program]:
-    """The command-line program of each implementation. What it started and left running is killed."""
+    """Yields the command-line program of each implementation. Afterwards kills the processes that are still running."""
     with closing(Program(str(request.param))) as program:
         yield program
 
 
 @pytest.fixture(scope="session")
 def pool() -> Iterator[Pool]:
-    """Adapters that live as long as the session."""
+    """Yields adapters that live as long as the session."""
     with closing(Pool()) as pool:
         yield pool
 
 
 @pytest.fixture
 def adapters(pool: Pool, request: pytest.FixtureRequest) -> dict[str, Adapter]:
-    """One adapter of each selected implementation."""
+    """Returns one adapter of each selected implementation."""
     return {name: pool.get(name) for name in selected(request.config)}

@@ -1,10 +1,10 @@
-"""Every system call of a hand-over fails once: what must hold afterwards.
+"""Makes every system call of a transfer fail once.
 
-A *scene* is a hand-over with one end under `strace`. A first run counts the calls of each kind, thread by thread; then
-each later run makes one of them fail, by `-e inject=CALL:error=…:when=n`. A call counts if it is about the hand-over:
-its line in the trace names a socket, a pipe, or a file below the directory of the scene. So the calls of the dynamic
-loader and of the language's runtime are outside. `strace` counts by thread: where a program's goroutines move between
-threads, another call than the counted one may fail, or none; what failed is read from the trace of the run.
+A *scene* is a transfer with one end under `strace`. A first run counts the calls of each kind in each thread. Each
+later run makes one of them fail, by `-e inject=CALL:error=…:when=n`. A call counts if its line in the trace names a
+socket, a pipe, or a file below the directory of the scene. This leaves out the calls of the dynamic loader and of the
+language's runtime. `strace` counts by thread. If goroutines move between threads, another call than the counted one
+may fail, or none, so the trace of the run tells which call failed.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from peers import Argument, Program, Result
 
 T = 2
 GRACE = 2.0
-"""Seconds that a run may take beyond T and the time of a run without a fault."""
+"""Seconds that a run may take in addition to T and the duration of a run without a fault."""
 
 DATA, MESSAGE = wire.counter(300_000), b"m" * 20_000
 
 FILES = "ENOSPC EIO EINTR EMFILE ENOMEM EACCES"
 LOOKS = "EIO ENOMEM"
 CALLS: dict[str, str] = {
-    # kind: what it fails with; retval=0 is the end of a file or stream
+    # kind: its errors; retval=0 is the end of a file or stream
     "openat": FILES,
     "openat2": FILES,
     "read": "EIO EINTR retval=0 ECONNRESET",
@@ -92,14 +92,14 @@ KILL = "KILL"
 
 @dataclass(frozen=True)
 class Scene:
-    """A hand-over: who plays which end, over which transport, from and to what."""
+    """A transfer: the program at each end, the transport, the source and the destination."""
 
     name: str
     role: str
-    """The end that is under strace: "send" or "receive"."""
+    """The end that runs under strace: "send" or "receive"."""
     via: str
     source: str
-    """ "file" or "pipe"; a pipe goes to standard output too."""
+    """ "file" or "pipe"; with a pipe the receiver writes to standard output."""
 
     @property
     def id(self) -> str:
@@ -108,7 +108,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Fault:
-    """The n-th call of this kind, in its thread, fails so."""
+    """An injected fault: the n-th call of this kind in its thread fails with `error`."""
 
     call: str
     error: str
@@ -122,7 +122,7 @@ class Fault:
 
 @dataclass
 class Run:
-    """What came of a scene."""
+    """The outcome of a scene."""
 
     sent: Result
     received: Result
@@ -135,7 +135,7 @@ class Run:
 
 @cache
 def missing() -> str:
-    """Why nothing can be run here; empty if it can."""
+    """Returns why this machine cannot inject faults; empty if it can."""
     command = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", os.devnull, "true"]
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -153,7 +153,7 @@ def scenes(names: list[str]) -> Iterator[Scene]:
 
 
 def play(scene: Scene, trace: list[str]) -> Run:
-    """Runs the scene; `trace` are the arguments of strace for the end that is traced."""
+    """Runs the scene. `trace` are the arguments of strace for the traced end."""
     directory = Path(tempfile.mkdtemp(prefix="kcom5-fault-"))
     log = directory.with_suffix(".trace")
     other = "cpp" if os.access(Program("cpp").peer.program[0], os.X_OK) else scene.name
@@ -219,7 +219,7 @@ def read(path: Path) -> bytes | None:
 
 
 def is_relevant(line: str) -> bool:
-    """Whether a line of a trace is about the hand-over, and not one of a runtime's looks at its standard streams."""
+    """Returns whether a line of a trace is about the transfer, and not a runtime's check of its standard streams."""
     if is_of_runtime(line) or re.search(r"F_GETFD|^\d+ +(fstat|newfstatat|fcntl|ioctl)\([012]<", line):
         return False
     return bool(
@@ -230,12 +230,12 @@ def is_relevant(line: str) -> bool:
 
 
 def is_of_runtime(line: str) -> bool:
-    """Whether Go's poller wakes itself by a pipe, as it did before it had eventfd. It ends the program if that fails."""
+    """Returns whether the line is Go's poller waking itself by a pipe (before eventfd). A failure ends the program."""
     return bool(re.search(r'epoll_ctl\(.*<pipe:.*\{events=EPOLLIN, |write\(\d+<pipe:[^>]*>, "\\0", 1\)', line))
 
 
 def is_possible(error: str, line: str) -> bool:
-    """Whether the call can fail so. The end of a pipe or of a file without a declared length is no fault."""
+    """Returns whether the call can fail so. The end of a pipe or of a file without a declared length is not a fault."""
     if error == "retval=0":
         return bool(re.search(r"/in>|<(socket|TCP|UNIX)", line))
     if error == "ECONNRESET" or error == "ETIMEDOUT":
@@ -245,7 +245,7 @@ def is_possible(error: str, line: str) -> bool:
 
 @cache
 def baseline(scene: Scene) -> tuple[Run, dict[tuple[str, int], str]]:
-    """A run without a fault, and its relevant calls: kind and number within its thread, with the line."""
+    """Runs the scene without a fault. Returns the run, and its relevant calls by kind and number in the thread."""
     known = ",".join(f"?{call}" for call in CALLS)
     run = play(scene, ["-e", f"trace={known}"])
     numbers: dict[tuple[str, str], int] = {}
@@ -260,7 +260,7 @@ def baseline(scene: Scene) -> tuple[Run, dict[tuple[str, int], str]]:
 
 
 def faults(scene: Scene) -> Iterator[Fault]:
-    """All faults of a scene. Edge-triggered pollers must not see EAGAIN where the kernel has data, so it is left out."""
+    """Yields all faults of a scene. EAGAIN is left out: edge-triggered pollers must not see it while data is ready."""
     for (call, number), line in sorted(baseline(scene)[1].items()):
         for error in [*CALLS[call].split(), KILL]:
             if is_possible(error, line):
@@ -268,7 +268,7 @@ def faults(scene: Scene) -> Iterator[Fault]:
 
 
 def sample(scene: Scene, count: int, seed: int) -> list[Fault]:
-    """Some of the faults, so that every kind of call is among them if the count allows."""
+    """Returns some of the faults, with every kind of call if the count allows."""
     everything = list(faults(scene))
     random.Random(f"{seed} {scene.id}").shuffle(everything)
     seen: dict[str, int] = {}

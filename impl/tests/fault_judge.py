@@ -1,4 +1,4 @@
-"""What must hold after a hand-over in which a system call has failed."""
+"""Checks the outcome of a transfer in which a system call has failed."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ LOOKING = {"fstat", "newfstatat", "statx"}
 
 
 def allowed(scene: Scene, fault: Fault, line: str) -> set[str]:
-    """The names with which the end that was faulted may end, beside success."""
+    """Returns the error names that the faulted end may report instead of success."""
     on_socket = re.search(r"<(socket|TCP|UNIX)", line.split("=")[0]) is not None
     transport = (
         {"invalid-connection", "truncated"} if scene.role == "receive" else {"invalid-connection", "unconfirmed"}
     )
-    if re.search(r"\(2<", line):  # a status line is not needed; a sender that did not say where it listens is alone
+    if re.search(r"\(2<", line):  # a lost status line is not an error, but no client learns where the sender listens
         return {"timeout"}
     if fault.error == "EINTR" and fault.call != "close":
         return set()
     if fault.error in ("ECONNABORTED", "EPROTO") and fault.call.startswith("accept"):
         return set()
     if fault.call == "getsockname":
-        # Go's package net takes a connection without an address for one to itself, and dials again.
+        # Go's package net mistakes a connection without an address for a self-connection, and dials again.
         return {"io"} if scene.role == "send" else {"io", "refused"}
     if fault.error == "EADDRINUSE":
         return {"in-use", "io"}
     if fault.error == "EINVAL":
         return {"io"}
     if fault.call == "connect":
-        # The kernel has connected all the same, and the sender serves nobody else when the client dials again.
+        # The kernel has connected anyway, and the sender serves no other client when this one dials again.
         again = {"refused", "invalid-connection", "timeout"}
         return {"ETIMEDOUT": again, "ENOMEM": {"io"}}.get(fault.error, {"invalid-connection"})
     if fault.error in RESETS and (on_socket or fault.call in ("sendfile", "splice", "shutdown")):
-        # A reset that only the sending call saw: the client waits for the echo that never comes.
+        # Only the sending call saw the reset, so the client waits for an echo that never comes.
         alone = {"timeout"} if fault.call in ("sendto", "sendmsg", "writev", "write") else set()
-        # A splice may be one from the pipe into the file, whatever the error is called.
+        # A splice may write from the pipe into the file, so any of its errors may be `io`.
         return transport | alone | ({"io"} if fault.error == "ETIMEDOUT" or fault.call == "splice" else set())
     if fault.call == "unlinkat" and scene.role == "send":
         return {"io", "in-use"}
@@ -61,7 +61,7 @@ def allowed(scene: Scene, fault: Fault, line: str) -> set[str]:
 
 
 def judge(scene: Scene, fault: Fault, run: Run) -> list[str]:
-    """What is wrong with a run; nothing if the fault never came."""
+    """Returns the problems of a run; empty if the fault was not injected."""
     injected = [line for line in run.trace.splitlines() if "(INJECTED)" in line or "+++ killed by SIGKILL" in line]
     if not injected or any(is_of_runtime(line) for line in injected):
         return []
@@ -74,7 +74,7 @@ def judge(scene: Scene, fault: Fault, run: Run) -> list[str]:
     if run.seconds > limit:
         found.append(f"took {run.seconds:.1f} s, more than {limit:.1f} s")
     names = set(CODES) if fault.error == KILL else allowed(scene, fault, line)
-    # Calls of several threads may have failed: then the name may be that of any of them.
+    # If calls of several threads failed, the name may be that of any of them.
     if len(injected) > 1:
         names = set(CODES)
     if fault.error != KILL or own.code != -9:
@@ -104,7 +104,7 @@ def check_leftovers(scene: Scene, fault: Fault, run: Run, line: str) -> list[str
     if run.received.code == 0 or (was_killed and scene.role == "receive"):
         left -= {"got/out", "got/m"}
     if (was_killed and scene.role == "send") or fault.call in UNLINKS | LOOKING or "O_PATH" in line:
-        left -= {"place/s"}  # what cannot be looked at is not removed
+        left -= {"place/s"}  # a socket whose lstat() fails is not removed
     if fault.call in UNLINKS:
         left = {name for name in left if not name.startswith("got/")}
     return [f"left behind: {', '.join(sorted(left))}"] if left else []
@@ -123,7 +123,7 @@ def check_name(who: str, result: Result, names: set[str]) -> list[str]:
 
 
 def examine(scene: Scene, fault: Fault) -> tuple[bool, list[str]]:
-    """Plays the scene with the fault: whether the fault came, and what is wrong."""
+    """Plays the scene with the fault. Returns whether the fault was injected, and the problems."""
     came, wrong = True, [""]
     for _ in range(3):
         try:
@@ -131,16 +131,16 @@ def examine(scene: Scene, fault: Fault) -> tuple[bool, list[str]]:
             came = "(INJECTED)" in run.trace or "killed by SIGKILL" in run.trace
             wrong = judge(scene, fault, run)
             if wrong and is_only_late(wrong):
-                # How long does the same take now, without a fault?
+                # Measures the same scene without a fault on the machine's current load.
                 limit = 2 * play(scene, ["-e", "trace=none"]).seconds + T + GRACE
                 wrong = [words for words in wrong if not words.startswith("took ") or run.seconds > limit]
         except (AssertionError, TimeoutError) as problem:
             came, wrong = True, [f"took too long: {problem}"]
         if not wrong or not is_only_late(wrong):
-            break  # else a busy machine may have made it late: it is judged again
+            break  # otherwise a busy machine may have made it late, so it is judged again
     return came, wrong
 
 
 def is_only_late(wrong: list[str]) -> bool:
-    """Whether nothing is wrong but what a busy machine may do."""
+    """Returns whether a busy machine can cause all of these problems."""
     return all(re.search("^took |refused|timeout|ends with 3", words) for words in wrong)

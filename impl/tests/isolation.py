@@ -1,7 +1,7 @@
-"""A network of its own for each thread that runs hand-overs, so that nobody else dials its ports.
+"""Gives each thread that runs transfers its own network namespace, so that no other process dials its ports.
 
-The kernel chooses the ports, and may choose the one of a sender that has just ended. A receiver that is late would
-then be the first client of another hand-over: that one's sender is confirmed, and its own receiver is refused.
+The kernel chooses the ports, and may reuse the port of a sender that has just ended. A late receiver would then be the
+first client of another transfer. The sender of that transfer would be confirmed, and its own receiver refused.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ CLONE_NEWNET = 0x40000000
 
 
 def own_network() -> str:
-    """Moves this thread, and so what it starts, into a new network namespace with a loopback; returns why not."""
+    """Moves this thread and its children into a new network namespace with a loopback. Returns why not, or empty."""
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "unshare"):
         return "this system has no network namespaces"
@@ -34,5 +34,5 @@ def own_network() -> str:
 
 
 def isolated_threads(jobs: int) -> ThreadPoolExecutor:
-    """Threads that have a network each, if `own_network` can give them one."""
+    """Returns threads with their own network namespaces, if `own_network` succeeds."""
     return ThreadPoolExecutor(jobs, initializer=own_network)

@@ -1,7 +1,7 @@
-"""The programs and adapters under test, and how to talk to them.
+"""The programs and adapters under test, and the communication with them.
 
 It starts processes, reads their lines within a deadline and checks every line of an adapter by
-`conformance/adapter.schema.json`. It knows nothing of the protocol on the wire: see `wire.py`.
+`conformance/adapter.schema.json`. `wire.py` has the protocol on the wire.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ File = int | IO[bytes]
 
 @dataclass(frozen=True)
 class Peer:
-    """One implementation: its command-line program and its adapter, as commands to be run from the root."""
+    """One implementation: its command-line program and its adapter, as commands that run in the root."""
 
     program: list[str]
     adapter: list[str]
@@ -61,20 +61,20 @@ PEERS = {
 NAMES = list(PEERS)
 
 DEADLINE = 20.0
-"""Seconds after which a process that should have said something is taken to hang."""
+"""Timeout in seconds for expected output of a process, after which it is considered hung."""
 
 
 class Lines:
-    """The lines of a pipe or terminal, read within a deadline. Not for other threads at the same time."""
+    """Reads the lines of a pipe or terminal within a deadline. Not thread-safe."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self.buffer = b""
-        """What has been read and not yet been given."""
+        """Bytes that were read and not yet returned."""
         self.ended = False
 
     def fill(self, until: float) -> bool:
-        """Reads once more; False at the end. Raises TimeoutError when the time `until` has passed."""
+        """Reads once. Returns False at the end of the stream. Raises TimeoutError at the time `until`."""
         if self.ended:
             return False
         with selectors.DefaultSelector() as selector:
@@ -82,14 +82,14 @@ class Lines:
             if not selector.select(max(0.0, until - time.monotonic())):
                 raise TimeoutError
         octets = b""
-        with suppress(OSError):  # a terminal whose other side is closed: its end
+        with suppress(OSError):  # a terminal whose other side is closed; this is its end
             octets = os.read(self.descriptor, 1 << 16)
         self.buffer += octets
         self.ended = not octets
         return not self.ended
 
     def next(self, timeout: float = DEADLINE) -> bytes:
-        """The next line without its end; what is left if there is no other; empty at the end of the stream."""
+        """Returns the next line without its line end, or the rest of the stream; empty at the end of the stream."""
         until = time.monotonic() + timeout
         while b"\n" not in self.buffer and self.fill(until):
             pass
@@ -97,7 +97,7 @@ class Lines:
         return line
 
     def until(self, part: bytes, timeout: float = DEADLINE) -> bytes:
-        """All up to and with `part`, or all that is left."""
+        """Returns the bytes up to and including `part`, or the rest of the stream."""
         end = time.monotonic() + timeout
         while part not in self.buffer and self.fill(end):
             pass
@@ -105,7 +105,7 @@ class Lines:
         return head + found
 
     def rest(self, timeout: float = DEADLINE) -> bytes:
-        """All up to the end of the stream."""
+        """Returns the bytes up to the end of the stream."""
         until = time.monotonic() + timeout
         while self.fill(until):
             pass
@@ -118,7 +118,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Result:
-    """How a program ended. A signal that killed it is a negative `code`."""
+    """The exit of a program. A negative `code` is the signal that killed it."""
 
     code: int
     out: bytes
@@ -126,12 +126,12 @@ class Result:
 
     @property
     def words(self) -> list[str]:
-        """The lines of its standard error."""
+        """Returns the lines of its standard error."""
         return self.err.decode().splitlines()
 
 
 class Running:
-    """A program that was started. Its standard output and error are pipes, unless they were given."""
+    """A started program. Its standard output and error are pipes by default."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
@@ -139,7 +139,7 @@ class Running:
         self.err = Lines(process.stderr.fileno()) if process.stderr else None
 
     def listening(self) -> str:
-        """Waits until it says where it listens, and returns the place."""
+        """Waits until it reports its listening place, and returns the place."""
         assert self.err is not None
         line = self.err.next().decode()
         assert line.startswith("kcom5: listening on "), f"{line}\n{self.err.rest().decode()}"
@@ -150,7 +150,7 @@ class Running:
         return int(self.listening().rpartition(":")[2])
 
     def end(self, timeout: float = DEADLINE) -> Result:
-        """Waits for its end; what it wrote and nobody has read yet comes with it."""
+        """Waits for its exit. The result contains the output that was not read yet."""
         until = time.monotonic() + timeout
         try:
             out = self.out.rest(timeout) if self.out else b""
@@ -178,7 +178,7 @@ class Program:
         self.started: list[Running] = []
 
     def close(self) -> None:
-        """Kills what it started and what is still running."""
+        """Kills the processes that are still running."""
         for running in self.started:
             running.kill()
 
@@ -192,7 +192,7 @@ class Program:
         cwd: Path | None = None,
         launcher: Iterable[Argument] = (),
     ) -> Running:
-        """Starts it, by way of `launcher` if there is one. `env` is added to the environment."""
+        """Starts it, with the prefix `launcher`. `env` is added to the environment."""
         command = [os.fsencode(part) for part in (*launcher, *self.peer.program, *arguments)]
         variables = {**self.peer.variables, **(env or {})}
         process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env=variables, cwd=cwd)
@@ -208,7 +208,7 @@ class Program:
         cwd: Path | None = None,
         launcher: Iterable[Argument] = (),
     ) -> Result:
-        """Runs it to its end; `stdin` is less than a pipe holds."""
+        """Runs it to its exit. `stdin` must fit into a pipe's buffer."""
         read, write = os.pipe()
         with open(read, "rb", 0) as source:
             with open(write, "wb", 0) as sink:
@@ -238,7 +238,7 @@ def check_line(line: object, *definitions: str) -> None:
 
 
 class Adapter:
-    """An adapter that is running: `conformance/ADAPTER.md`. One request at a time."""
+    """A running adapter (`conformance/ADAPTER.md`), which handles one request at a time."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -262,7 +262,7 @@ class Adapter:
         self.lines = Lines(self.stdout.fileno())
 
     def crash_report(self, what: str) -> AdapterError:
-        """Ends the adapter and tells what is known of its state."""
+        """Ends the adapter and returns an error with its last request and output."""
         code = self.process.poll()
         self.process.kill()
         self.process.wait()
@@ -273,7 +273,7 @@ class Adapter:
         return AdapterError(f"{self.name} {what} ({end}); request: {self.request_line}; standard error:\n{words}")
 
     def request(self, request: Json, *, is_valid: bool = True) -> None:
-        """Sends a request. One that breaks the contract on purpose is not `is_valid`."""
+        """Sends a request. `is_valid` is False for one that breaks the contract on purpose."""
         if is_valid:
             check_line(request, "request")
         self.request_line = json.dumps(request)
@@ -284,7 +284,7 @@ class Adapter:
             raise self.crash_report("takes no request") from error
 
     def answer(self, timeout: float = DEADLINE) -> Json:
-        """The next answer."""
+        """Returns the next answer."""
         try:
             line = self.lines.next(timeout)
         except TimeoutError as error:
@@ -301,13 +301,13 @@ class Adapter:
         return answer
 
     def call(self, request: Json, *, is_valid: bool = True, timeout: float = DEADLINE) -> Json:
-        """The last answer to a request."""
+        """Sends a request and returns its last answer."""
         self.request(request, is_valid=is_valid)
         answer = self.answer(timeout)
         return self.answer(timeout) if "listening" in answer else answer
 
     def peak_memory(self) -> int | None:
-        """The most memory that it ever had, in octets, where the system tells."""
+        """Returns its peak memory in bytes, or None if the kernel does not tell."""
         with suppress(OSError):
             for line in Path(f"/proc/{self.process.pid}/status").read_text("ascii").splitlines():
                 if line.startswith("VmHWM:"):
@@ -315,7 +315,7 @@ class Adapter:
         return None
 
     def close(self) -> int:
-        """Ends it by the end of its input; its exit code."""
+        """Closes its input and returns its exit code."""
         with suppress(OSError):
             self.stdin.close()
         try:
@@ -329,7 +329,7 @@ class Adapter:
 
 
 class Pool:
-    """Adapters that are started when first asked for, and started again after a crash."""
+    """Adapters that are started on first use, and started again after a crash."""
 
     def __init__(self) -> None:
         self.adapters: dict[tuple[str, int], Adapter] = {}
@@ -340,7 +340,7 @@ class Pool:
                 assert adapter.close() == 0, f"{adapter.name}: the end of its input is no exit code 0"
 
     def get(self, name: str, number: int = 0) -> Adapter:
-        """The adapter `number` of this implementation."""
+        """Returns the adapter `number` of this implementation."""
         adapter = self.adapters.get((name, number))
         if adapter is None or adapter.process.poll() is not None:
             adapter = self.adapters[name, number] = Adapter(name)

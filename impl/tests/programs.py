@@ -1,4 +1,4 @@
-"""The contract of the command-line programs, and scenes in which they play: what the tests of the programs share."""
+"""The contract of the command-line programs and common scenes, shared by the tests of the programs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wire import Via
 
 MIB = 1 << 20
 T = ("--timeout", "15")
-"""A bound that must not pass, on a busy machine either."""
+"""A timeout that must not expire, even on a busy machine."""
 
 HINTS = read().advice
 CUT_IN_PLACE, NO_IPV6, SPOOL, CLOBBER = (HINTS[name] for name in ("truncated-in-place", "no-ipv6", "spool", "exists"))
@@ -33,12 +33,12 @@ CODES = {
 
 
 def check_ok(result: Result, *words: str) -> None:
-    """It succeeded, and said just this on standard error."""
+    """Checks that it succeeded, and wrote only `words` to standard error."""
     assert (result.words, result.code) == (list(words), 0)
 
 
 def check_error(result: Result, name: str, hint: str | None = None) -> None:
-    """It failed, and said so in the two lines of the contract, with nothing of a stack trace around them."""
+    """Checks that it failed with exactly the two lines of the contract, without a stack trace."""
     *before, error, shown_hint = ["", "", *result.words]
     assert error.startswith(f"kcom5: error: {name}: "), result
     assert len(error) > len(f"kcom5: error: {name}: "), "the detail is missing"
@@ -48,7 +48,7 @@ def check_error(result: Result, name: str, hint: str | None = None) -> None:
 
 
 def wait_until(condition: Callable[[], object], seconds: float = DEADLINE) -> None:
-    """For events that nothing announces."""
+    """Polls until the condition is true."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come to pass"
@@ -62,7 +62,7 @@ def place_arguments(via: Via, place: object) -> list[str]:
 
 
 def send(program: Program, *arguments: Argument, stdin: bytes | None = None, via: Via = "tcp6") -> tuple[Running, str]:
-    """Starts a sender on a port that the system chooses, and gives it with the place where it listens."""
+    """Starts a sender on a port that the kernel chooses. Returns it with its listening place."""
     if stdin is None:
         running = program.start("send", *place_arguments(via, 0), *T, *arguments)
     else:
@@ -75,7 +75,7 @@ def send(program: Program, *arguments: Argument, stdin: bytes | None = None, via
 
 @contextmanager
 def raw_client(program: Program, *arguments: Argument) -> Iterator[tuple[socket.socket, Running]]:
-    """A sender, and a raw client that is connected to it."""
+    """Yields a sender with a connected raw client."""
     running, port = send(program, *arguments)
     with wire.connect("tcp6", port) as client:
         yield client, running
@@ -85,7 +85,7 @@ def raw_client(program: Program, *arguments: Argument) -> Iterator[tuple[socket.
 def raw_server(
     program: Program, *arguments: Argument, timeout: str = "3"
 ) -> Iterator[tuple[socket.socket, bytes, Running]]:
-    """A receiver that is connected to a raw server, with its hello."""
+    """Yields a receiver that is connected to a raw server, with its hello."""
     with wire.listen("tcp6", Path()) as server:
         port = str(server.getsockname()[1])
         running = program.start("receive", "--port", port, "--timeout", timeout, *arguments)
@@ -94,7 +94,7 @@ def raw_server(
 
 
 def receive_from(program: Program, octets: bytes, *arguments: Argument) -> Result:
-    """Receives from a raw server that sends these octets after the echo, and closes."""
+    """Receives from a raw server that sends these bytes after the echo, and closes."""
     with raw_server(program, *arguments) as (connection, hello, running):
         with suppress(ConnectionError):
             connection.sendall(hello + octets)
@@ -107,7 +107,7 @@ def files_in(directory: Path) -> list[str]:
 
 
 def write_to_fifo(fifo: Path, octets: bytes) -> None:
-    """Writes, as soon as somebody reads."""
+    """Writes as soon as the FIFO has a reader."""
     descriptors: list[int] = []
 
     def is_open() -> bool:

@@ -1,6 +1,6 @@
-"""Races: many rounds in which several ends start at one instant. The adapters play, so that a round takes no start.
+"""Races: many rounds in which several ends start at the same time. Running adapters avoid a process start per round.
 
-Each function runs rounds with one implementation and returns what went wrong, a line each.
+Each function runs rounds with one implementation and returns the problems, one line each.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from wire import Via
 DATA = {"size": 3000, "fill": "counter251"}
 SHA256 = wire.sha256(wire.counter(3000))
 CLOSE = 15
-"""T, which must not pass, on a busy machine either."""
+"""T, which must not expire, even on a busy machine."""
 
 Race = Callable[[str, int], list[str]]
 
 
 def ready(pool: Pool, name: str, number: int = 0) -> Adapter:
-    """An adapter that has started: a start may take longer than T."""
+    """Returns an adapter that has already started, because a start may take longer than T."""
     adapter = pool.get(name, number)
     adapter.call({"op": "about"})
     return adapter
@@ -35,13 +35,13 @@ def ready(pool: Pool, name: str, number: int = 0) -> Adapter:
 
 @contextmanager
 def stage() -> Iterator[tuple[Pool, Path]]:
-    """Adapters of its own, and a directory."""
+    """Yields new adapters and a directory."""
     with closing(Pool()) as pool, tempfile.TemporaryDirectory(prefix="kcom5-race-") as directory:
         yield pool, Path(directory)
 
 
 def six_receivers(name: str, rounds: int) -> list[str]:
-    """Six receivers dial one sender: at most one gets the data, and one has it if the sender says so."""
+    """Six receivers dial one sender. At most one gets the data; if the sender reports success, one has it."""
     wrong: list[str] = []
     with stage() as (pool, directory):
         receivers = [ready(pool, name, number) for number in range(6)]
@@ -75,7 +75,7 @@ def six_receivers(name: str, rounds: int) -> list[str]:
 
 
 def two_servers(name: str, rounds: int) -> list[str]:
-    """Two servers open one path with a stale socket: one listens, serves and leaves nothing."""
+    """Two servers open one path with a stale socket. One listens, serves and removes its socket."""
     wrong: list[str] = []
     with stage() as (pool, directory):
         servers = [ready(pool, name, number) for number in range(2)]
@@ -93,7 +93,7 @@ def two_servers(name: str, rounds: int) -> list[str]:
             received = client.call({"op": "receive", "via": "unix", "path": str(path), "close": CLOSE})
             if received.get("data", {}).get("sha256") != SHA256:
                 wrong.append(f"round {number}: the one that listens does not serve: {received}")
-            for server in winners[1:]:  # those that listen where nobody comes
+            for server in winners[1:]:  # servers that listen without a client
                 server.process.kill()
             for winner in winners[:1]:
                 if not winner.answer(2 * CLOSE).get("ok"):
@@ -107,7 +107,7 @@ def two_servers(name: str, rounds: int) -> list[str]:
 
 
 def reset_while_connecting(name: str, rounds: int) -> list[str]:
-    """A listener accepts and resets at once: never a success."""
+    """A listener accepts and resets at once. The client must never report success."""
     wrong: list[str] = []
     linger = struct.pack("ii", 1, 0)
     with stage() as (pool, directory), wire.listen("tcp6", directory) as server:
@@ -144,7 +144,7 @@ def reset_while_connecting(name: str, rounds: int) -> list[str]:
 
 
 def two_servers_among(names: list[str], rounds: int) -> list[str]:
-    """As two_servers, with servers of different implementations: they must agree on the lock."""
+    """Runs `two_servers` with different implementations, which must use the same lock."""
     wrong: list[str] = []
     with stage() as (pool, directory):
         path = directory / "s"
@@ -170,7 +170,7 @@ def two_servers_among(names: list[str], rounds: int) -> list[str]:
 
 
 RACES: dict[str, tuple[Race, int]] = {
-    # name: the function, the rounds of the whole
+    # name: the function, the number of rounds in a full run
     "six-receivers": (six_receivers, 1000),
     "two-servers": (two_servers, 1000),
     "reset-while-connecting": (reset_while_connecting, 5000),

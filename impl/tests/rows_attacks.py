@@ -1,4 +1,4 @@
-"""What another user has put into a folder that both can write to, and another user's socket."""
+"""Rows with files that another user planted in a shared folder, and with another user's socket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLANTED = "belongs to another user in a shared folder"
 
 
 def shared(world: World, mode: int = 0o1777) -> Path:
-    """A folder that everybody can write to, and a precious file of ours."""
+    """Returns a world-writable folder, with a precious file of the current user next to it."""
     if reason := missing():
         raise NotRun(reason)
     world.directory.chmod(0o755)
@@ -33,7 +33,7 @@ def shared(world: World, mode: int = 0o1777) -> Path:
 def planted(
     plant: Callable[[Path, Path], object], option: str, owner: str = "another", mode: int = 0o1777, name: str = "x"
 ) -> Callable[[World], Json]:
-    """Receives into a name where the owner has put something. `plant` gets the name and the precious file."""
+    """Receives into a name that the owner has planted. `plant` gets the name and the precious file."""
 
     def act(world: World) -> Json:
         folder = shared(world, mode)
@@ -104,7 +104,7 @@ def rows() -> Iterator[Row]:
     )
 
     def live_server(world: World, command: str) -> Json:
-        """The other user's server, which only that user may connect to."""
+        """A server of the other user, which only that user may connect to."""
         folder = shared(world)
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(str(folder / "s"))

@@ -1,4 +1,4 @@
-"""Where the data comes from: /proc, files that change, pipes, directories."""
+"""Rows of data sources: /proc, files that change, pipes, directories."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def source_rows() -> Iterator[Row]:
         os.truncate(file, 1000)
         received = world.program.run("receive", "--port", port, "-o", world / "out", *T)
         came = told(received)
-        came.pop("detail", None)  # a reset may overtake what was sent
+        came.pop("detail", None)  # a reset may destroy sent bytes
         return {"sent": told(sender.end()), "received": came, "files": world.files()}
 
     yield Row(
@@ -171,7 +171,7 @@ def redirected(world: World, path: str) -> Json:
 
 
 def finish(world: World, sender: Running, port: str) -> Json:
-    """A raw client takes what is sent."""
+    """Receives the data with a raw client."""
     with wire.connect("tcp6", port) as client:
         client.sendall(HELLO)
         octets, _ = wire.read_to_end(client)

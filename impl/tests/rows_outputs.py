@@ -1,4 +1,4 @@
-"""Where the data goes: long names, links, pipes, descriptors."""
+"""Rows of data destinations: long names, links, pipes, descriptors."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def fifo_rows() -> Iterator[Row]:
     )
 
     def retried(world: World) -> Json:
-        """Opened once, and kept while the client dials again."""
+        """The output is opened once and stays open while the client dials again."""
         os.mkfifo(world / "fifo")
         reader = os.open(world / "fifo", os.O_RDONLY | os.O_NONBLOCK)
         path = world / "socket"

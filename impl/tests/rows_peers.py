@@ -1,4 +1,4 @@
-"""What is said of limits, of clients that are wrong or leave, and of servers."""
+"""Rows of the messages about limits, about clients that are wrong or close early, and about servers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def limit_rows() -> Iterator[Row]:
 
 
 def client_rows() -> Iterator[Row]:
-    """What a sender says of its client, and a receiver of its server."""
+    """Rows of the sender's messages about its client, and the receiver's about its server."""
 
     def client(act: Callable[[socket.socket], object], size: int = 3, bound: int = 15) -> Callable[[World], Json]:
         def scene(world: World) -> Json:
@@ -211,7 +211,7 @@ def server_rows() -> Iterator[Row]:
 
 
 def is_taken(connection: socket.socket) -> bool:
-    """The other side's system has acknowledged everything: nothing is in flight that a reset would destroy."""
+    """Returns whether the other side's kernel acknowledged everything, so that a reset destroys no data in flight."""
     with suppress(OSError):
         return fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)) == bytes(4)
     return True

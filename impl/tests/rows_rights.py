@@ -15,7 +15,7 @@ from situation import Row, World, told, until_stored
 from wire import frame
 
 NO_RIGHTS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
-"""A launcher that takes from root what is more than a user's."""
+"""A launcher that drops root's capabilities."""
 
 
 def right_rows() -> Iterator[Row]:
@@ -88,7 +88,7 @@ def clobber_rows() -> Iterator[Row]:
         )
 
         def meanwhile(world: World, option: str = option) -> Json:
-            """The file is made while the data comes."""
+            """The file is created during the transfer."""
             name = world / "file"
             other: list[Argument] = ["-o", world / "data"] if option == "--message-file" else []
             with wire.listen("unix", world / "s") as server:

@@ -1,4 +1,4 @@
-"""Signals: what is left, what is said, and what was ignored on entry."""
+"""Rows of signals: files left behind, messages, and signals that were ignored on entry."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def rows_of(number: signal.Signals) -> Iterator[Row]:
         read, write = os.pipe()
         sender = world.program.start("send", "--port", "0", *T, stdin=read, env={"TMPDIR": str(spool)})
         os.close(read)
-        os.write(write, bytes(256 << 10))  # more than a pipe holds: it reads
+        os.write(write, bytes(256 << 10))  # more than a pipe's buffer, so the write returns only if the program reads
         came = interrupted(sender, number)
         os.close(write)
         return {**came, "left": os.listdir(spool) != []}
@@ -104,7 +104,7 @@ def rows_of(number: signal.Signals) -> Iterator[Row]:
     )
 
     def in_place(world: World) -> Json:
-        """The bytes that a pipe took are counted."""
+        """The message counts the bytes that the pipe accepted."""
 
         def when_taken(running: Running) -> None:
             assert running.out is not None
@@ -177,7 +177,7 @@ def more_rows() -> Iterator[Row]:
     yield Row("standard output that nobody reads", broken_pipe, {"code": 3, "error": "io", "server": "reset"})
 
     def stopped_pipe(world: World) -> Json:
-        """Standard output that is full and stays so: the signal ends it all the same."""
+        """The signal ends the program although standard output stays full."""
         read, write = os.pipe()
         with wire.listen("unix", world / "s") as server:
             receiver = world.program.start("receive", "--unix", world / "s", "--timeout", "60", stdout=write)
@@ -193,7 +193,7 @@ def more_rows() -> Iterator[Row]:
     yield Row("SIGTERM while standard output is full", stopped_pipe, {"code": 143, "error": "interrupted"})
 
     def nobody_listens(world: World) -> Json:
-        """Standard error is full, so that not even the word on the signal can be said: nothing is left all the same."""
+        """Standard error is full, so the message about the signal cannot be written. Still no file is left."""
         read, write = os.pipe()
         os.set_blocking(write, False)
         with suppress(BlockingIOError):
@@ -212,7 +212,7 @@ def more_rows() -> Iterator[Row]:
     for name in ("SIGXFSZ", "SIGPIPE"):
 
         def default(world: World, name: str = name) -> Json:
-            """Such a signal from outside does nothing."""
+            """The signal has no effect when it comes from another process."""
             sender = world.program.start("send", world.file("in"), "--unix", world / "socket", *T)
             sender.listening()
             sender.process.send_signal(getattr(signal, name))
@@ -223,7 +223,7 @@ def more_rows() -> Iterator[Row]:
 
 
 def filled(descriptor: int) -> int:
-    """The bytes in a pipe."""
+    """Returns the number of bytes in a pipe."""
     return int(struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))[0])
 
 

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or gone, and disks that are full."""
+"""Rows of standard streams that are closed, full or broken, and of full disks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONG = frame(b"hi", wire.counter(MIB))
 
 
 def shell(redirections: str) -> list[str]:
-    """A launcher that runs the program with these redirections."""
+    """Returns a launcher that runs the program with these redirections."""
     return ["bash", "-c", f'exec "$@" {redirections}', "bash"]
 
 
@@ -29,7 +29,7 @@ def closed(streams: tuple[int, ...]) -> list[str]:
 
 
 def closed_rows() -> Iterator[Row]:
-    """Standard streams 0, 1, 2 closed, in each combination."""
+    """Rows with standard streams 0, 1, 2 closed, in each combination."""
     subsets = [streams for size in (1, 2, 3) for streams in combinations((0, 1, 2), size)]
     for streams in subsets:
         slug = "".join(map(str, streams))
@@ -46,7 +46,7 @@ def closed_rows() -> Iterator[Row]:
             while client is None:
                 try:
                     client = wire.connect("unix", path)
-                except ConnectionRefusedError:  # bound, and not yet listening
+                except ConnectionRefusedError:  # bound, but not yet listening
                     assert sender.process.poll() is None
             with client:
                 client.sendall(HELLO)
@@ -105,7 +105,7 @@ def closed_rows() -> Iterator[Row]:
 
 
 def json_rows() -> Iterator[Row]:
-    """A result line that cannot be written, while the data is stored."""
+    """Rows with a result line that cannot be written although the data is stored."""
     for slug, redirect in {"closed": ">&-", "full": ">/dev/full"}.items():
 
         def receive(world: World, redirect: str = redirect) -> Json:
@@ -140,7 +140,7 @@ def to_full(world: World, words: list[str]) -> Json:
 
 
 def full_rows() -> Iterator[Row]:
-    """/dev/full, a small disk and a limit on the size of files."""
+    """Rows with /dev/full, a small disk and a limit on the size of files."""
     io = {"code": 3, "error": "io"}
     for words in (["pack"], ["unpack"], ["pack", "--json"], ["unpack", "--json"], ["--help"], ["--version"]):
         yield Row(
@@ -234,7 +234,7 @@ def full_rows() -> Iterator[Row]:
 
 
 def piped(world: World, size: int, *arguments: Argument, env: dict[str, str] | None = None, **more: object) -> Json:
-    """Sends what a pipe gives; how it came out, with what a raw client took if it listened."""
+    """Sends `size` bytes of a pipe. Returns the outcome, with the data of a raw client if the program listened."""
     with subprocess.Popen(["head", "-c", str(size), "/dev/zero"], stdout=subprocess.PIPE) as head:
         assert head.stdout is not None
         sender = world.program.start(

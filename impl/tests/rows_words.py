@@ -1,4 +1,4 @@
-"""What is said: escaping, hints, --quiet, confirmed; and what is at the path of a Unix-domain socket."""
+"""Rows of messages: escaping, hints, --quiet, confirmed; and of files at the path of a Unix-domain socket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wire import HELLO, frame
 
 IO = {"code": 3, "error": "io"}
 
-# What is not ours, in a name: as octets, and as it is shown in text and in JSON.
+# Unusual names: as bytes, and as text and JSON show them.
 NAMES: dict[str, tuple[bytes, str, str]] = {
     "escape": (b"a\x1b[31mb", r"a\x1b[31mb", "a\x1b[31mb"),
     "line end": (b"a\nb\rc", r"a\x0ab\x0dc", "a\nb\rc"),
@@ -90,7 +90,7 @@ def name_rows() -> Iterator[Row]:
 
 def status_rows() -> Iterator[Row]:
     def early(*arguments: str) -> Callable[[World], Json]:
-        """The client half-closes before it has everything: more than the kernel takes is still to be sent."""
+        """The client half-closes early, while the server still has more to send than the kernel buffers."""
 
         def act(world: World) -> Json:
             sender = world.program.start(
@@ -195,7 +195,7 @@ def no_ipv6_rows() -> Iterator[Row]:
 
 
 def path_rows() -> Iterator[Row]:
-    """The table of the spec: what is at the path, and what the server and the client say."""
+    """Rows of the spec's table of files at the path, with the outcome of the server and the client."""
 
     def at(name: str, prepare: Callable[[World], object]) -> Callable[[str], Callable[[World], Json]]:
         def command(word: str) -> Callable[[World], Json]:

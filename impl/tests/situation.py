@@ -1,4 +1,4 @@
-"""Program-level situations: a row drives one program through a scene, and every program must come out of it alike.
+"""Program-level situations: a row drives one program through a scene, and every program must have the same outcome.
 
 `./situations` runs all rows; `test_situations.py` runs them as tests. The rows are in `rows_*.py`, command lines in
 `commandlines.py`.
@@ -33,7 +33,7 @@ class NotRun(Exception):
 
 
 class World:
-    """One program in a directory of its own, with what it must clean up afterwards."""
+    """One program in its own directory, with the resources that are released afterwards."""
 
     def __init__(self, program: Program, directory: Path) -> None:
         self.program = program
@@ -50,7 +50,7 @@ class World:
         return path
 
     def files(self) -> dict[str, str]:
-        """The files of the directory, not of those below; a long one by its length."""
+        """Returns the files of the directory without subdirectories; a long file by its length."""
         found = {}
         for path in sorted(self.directory.iterdir()):
             if path.is_symlink():
@@ -63,12 +63,12 @@ class World:
         return found
 
     def mount(self, *arguments: str | Path) -> None:
-        """Mounts something, until the row ends. The last argument is the place."""
+        """Mounts a file system until the row ends. The last argument is the mount point."""
         refused("mount", *arguments)
         self.undo.append(lambda: subprocess.run(["umount", "-l", arguments[-1]], check=False))
 
     def small_disk(self, name: str = "disk", size: str = "64k") -> Path:
-        """A file system of this size."""
+        """Mounts a file system of this size and returns its path."""
         place = self.directory / name
         place.mkdir()
         self.mount("-t", "tmpfs", "-o", f"size={size}", "none", place)
@@ -84,10 +84,10 @@ class World:
         cut: bool = False,
         **start: Any,
     ) -> Json:
-        """Runs a receiver against a raw server, which sends these octets after the echo and waits for its end.
+        """Runs a receiver against a raw server, which sends these bytes after the echo and waits for its end.
 
-        If the octets are `cut` it closes at once. Says how the receiver came out, and how the server saw the end:
-        "nobody" if it never connected.
+        With `cut` the server closes at once. Returns the outcome of the receiver, and the end that the server saw:
+        "nobody" if the receiver never connected.
         """
         path = self.directory / "raw"
         with wire.listen(via, path) as server:
@@ -107,7 +107,7 @@ class World:
                         connection.sendall(wire.read(connection, 8) + octets)
                         then(running)
                         seen = "cut" if cut else wire.read_to_end(connection)[1]
-                    except ConnectionError:  # before everything was sent
+                    except ConnectionError:  # a reset before everything was sent
                         seen = "reset"
             outcome = told(running.end())
         with suppress(FileNotFoundError):
@@ -115,7 +115,7 @@ class World:
         return {**outcome, "server": seen}
 
     def take(self, *arguments: Argument, stdin: bytes | None = None, keep: bool = True) -> Json:
-        """Runs a sender against a raw client that takes everything; `data` is what came."""
+        """Runs a sender against a raw client that reads everything. `data` is the received data."""
         running, port = send(self.program, *arguments, stdin=stdin)
         with wire.connect("tcp6", port) as client:
             client.sendall(HELLO)
@@ -124,7 +124,7 @@ class World:
         return {**outcome, **taken(octets)} if keep else outcome
 
     def hand_over(self, sender: Sequence[Argument], receiver: Sequence[Argument], **start: Any) -> Json:
-        """A sender and a receiver of the same program; `sent` and `received` are how they came out."""
+        """Runs a sender and a receiver of the same program. `sent` and `received` are their outcomes."""
         running, port = send(self.program, *sender)
         received = self.program.start("receive", "--port", port, *T, *receiver, **start).end()
         return {"sent": told(running.end()), "received": told(received)}
@@ -135,14 +135,14 @@ class World:
 
 
 def taken(octets: bytes) -> Json:
-    """The parts of a frame that came whole after the echo."""
+    """Returns the complete parts of a frame after the echo."""
     length = int.from_bytes(octets[8:12], "little")
     message, data = octets[12 : 12 + length], octets[12 + length + 8 :]
     return {"message": message.decode("latin-1"), "data": data.decode("latin-1") if len(data) < 100 else len(data)}
 
 
 def refused(*command: str | Path) -> None:
-    """Runs a command that this machine may refuse; then the row is not run."""
+    """Runs a command that this machine may refuse. Raises NotRun if it does."""
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True)
     except OSError as error:
@@ -152,9 +152,9 @@ def refused(*command: str | Path) -> None:
 
 
 def give_away(path: Path) -> None:
-    """Makes a file another user's."""
+    """Changes the owner of a file to another user."""
     why = "not root"
-    for user in (65534, 1, 2, 1000) if os.geteuid() == 0 else ():  # a user namespace may have some of them only
+    for user in (65534, 1, 2, 1000) if os.geteuid() == 0 else ():  # a user namespace may map only some of them
         try:
             return os.chown(path, user, user)
         except OSError as error:
@@ -163,7 +163,7 @@ def give_away(path: Path) -> None:
 
 
 def told(result: Result) -> Json:
-    """How a program came out: exit code, error name, words of its lines, without what differs from run to run."""
+    """Returns the outcome of a program: exit code, error name, output, without the parts that differ in each run."""
     outcome: Json = {"code": result.code}
     lines = result.err.decode(errors="backslashreplace").splitlines()
     for line in lines:
@@ -186,7 +186,7 @@ def told(result: Result) -> Json:
 
 
 def normal(outcome: Any, directory: str) -> Any:
-    """The outcome without paths, ports and the case of the words of the system."""
+    """Returns the outcome without paths and ports, and with the system's messages in one case."""
     if isinstance(outcome, dict):
         return {key: normal(value, directory) for key, value in outcome.items()}
     if not isinstance(outcome, str):
@@ -198,7 +198,7 @@ def normal(outcome: Any, directory: str) -> Any:
 
 @dataclass(frozen=True)
 class Row:
-    """A scene and what must come of it. What `expected` does not name must only be alike in the programs."""
+    """A scene and its expected outcome. Keys that are not in `expected` must only be equal among the programs."""
 
     id: str
     act: Callable[[World], Json]
@@ -206,7 +206,7 @@ class Row:
 
 
 def outcome(row: Row, name: str) -> Json:
-    """What the row comes to with this program; a broken scene is an outcome too."""
+    """Returns the outcome of the row with this program. A broken scene is an outcome too."""
     directory = tempfile.mkdtemp(prefix="kcom5-")
     try:
         with closing(Program(name)) as program, closing(World(program, Path(directory))) as world:
@@ -215,7 +215,7 @@ def outcome(row: Row, name: str) -> Json:
             return result
     except NotRun:
         raise
-    except Exception as problem:  # noqa: BLE001 (whatever breaks a scene is told as its outcome)
+    except Exception as problem:  # noqa: BLE001 (any exception of a scene is its outcome)
         return {"broken": normal(f"{type(problem).__name__}: {problem}", directory)}
     finally:
         subprocess.run(["chmod", "-R", "u+rwx", directory], check=False, capture_output=True)
@@ -223,7 +223,7 @@ def outcome(row: Row, name: str) -> Json:
 
 
 def is_as_expected(came: Any, expected: Any) -> bool:
-    """What is expected is there; a word that is None in it must be missing."""
+    """Returns whether `came` has everything in `expected`. A key with the value None must be missing."""
     if isinstance(expected, dict) and isinstance(came, dict):
         return all(is_as_expected(came.get(key), value) for key, value in expected.items())
     if isinstance(expected, re.Pattern):
@@ -232,7 +232,7 @@ def is_as_expected(came: Any, expected: Any) -> bool:
 
 
 def difference(row: Row, names: Sequence[str]) -> str | None:
-    """Runs the row with these programs side by side; what is not as expected or not alike, in lines."""
+    """Runs the row with these programs in parallel. Returns unexpected or different outcomes, one line each."""
     with ThreadPoolExecutor(len(names)) as threads:
         outcomes = dict(zip(names, threads.map(lambda name: outcome(row, name), names), strict=True))
     expected = row.expected
@@ -248,7 +248,7 @@ def difference(row: Row, names: Sequence[str]) -> str | None:
 
 
 def listener(world: World, kind: int = socket.SOCK_STREAM, name: str = "socket") -> socket.socket:
-    """A live socket at a path."""
+    """Returns a live socket at a path."""
     server = socket.socket(socket.AF_UNIX, kind)
     server.bind(str(world.directory / name))
     if kind == socket.SOCK_STREAM:
@@ -258,7 +258,7 @@ def listener(world: World, kind: int = socket.SOCK_STREAM, name: str = "socket")
 
 
 def stored(running: Running) -> int:
-    """The most bytes in an open file of the program in a scene's directory, with a name or without."""
+    """Returns the size of the program's largest open file in the scene's directory, with or without a name."""
     sizes, scenes = [0], os.path.join(tempfile.gettempdir(), "kcom5-")
     for descriptor in Path(f"/proc/{running.process.pid}/fd").iterdir():
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The command-line program: files, pipes and what is left of a failure."""
+"""The command-line program: files, pipes, and files left by a failure."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def test_what_cannot_be_read_is_io_before_it_listens(program: Program, directory
 
 
 def check_error_of_bytes(result: Result, name: str) -> None:
-    """As check_error, for words that may hold a file name that is no text."""
+    """Checks as `check_error` does, for output with a file name that is not valid text."""
     check_error(Result(result.code, result.out, result.err.decode(errors="replace").encode()), name)
 
 

@@ -36,7 +36,7 @@ def directory() -> Iterator[Path]:
 
 
 def received_words(program: Program, message: str) -> str:
-    """The one line that a receiver says about this message."""
+    """Returns the one line that a receiver prints for this message."""
     octets = message.encode()
     result = receive_from(program, frame(octets, b"abc"))
     assert (result.code, result.out) == (0, b"abc")
@@ -112,13 +112,13 @@ def test_a_message_file_that_is_not_there_is_io(program: Program, directory: Pat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="NOT RUN: looks into /proc")
 def test_a_reset_right_behind_the_end_is_no_receipt(program: Program) -> None:
-    """On Linux a read after an end and a reset says "end" and nothing else: the socket keeps the error to itself."""
+    """On Linux a read after an end and a reset reports only the end; the error stays in the socket."""
 
     def has_half_closed() -> bool:
         entries = [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()]
         return any(entry[1].endswith(f":{int(port):04X}") and entry[3] == "04" for entry in entries)  # FIN-WAIT-1
 
-    sender, port = send(program, stdin=bytes(1 << 20))  # the sender's system takes all of it, the client's does not
+    sender, port = send(program, stdin=bytes(1 << 20))  # fits the sender's kernel buffer, but not the client's
     with socket.socket(socket.AF_INET6) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("::1", int(port)))

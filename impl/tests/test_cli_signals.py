@@ -1,4 +1,4 @@
-"""The command-line program: interruptions that the rows of `rows_signals.py` do not show."""
+"""The command-line program: interruptions that `rows_signals.py` does not cover."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Terminal:
         return running
 
     def has_shown(self, part: bytes, seconds: float) -> bool:
-        """Whether it has been written by then."""
+        """Returns whether the program wrote `part` within this time."""
         with suppress(TimeoutError):
             while part not in self.lines.buffer and self.lines.fill(time.monotonic() + seconds):
                 pass
@@ -78,7 +78,7 @@ def test_there_is_no_colour_where_there_is_no_terminal(program: Program) -> None
 
 
 def take_slowly(client: socket.socket, until: Callable[[], bool]) -> None:
-    """Takes everything, slowly until this is so."""
+    """Reads everything, slowly until the condition is true."""
     client.sendall(HELLO)
     end = time.monotonic() + DEADLINE
     while not until():
@@ -116,7 +116,7 @@ def test_a_long_receiving_is_shown_on_a_terminal(program: Program, directory: Pa
 
 
 def check_progress(result: Result, words: str) -> None:
-    """A line that is drawn again and again: percent, octets, rate; then what is said without a terminal too."""
+    """Checks for a redrawn line with percent, bytes and rate, and then the output of a run without a terminal."""
     assert result.code == 0
     text = result.err.decode()
     assert re.search(r"\r[^\n]*\d ?%[^\n]*\d[^\n]*/s", text), result
@@ -126,7 +126,7 @@ def check_progress(result: Result, words: str) -> None:
 
 
 def seen(line: str) -> str:
-    """What a terminal shows of a line with carriage returns and ESC [ K, which clears the rest."""
+    """Returns the visible text of a line with carriage returns and ESC [ K, which clears the rest."""
     shown, at = "", 0
     for piece in re.findall(r"\r|\x1b\[K|[^\r\x1b]+|\x1b", line):
         if piece == "\r":
@@ -168,14 +168,14 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 def measured(file: Path) -> list[Argument]:
-    """A launcher that writes the peak of a program's memory, in octets, into this file. It is small itself: what a
-    process has when it starts another counts for that one too."""
+    """Returns a launcher that writes a program's peak memory in bytes into this file. The launcher is small itself,
+    because its memory at the fork counts for the program too."""
     return [sys.executable, "-I", "-S", "-c", MEASURE, file]
 
 
 @pytest.fixture
 def most_memory(program: Program, directory: Path) -> int:
-    """What each end may use, in octets: 32 MiB, for the C++ program in all, for others besides an idle one."""
+    """Returns the memory limit of each end in bytes: 32 MiB, in addition to an idle program except for C++."""
     if program.name == "cpp":
         return 32 * MIB
     program.run("--version", launcher=measured(directory / "idle"))

@@ -1,4 +1,4 @@
-"""The command-line program, alike in every implementation: help, pack, unpack, addresses, errors."""
+"""The command-line program, the same in every implementation: help, pack, unpack, addresses, errors."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Every server with every client, over every transport: what arrives is what was sent.
+"""Every server with every client, over every transport: the received data equals the sent data.
 
-The implementations meet by way of their adapters, and hashes are compared.
+The implementations run through their adapters, and hashes are compared.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MESSAGES = {
     MIB: "\x00 e\u0301 \u00e9 \ufeff \U0001f469\u200d\U0001f52c \U0010ffff\n",
     16 * MIB: "é" * 100_000,
 }
-"""A size of data, in octets, and the message that goes with it: scripts, controls, combining marks, emoji."""
+"""A size of data in bytes, and its message: scripts, controls, combining marks, emoji."""
 
 PAIRS = [
     pytest.param(server, client, marks=[pytest.mark.peer(server), pytest.mark.peer(client)], id=f"{server}-{client}")
@@ -64,7 +64,7 @@ def sha256_of_file(path: Path) -> str:
 def exchange(
     server: Adapter, client: Adapter, via: Via, path: Path, send: Json, receive: Json, *, timeout: float = 20
 ) -> Json:
-    """One exchange; the client's answer."""
+    """Runs one exchange and returns the client's answer."""
     place: Json = {"path": str(path)} if via == "unix" else {"port": 0}
     server.request({"op": "send", "via": via, **place, "close": CLOSE, **send})
     started = server.answer()
@@ -113,7 +113,7 @@ def test_a_file_arrives_as_a_file(pool: Pool, server: str, client: str, size: in
 
 @pytest.fixture(scope="module")
 def large_file() -> Iterator[tuple[Path, str]]:
-    """1 GiB + 1 octets, of which a mebibyte now and then is no zero, and the hash."""
+    """Yields a file of 1 GiB + 1 bytes, mostly zeros with some other mebibytes, and its hash."""
     with tempfile.TemporaryDirectory(prefix="kcom5-") as directory:
         path = Path(directory) / "large"
         with open(path, "wb") as file:

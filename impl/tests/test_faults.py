@@ -1,4 +1,4 @@
-"""A sample of `./faults`: system calls of a hand-over that fail once. The script runs all of them."""
+"""A sample of `./faults`: system calls of a transfer that fail once. The script runs all of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from isolation import isolated_threads, own_network
 from peers import NAMES
 
 SAMPLE = 8
-"""Faults of each scene: 24 scenes with the counting take less than two minutes on two processors."""
+"""Faults of each scene. 24 scenes with the counting take less than two minutes on two processors."""
 
 SCENES = list(fault.scenes(NAMES))
 
@@ -39,7 +39,7 @@ def problems(scene: Scene) -> list[str]:
 
 
 def test_each_thread_has_a_network_of_its_own() -> None:
-    """A receiver that comes late is not the first client of a sender that another thread started."""
+    """A late receiver is not the first client of a sender that another thread started."""
 
     def network() -> str:
         reason = own_network()

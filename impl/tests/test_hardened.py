@@ -1,4 +1,4 @@
-"""The programs of a release build are hardened: what readelf says of them."""
+"""Checks with readelf that the programs of a release build are hardened."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The same inputs, bad ones above all, give the same answers in every implementation.
+"""The same inputs, mostly invalid ones, give the same answers in every implementation.
 
-One table drives the adapters side by side. A row that differs is shown with what each of them said. Every row is
-named after what is wrong in it; `close` (T) is 1 s where the row ends by timeout, and long otherwise.
+One table drives the adapters in parallel. A row that differs is shown with the answer of each. The name of a row says
+what is wrong in it. `close` (T) is 1 s where the row ends by timeout, and long otherwise.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from peers import Adapter, AdapterError, Json, Pool
 from wire import HELLO, VIAS, Via, frame
 
 LONG, SHORT = 10, 1
-"""Seconds: T where it must not matter, and where it must pass."""
+"""T in seconds, where it must not expire and where it must."""
 
 I32, I64 = 1 << 31, 1 << 63
 KIB, MIB = 1 << 10, 1 << 20
@@ -33,7 +33,7 @@ KIB, MIB = 1 << 10, 1 << 20
 
 @dataclass
 class Bench:
-    """One implementation on the test bench, with a directory of its own."""
+    """One implementation under test, with its own directory."""
 
     adapter: Adapter
     directory: Path
@@ -52,7 +52,7 @@ class Row:
     expected: Json
     act: Callable[[Bench], Json]
     is_slow: bool = False
-    """It takes a second or more, because T has to pass."""
+    """Whether it takes a second or more, because T must expire."""
 
 
 Ending = Literal["hold", "close", "reset", "half-close"]
@@ -64,17 +64,17 @@ def error(name: str) -> Json:
 
 
 def essence(answer: Json) -> Json:
-    """An answer without what may differ: the words of an error, a hash next to the octets, and `confirmed`, which
-    depends on the instant at which a client half-closes (`rows_words.py` looks at it)."""
+    """Returns an answer without the parts that may differ: an error's text, a hash next to the bytes, and `confirmed`.
+    The last depends on the time of a client's half-close (`rows_words.py` tests it)."""
     essence = {key: value for key, value in answer.items() if key not in ("detail", "confirmed")}
     if "cannot assign requested address" in answer.get("detail", "").lower():
-        essence["detail"] = answer["detail"]  # there is no ::1 here, and the row does not run
+        essence["detail"] = answer["detail"]  # without ::1 on this machine the row does not run
     if "data" in essence:
         essence["data"] = essence["data"].get("hex", essence["data"]["size"])
     return essence
 
 
-# ---- what a row does
+# ---- acts of a row
 
 
 def ask(request: Json, *, is_valid: bool = True) -> Callable[[Bench], Json]:
@@ -83,7 +83,7 @@ def ask(request: Json, *, is_valid: bool = True) -> Callable[[Bench], Json]:
 
 
 def at_path(request: Json, prepare: Callable[[Path], object] = lambda path: None) -> Callable[[Bench], Json]:
-    """A request for a Unix-domain socket where `prepare` has put something; what is there afterwards is told."""
+    """Sends a request for a Unix-domain socket at a path that `prepare` fills. Also returns what is left there."""
 
     def act(bench: Bench) -> Json:
         held = prepare(bench.path)
@@ -101,7 +101,7 @@ def at_path(request: Json, prepare: Callable[[Path], object] = lambda path: None
 def to_client(
     octets: Callable[[bytes], bytes], ending: Ending, via: Via = "tcp6", *, pause: float = 0, **more: Any
 ) -> Callable[[Bench], Json]:
-    """The implementation receives from a raw server that sends these octets, made from the hello, and ends so."""
+    """The implementation receives from a raw server that sends `octets`, made from the hello, and then `ending`."""
 
     def act(bench: Bench) -> Json:
         with wire.listen(via, bench.path) as server:
@@ -119,7 +119,7 @@ def to_client(
                     connection.sendall(sent[:9])
                     assert not select.select([bench.adapter.lines.descriptor], [], [], pause)[0], "ended too early"
                     sent = sent[9:]
-                with suppress(ConnectionError):  # it may have seen enough
+                with suppress(ConnectionError):  # it may already have closed
                     connection.sendall(sent)
                 if ending == "reset":
                     wire.reset(connection)
@@ -133,7 +133,7 @@ def to_client(
 
 
 def to_file(octets: Callable[[bytes], bytes], ending: Ending, **more: Any) -> Callable[[Bench], Json]:
-    """As to_client, into a file that exists already; the directory's files afterwards are told."""
+    """Does `to_client` into a file that already exists. Also returns the directory's files afterwards."""
 
     def act(bench: Bench) -> Json:
         target = bench.directory / "target"
@@ -148,7 +148,7 @@ def to_file(octets: Callable[[bytes], bytes], ending: Ending, **more: Any) -> Ca
 def to_server(
     octets: bytes, then: Callable[[socket.socket], str | None], via: Via = "tcp6", *, silent: bool = False, **more: Any
 ) -> Callable[[Bench], Json]:
-    """The implementation sends to a raw client that sends these octets. `then` gives what is to be compared.
+    """The implementation sends to a raw client that sends these bytes. `then` returns the value to compare.
 
     A `silent` client neither reads nor sends nor closes afterwards, until the implementation has answered.
     """
@@ -169,16 +169,16 @@ def to_server(
     return act
 
 
-# ---- what a raw client does after it has sent
+# ---- acts of a raw client after it has sent
 
 
 def hold(client: socket.socket) -> str:
-    """Stays until the server ends; what it sent."""
+    """Waits for the server's end and returns the bytes that it sent."""
     return wire.read_to_end(client)[0].hex()
 
 
 def close(client: socket.socket) -> None:
-    """Leaves at once, in order if nothing was sent to it."""
+    """Closes at once, which is an orderly close if nothing was sent to it."""
 
 
 def reset(client: socket.socket) -> None:
@@ -191,7 +191,7 @@ def half_close(client: socket.socket) -> str:
 
 
 def after(size: int, then: Callable[[socket.socket], str | None]) -> Callable[[socket.socket], str | None]:
-    """Reads so many octets first."""
+    """Reads `size` bytes first."""
 
     def act(client: socket.socket) -> str | None:
         wire.read(client, size)
@@ -205,7 +205,7 @@ def stay_silent(client: socket.socket) -> None:
 
 
 def talk(client: socket.socket) -> None:
-    """Takes everything, and goes on sending before it closes."""
+    """Reads everything, and sends more before it closes."""
     wire.read_to_end(client)
     with suppress(ConnectionError):
         client.sendall(b"thanks" * 1000)
@@ -220,7 +220,7 @@ def end_then_reset(client: socket.socket) -> None:
 # ---- the table
 
 UTF8 = {
-    # slug: (octets, well-formed)
+    # slug: (bytes, well-formed)
     "ascii": ("6869", True),
     "nul": ("610062", True),
     "byte-order-mark": ("efbbbf61", True),
@@ -347,7 +347,7 @@ def unpack_rows() -> Iterator[Row]:
 
 
 def contract_rows() -> Iterator[Row]:
-    """What an adapter does not know it says, and does nothing."""
+    """Rows of requests that an adapter does not support: it says so and does nothing."""
     requests: dict[str, Json] = {
         "op": {"op": "dance"},
         "via-in-send": {"op": "send", "via": "udp6", "port": 0, "close": 1},
@@ -358,7 +358,7 @@ def contract_rows() -> Iterator[Row]:
 
 
 def call_rows() -> Iterator[Row]:
-    """What is wrong with the call, or with the world before there is a connection."""
+    """Rows of errors in the call, or before there is a connection."""
     wrapped = {"u16": 65536 + 13600, "u32": (1 << 32) + 13600, "minus-u16": 13600 - 65536, "i64": I64 - 1}
     for slug, port in {"minus-1": -1, "65536": 65536, "i32": I32 - 1, "past-i32": I32, **wrapped}.items():
         for op in ("send", "receive"):
@@ -410,7 +410,7 @@ def call_rows() -> Iterator[Row]:
 
 
 def path_rows() -> Iterator[Row]:
-    """What is at the path of a Unix-domain socket."""
+    """Rows of files at the path of a Unix-domain socket."""
 
     def stale(kind: int) -> Callable[[Path], None]:
         def act(path: Path) -> None:
@@ -444,7 +444,7 @@ def path_rows() -> Iterator[Row]:
         {**in_use, "left": "link"},
         at_path(send, lambda path: path.symlink_to(path.with_name("gone"))),
     )
-    # A stale one is replaced, and removed at the end: nobody comes.
+    # A stale socket is replaced, and removed at the end, as no client comes.
     gone = {**error("timeout"), "left": "nothing"}
     yield Row("path-send-stale-stream", gone, at_path(send, stale(socket.SOCK_STREAM)), True)
     yield Row("path-send-stale-datagram", gone, at_path(send, stale(socket.SOCK_DGRAM)), True)
@@ -468,7 +468,7 @@ def path_rows() -> Iterator[Row]:
 
 
 def file_rows() -> Iterator[Row]:
-    """Files that cannot be read or written, and what is left of them after failures."""
+    """Rows of files that cannot be read or written, and of files left after failures."""
     for slug, path in {"missing": "/nonexistent", "directory": "/", "under-a-file": "/etc/passwd/x"}.items():
         request = {"op": "send", "via": "tcp6", "port": 0, "close": SHORT, "data": {"file": path}}
         yield Row(f"file-send-{slug}", error("io"), ask(request))
@@ -493,7 +493,7 @@ def file_rows() -> Iterator[Row]:
 
 
 def client_rows() -> Iterator[Row]:
-    """A client meets hostile servers."""
+    """Rows of a client with hostile servers."""
 
     def flip(index: int, bit: int) -> Callable[[bytes], bytes]:
         return lambda hello: hello[:index] + bytes([hello[index] ^ 1 << bit])
@@ -548,7 +548,7 @@ def client_rows() -> Iterator[Row]:
             expected = {"ok": True, "message": text.decode(), "data": ""}
             yield Row(f"receive-message-{slug}", expected, to_client(receive, "hold"))
         else:
-            # The message is whole: it is judged without what would follow.
+            # The message is complete, so it is checked before the following bytes arrive.
             yield Row(f"receive-message-{slug}", error("malformed-message"), to_client(head, "hold"))
     yield Row(
         "receive-message-wrong-but-not-whole",
@@ -558,7 +558,7 @@ def client_rows() -> Iterator[Row]:
 
 
 def limit_rows() -> Iterator[Row]:
-    """Lengths at and around every boundary of a type or limit."""
+    """Rows of lengths at and around every boundary of a type or limit."""
 
     def message(length: int, *, there: int = 0) -> Callable[[bytes], bytes]:
         return lambda hello: hello + length.to_bytes(4, "little") + b"a" * there
@@ -578,7 +578,7 @@ def limit_rows() -> Iterator[Row]:
     for length in (I64 - 1, I64, (1 << 64) - 1):
         act = to_client(data(length, there=KIB), "hold", close=SHORT)
         yield Row(f"limit-data-{length}-silence", error("timeout"), act, True)
-        # Such a limit is none, and such a length is within it.
+        # The length equals the limit, so it is allowed.
         act = to_client(data(length, there=KIB), "close", limits={"data": length})
         yield Row(f"limit-data-{length}-as-the-limit", error("truncated"), act)
         act = to_client(data(length), "hold", limits={"data": length - 1})
@@ -607,7 +607,7 @@ def limit_rows() -> Iterator[Row]:
 
 
 def server_rows() -> Iterator[Row]:
-    """A server meets hostile clients. What it has sent is compared too: to a wrong hello, nothing."""
+    """Rows of a server with hostile clients. They also compare the sent bytes: none after a wrong hello."""
     rejected = {**error("invalid-connection"), "got": ""}
     for index in range(5):
         for bit in range(8):
@@ -701,7 +701,7 @@ def time_rows() -> Iterator[Row]:
     for via in VIAS:
         yield Row(f"connect-full-queue-{via}", error("timeout"), full(via), True)
 
-    # A T that wraps in 32 bits, or in 64 bits of nanoseconds, would be over at once or in a second.
+    # A T that overflows 32 bits, or 64 bits of nanoseconds, would expire at once or in a second.
     seconds = {
         "0": 0,
         "minus-1": -1,
@@ -735,19 +735,19 @@ ROWS = [
 
 
 def outcome(row: Row, adapter: Adapter) -> Json:
-    """What the row comes to; a crash or a broken contract is an outcome too."""
+    """Returns the outcome of the row. A crash or a broken contract is an outcome too."""
     with tempfile.TemporaryDirectory(prefix="kcom5-") as directory:
         try:
             return row.act(Bench(adapter, Path(directory)))
         except (AdapterError, AssertionError, OSError, EOFError) as problem:
             if adapter.process.poll() is None:
-                adapter.process.kill()  # its state is not known
+                adapter.process.kill()  # its state is unknown
                 adapter.process.wait()
             return {"broken": f"{type(problem).__name__}: {problem}"}
 
 
 def difference(row: Row, adapters: dict[str, Adapter]) -> str | None:
-    """Runs the row with all adapters side by side; what is not as expected, in lines."""
+    """Runs the row with all adapters in parallel. Returns the unexpected outcomes, one line each."""
     with ThreadPoolExecutor(len(adapters)) as threads:
         outcomes = dict(
             zip(adapters, threads.map(lambda adapter: outcome(row, adapter), adapters.values()), strict=True)
@@ -769,7 +769,7 @@ def test_the_same_input_gives_the_same_answer(row: Row, adapters: dict[str, Adap
 
 
 def test_the_same_silence_gives_the_same_answer(adapters: dict[str, Adapter]) -> None:
-    """The slow rows: all at once, on some adapters more."""
+    """Runs the slow rows all at once, on additional adapters."""
     benches: Queue[Pool] = Queue()
     with ExitStack() as stack:
         for _ in range(8):

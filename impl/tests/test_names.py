@@ -1,4 +1,4 @@
-"""The name map of impl/README.md is true: each name stands in the public source of its language, or in the contract."""
+"""Checks that each name in the name map of impl/README.md is in the public source of its language or the contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs written for the original modules work unchanged, but for the import (and, in Go, the returned errors).
+"""Programs written for the original modules work unchanged, except for the import (and, in Go, the returned errors).
 
 `originals/script.py` and `originals/program.go` use the original's names only: `server`, `client`, `send`, `recieve`,
 `msg`, and `Initsvr`, `Initcli`, `Send`, `Recieve`, `Msg`. They meet each other, and the adapter of the C++
@@ -23,7 +23,7 @@ from peers import DEADLINE, NAMES, PEERS, ROOT, Json, Pool
 
 ORIGINALS = Path(__file__).resolve().parent / "originals"
 ORIGINAL_IMPORT = '"stdlib5/kcom"'
-"""As in `originals/program.go`; the tests put the package that has these names in its place."""
+"""The import of `originals/program.go`, which the tests replace by the package that has these names."""
 
 MESSAGE = "done · 완료 · готово"
 DATA = wire.counter(200_000)
@@ -31,7 +31,7 @@ DATA = wire.counter(200_000)
 
 @pytest.fixture(scope="session")
 def go_program() -> Iterator[Path]:
-    """The Go program, with its import changed, built in a module of its own."""
+    """Yields the Go program with its import changed, built in its own module."""
     library = ROOT / "impl/go"
     module = (library / "go.mod").read_text("utf-8").split()[1]
     [package] = {file.parent for file in library.rglob("*.go") if "\nfunc Initsvr(" in file.read_text("utf-8")}
@@ -55,7 +55,7 @@ def command_of(name: str, request: pytest.FixtureRequest) -> list[str]:
 
 
 def run(name: str, request: pytest.FixtureRequest, *arguments: object, data: bytes = b"") -> list[str]:
-    """Runs a program to its end; the lines of its answer."""
+    """Runs a program to its exit. Returns the lines of its answer."""
     command = [*command_of(name, request), *map(str, arguments)]
     result = subprocess.run(
         command, input=data, env=PEERS[name].variables, capture_output=True, timeout=DEADLINE, check=False
@@ -65,7 +65,7 @@ def run(name: str, request: pytest.FixtureRequest, *arguments: object, data: byt
 
 
 def wait_until_it_listens(port: int, is_ipv6: bool) -> None:
-    """The original says nothing, and a connection would be the one client: a second listener is refused by then."""
+    """Waits until a second listener is refused. The original prints nothing, and a connection would count as client."""
     end = time.monotonic() + DEADLINE
     while time.monotonic() < end:
         with socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET) as probe:
@@ -103,7 +103,7 @@ def test_original_programs_meet(
         return run(server, request, "send", port, int(is_ipv6), MESSAGE, data=DATA)
 
     if "go" in (server, client):
-        request.getfixturevalue("go_program")  # built before anybody waits
+        request.getfixturevalue("go_program")  # built before the timeouts start
     with ThreadPoolExecutor(1) as thread:
         sent = thread.submit(send)
         wait_until_it_listens(port, is_ipv6)

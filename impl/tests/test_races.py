@@ -11,7 +11,7 @@ from races import RACES, two_servers_among
 
 Each = pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.peer(name)) for name in NAMES])
 SHARE = 40
-"""One in so many rounds of the whole."""
+"""The divisor of the number of rounds in a full run."""
 
 
 def check(wrong: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The situations and command lines, each with the programs side by side. `./situations` runs the same rows."""
+"""The situations and command lines, each with all programs in parallel. `./situations` runs the same rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The octets of KCOM5 and raw sockets, for peers that are right or wrong on purpose.
+"""The bytes of KCOM5 and raw sockets, for peers that are correct or wrong on purpose.
 
 Written from `spec/kcom5.md` ("Wire format"), and independent of every implementation.
 """
@@ -18,16 +18,16 @@ VIAS: tuple[Via, ...] = ("tcp6", "tcp4", "unix")
 
 HELLO = b"KCOM5\xaa\xbb\xcc"
 TIMEOUT = 20.0
-"""Seconds after which a raw socket gives up."""
+"""Timeout of a raw socket in seconds."""
 
 
 def frame(message: bytes = b"", data: bytes = b"") -> bytes:
-    """What follows the echo."""
+    """Returns the bytes after the echo."""
     return struct.pack("<I", len(message)) + message + struct.pack("<Q", len(data)) + data
 
 
 def counter(size: int) -> bytes:
-    """Octet i is i mod 251: an octet that is lost or doubled shows."""
+    """Returns bytes where byte i is i mod 251, so that a lost or doubled byte is visible."""
     return (bytes(range(251)) * (size // 251 + 1))[:size]
 
 
@@ -39,7 +39,7 @@ _HOSTS = {"tcp6": (socket.AF_INET6, "::1"), "tcp4": (socket.AF_INET, "127.0.0.1"
 
 
 def listen(via: Via, path: Path, backlog: int = 8) -> socket.socket:
-    """A raw server, on any free port or on the path."""
+    """Returns a raw server, on any free port or on the path."""
     if via == "unix":
         server = socket.socket(socket.AF_UNIX)
         server.bind(str(path))
@@ -53,7 +53,7 @@ def listen(via: Via, path: Path, backlog: int = 8) -> socket.socket:
 
 
 def connect(via: Via, place: int | str | Path) -> socket.socket:
-    """A raw client, connected to a port or path."""
+    """Returns a raw client, connected to a port or path."""
     if via == "unix":
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(TIMEOUT)
@@ -67,14 +67,14 @@ def connect(via: Via, place: int | str | Path) -> socket.socket:
 
 
 def accept(server: socket.socket) -> socket.socket:
-    """The next client of a raw server."""
+    """Returns the next client of a raw server."""
     connection, _ = server.accept()
     connection.settimeout(TIMEOUT)
     return connection
 
 
 def read(connection: socket.socket, size: int) -> bytes:
-    """Exactly this many octets. Raises EOFError if there are fewer."""
+    """Returns exactly `size` bytes. Raises EOFError if there are fewer."""
     octets = bytearray()
     while len(octets) < size:
         piece = connection.recv(min(size - len(octets), 1 << 20))
@@ -85,7 +85,7 @@ def read(connection: socket.socket, size: int) -> bytes:
 
 
 def read_to_end(connection: socket.socket) -> tuple[bytes, Literal["end", "reset"]]:
-    """All there is, and how the stream ended."""
+    """Returns all bytes up to the end, and how the stream ended."""
     octets = bytearray()
     while True:
         try:
@@ -98,13 +98,13 @@ def read_to_end(connection: socket.socket) -> tuple[bytes, Literal["end", "reset
 
 
 def reset(connection: socket.socket) -> None:
-    """Closes with a reset. Over a Unix-domain socket, that is a close with octets unread, or else an end."""
+    """Closes with a reset. On a Unix-domain socket this is a reset only if bytes are unread, else an end."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, outside the range from which the system chooses."""
+    """Returns a port that was free a moment ago, outside the range of ephemeral ports."""
     while True:
         port = random.randrange(15000, 30000)
         if all(_is_free(family, host, port) for family, host in _HOSTS.values()):
@@ -112,7 +112,7 @@ def free_port() -> int:
 
 
 def _is_free(family: socket.AddressFamily, host: str, port: int) -> bool:
-    """Whether nobody has this port. Nobody has one of an address that this machine lacks."""
+    """Returns whether the port is free. On an address that this machine lacks, every port is free."""
     try:
         with socket.socket(family) as probe:
             probe.bind((host, port))
