@@ -1,4 +1,4 @@
-"""A plugin of pytest: on a machine without ::1, a test that fails for want of it is not run."""
+"""A pytest plugin that reports a test as not run if it fails because the machine has no ::1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def why_no_ipv6() -> str:
-    """Why there is no ::1; empty if there is."""
+    """Returns why there is no ::1; empty if there is."""
     try:
         with socket.socket(socket.AF_INET6) as server:
             server.bind(("::1", 0))

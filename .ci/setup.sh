@@ -1,18 +1,18 @@
 # shellcheck shell=bash
-# Installs what is missing; for ./check and ./conform to source. After it: $VENV is a Python environment with the
-# packages of the suite (and with those of the checks, if NEEDS says `tools`), $CLANG names clang++, if it is needed.
+# Installs missing packages; ./check and ./conform source it. It sets $VENV to a Python environment with the packages of
+# the suite (and of the checks, if NEEDS has `tools`), and $CLANG to clang++, if it is needed.
 #
-# Debian and Ubuntu as root: it installs, and says what. Anywhere else: it prints the command to run, and ends.
-# NEEDS lists what is needed; Python always is.
+# As root on Debian and Ubuntu it installs the packages and prints their names. Elsewhere it prints the command to run,
+# and exits. NEEDS lists the needs in addition to Python:
 #   cxx      CMake, Ninja, a C++ compiler, and the libraries of the C++ programs
 #   tests    the libraries of the C++ tests
 #   clang    clang++ with its sanitizers and libFuzzer
 #   go       Go, and a C compiler for its race detector
 #   tools    the Python packages of the checks
 #   git      git
-#   browser  Chromium and its driver: installed where that works, and else done without
-#   spin     the model checker and a C compiler, likewise
-#   strace   strace, likewise
+#   browser  Chromium and its driver (optional)
+#   spin     the model checker and a C compiler (optional)
+#   strace   strace (optional)
 
 NEEDS=${NEEDS-}
 
@@ -22,7 +22,7 @@ say() { printf '%s\n' "$*" >&2; }
 
 needs() { case " $NEEDS " in *" $1 "*) ;; *) return 1 ;; esac; }
 
-# The newest clang++ that is there.
+# Prints the newest installed clang++.
 find_clang() {
   local name
   for name in clang++-{22,21,20,19,18,17,16} clang++; do
@@ -30,7 +30,7 @@ find_clang() {
   done
 }
 
-# The release that the system has, with 19 first: the scanners are of that one.
+# Prints the clang release to install. 19 is preferred, because the scanners are of that release.
 clang_release() {
   local release
   for release in 19 20 21 22 18 17 16; do
@@ -39,7 +39,7 @@ clang_release() {
   printf '%s' "$release"
 }
 
-# Names of Debian packages for what cannot be found.
+# Prints the Debian packages of missing programs and headers.
 missing_packages() {
   command -v python3 > /dev/null || printf 'python3 '
   python3 -c 'import ensurepip, venv' 2> /dev/null || printf 'python3-venv '
@@ -97,7 +97,7 @@ install_packages() {
   if [ -z "$packages$optional" ]; then return; fi
   if command -v apt-get > /dev/null && [ "$(id -u)" = 0 ]; then
     apt update > build/setup.log 2>&1
-    packages=$(missing_packages) # by the new lists
+    packages=$(missing_packages) # again, with the updated package lists
     [ -z "$packages" ] || say "installing: $packages"
     # shellcheck disable=SC2086 # lists of words
     [ -z "$packages" ] || apt install -y --no-install-recommends $packages >> build/setup.log 2>&1 || {
@@ -111,7 +111,7 @@ install_packages() {
       say "warning: $optional cannot be installed: what needs it is not run"
     return
   fi
-  if [ -z "$packages" ]; then return; fi # a test that needs the optional is not run
+  if [ -z "$packages" ]; then return; fi # tests that need an optional package are not run
   say "error: missing: $packages"
   say "hint: install it and run this again; as root:"
   if command -v apt-get > /dev/null; then
@@ -136,7 +136,7 @@ require() { # NAME VERSION LEAST
   exit 1
 }
 
-# The least versions; README.md has them, too.
+# The minimum versions, which README.md also lists.
 check_versions() {
   require python3 "$(python3 -c 'import platform; print(platform.python_version())')" 3.10
   if needs cxx; then
@@ -150,11 +150,11 @@ check_versions() {
   fi
 }
 
-# A virtual environment that is made again when what it has to have changes.
+# Creates the virtual environment, again if its lock has changed.
 install_venv() {
   local list=suite wanted
   needs tools && list=check
-  # One that was made to check serves the suite, too.
+  # An environment for the checks also has the packages of the suite.
   wanted=$(cat .ci/$list.lock)
   if [ -e "$VENV/$list.lock" ] && [ "$(cat "$VENV/$list.lock")" = "$wanted" ]; then return; fi
   say "installing the Python packages of .ci/$list.lock to build/venv"
@@ -172,5 +172,5 @@ mkdir -p build
 install_packages
 check_versions
 install_venv
-# shellcheck disable=SC2034 # for who sources this
+# shellcheck disable=SC2034 # used by the scripts that source this
 CLANG=$(find_clang)

@@ -1,4 +1,4 @@
-"""Tests of setup.sh: a step asks for what it needs and for nothing else, and says what is missing or too old."""
+"""Tests of setup.sh: a step requires only its own needs, and reports missing and outdated programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ("bash", "cat", "cp", "find", "grep", "head", "mkdir", "rm", "sed", "sort", "tail")
-"""What every system has."""
+"""Programs that every system has."""
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 class Machine:
-    """A system that has only a few programs, and a checkout whose Python packages are there already."""
+    """A system with only a few programs, and a checkout with installed Python packages."""
 
     def __init__(self, folder: Path) -> None:
         self.bin, self.checkout = folder / "bin", folder / "checkout"
@@ -55,7 +55,7 @@ class Machine:
 
 
 def needs_of(step: str) -> str:
-    """What the script `check` asks for."""
+    """Returns the needs of a step in `check`."""
     text = (ROOT / "check").read_text(encoding="utf-8")
     body = text[text.index("needs_of() {") : text.index("BOUND=")]
     done = subprocess.run(["bash", "-c", f"{body}\nneeds_of {step}"], capture_output=True, text=True, check=True)
