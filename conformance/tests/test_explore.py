@@ -162,6 +162,16 @@ def test_wrong_peer_is_found(role: str, name: str, rule: str, tmp_path: Path) ->
     assert _explore(role, "mutants", name, *options, "--report", str(tmp_path), "--examples", "1") == 1
 
 
+@pytest.mark.parametrize(
+    ("role", "name", "rule"),
+    [("client", "seven-bit-nonce", "hello.nonce"), ("server", "forgives-a-line-end", "hello.alone")],
+)
+def test_broken_should_is_found(role: str, name: str, rule: str, tmp_path: Path) -> None:
+    options = ("--seconds", "90", "--first", "--strict", "--report", str(tmp_path))
+    assert _explore(role, "mutants", name, *options) == 1
+    assert rule in [result["rule"] for result in _failures(tmp_path)]
+
+
 def test_residue_is_found_and_charged(tmp_path: Path) -> None:
     arguments = ("--seconds", "120", "--first", "--jobs", "1", "--report", str(tmp_path))
     assert _explore("client", "mutants", "leaks-descriptors", *arguments) == 1

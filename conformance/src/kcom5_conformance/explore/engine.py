@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -24,10 +23,10 @@ from ..harness.harness import Harness
 from ..harness.run import MOST_BUSY, MOST_LATE
 from ..harness.smoke import Smoke
 from ..harness.subject import Subject
-from ..results import Json, Problem
+from ..results import Problem
 from . import generate, residue
 from .model import expect
-from .play import SAME_NONCES, Known, Play, level_of
+from .play import NONCES, Known, Play, level_of
 from .script import Script
 from .strategies import Circumstance, circumstance, under
 
@@ -154,9 +153,7 @@ class Explorer:
         async with Lane(self) as lane:
             for script in scripts:
                 count = len(self.known)
-                await self._play_all(
-                    [script] * (1 if script.is_timed else SAME_NONCES + 1), [lane], lambda script: None
-                )
+                await self._play_all([script] * (1 if script.is_timed else NONCES + 1), [lane], lambda script: None)
                 if len(self.known) == count and not script.is_timed:
                     await self._charge_residue([script])
         self.visited.seconds = trio.current_time() - self._start
@@ -348,30 +345,6 @@ def _may_be_load(outcome: Outcome, should: list[Problem]) -> bool:
     return outcome.is_about_time or any(one.axis in waits or "nothing" in one.got for one in problems)
 
 
-class _Quick(Adapter):
-    """An adapter that does not check its requests by the schema, which would double the time. A test checks each kind.
-
-    `about` is asked after each conversation, and its answer is checked only if it differs from the last one.
-    """
-
-    _about: Json | None = None
-
-    async def ask(self, request: Json, within: float, *, is_in_contract: bool = True) -> None:
-        self._is_about = request["op"] == "about"
-        await super().ask(request, within, is_in_contract=False)
-
-    async def answer(self, *definitions: str) -> Json:
-        if self._is_about and self._about is not None:
-            line = await self._line()
-            if json.loads(line) == self._about:
-                return self._about
-            raise await self.broken(f"answers about by another line: {line[:200]!r}")
-        answer = await super().answer(*definitions)
-        if self._is_about:
-            self._about = answer
-        return answer
-
-
 class Lane:
     """One adapter that plays one script after another."""
 
@@ -414,7 +387,7 @@ class Lane:
         if self._adapter is None or not self._adapter.is_running:
             subject = self._of.subject
             place = {"TMPDIR": str(self._folder / "tmp")}
-            self._adapter = _Quick(subject.command, environment=place, cwd=subject.cwd)
+            self._adapter = Adapter(subject.command, environment=place, cwd=subject.cwd)
             self._is_warm, self._scripts = False, []
             await start_adapter(self._adapter, self._of.scale)
         return self._adapter

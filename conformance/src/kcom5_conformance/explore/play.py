@@ -6,9 +6,11 @@ import hashlib
 import socket
 import stat
 from collections import deque
+from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, reduce
+from operator import and_, or_
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +33,8 @@ LATE = 1.0
 """Seconds after T within which a wait must end (`time.prompt`)."""
 SAME_NONCES = 3
 """Random nonces do not repeat this often: they have 2^24 values, and few are kept."""
+NONCES = 64
+"""The number of nonces that are kept. That a bit of so many random ones never changes has a chance of 2^-63."""
 SOON = 1.0
 """Timeout in seconds for the next act of an implementation."""
 
@@ -40,13 +44,19 @@ def level_of(rule: str) -> Level:
     return next((found.level for found in spec.rules() if found.name == rule), "MUST")
 
 
+def _constant_bits(nonces: Iterable[bytes]) -> int:
+    """Returns how many of the 24 bits are the same in all of them."""
+    values = [int.from_bytes(nonce, "big") for nonce in nonces]
+    return 24 - (reduce(or_, values) ^ reduce(and_, values)).bit_count()
+
+
 @dataclass
 class Known:
     """Facts about the implementation from earlier conversations."""
 
     broken: set[str] = field(default_factory=set)
     """Broken SHOULD rules. The play does not wait for their timeouts again."""
-    nonces: deque[bytes] = field(default_factory=lambda: deque(maxlen=64))
+    nonces: deque[bytes] = field(default_factory=lambda: deque(maxlen=NONCES))
     """The nonces of its last hellos."""
     lateness: float = 0.0
     """The maximum delay of a timeout in seconds."""
@@ -341,9 +351,14 @@ class Play:
             self._check_delivered(call, target)
 
     def _check_nonce(self, nonce: bytes) -> None:
-        self.known.nonces.append(nonce)
-        if (count := self.known.nonces.count(nonce)) >= SAME_NONCES:
-            got = f"the nonce {nonce.hex(' ')} in {count} of the last {len(self.known.nonces)} exchanges"
+        nonces = self.known.nonces
+        nonces.append(nonce)
+        got = ""
+        if (count := nonces.count(nonce)) >= SAME_NONCES:
+            got = f"the nonce {nonce.hex(' ')} in {count} of the last {len(nonces)} exchanges"
+        elif len(nonces) == NONCES and (same := _constant_bits(nonces)):
+            got = f"{same} of the 24 bits of the nonce the same in the last {NONCES} exchanges"
+        if got:
             self.note("hello.nonce", "wire", got, "three random octets", "predictable")
 
     def _client_keys(self, target: Path | None) -> Json:

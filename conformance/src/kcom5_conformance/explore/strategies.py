@@ -333,7 +333,7 @@ def _server_steps(kind: str, hello: bytes, whole: int, cut: tuple[int, ...], det
             return ("send", wrong), *_WHOLE, ("close",)
         return (*_cut(wrong[:8], cut), *((("send", wrong[8:]),) if wrong[8:] else ()))
     if kind == "alone":
-        more = detail.pick((b"\0", b" / HTTP/1.1\r\n\r\n", hello, bytes(100)))
+        more = detail.pick((b"\0", b"\n", b"\r\n", b" / HTTP/1.1\r\n\r\n", hello, bytes(100)))
         return ("send", hello + more), *_WHOLE, ("close",)
     start = _cut(hello, cut)
     if kind == "half-close":
