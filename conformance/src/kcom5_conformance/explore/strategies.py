@@ -195,7 +195,7 @@ def _client(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[i
     elif kind == "echo":
         steps = _wrong_echo(head, detail)
     elif kind == "declared":
-        steps = _declared(message, detail)
+        steps, limits = _declared(message, detail)
     elif kind in CLIENT_TIMED:
         steps = _timed_client(kind, head, data, detail)
         bound = detail.pick((0, -1, -(1 << 31))) if kind == "never" else 1
@@ -252,16 +252,19 @@ def _wrong_echo(head: bytes, detail: _Detail) -> tuple[Step, ...]:
     return ("send", sent), *detail.pick(((), (("close",),)))
 
 
-def _declared(message: bytes, detail: _Detail) -> tuple[Step, ...]:
-    """Declares a length and does not send the bytes."""
+def _declared(message: bytes, detail: _Detail) -> tuple[tuple[Step, ...], tuple[int | None, int | None]]:
+    """Declares a length, which the limit may just allow or not, and does not send the bytes."""
     size = detail.pick(DECLARED)
-    if detail.pick((False, True)):
+    is_data = detail.pick((False, True))
+    if is_data:
         head = bytes(8) + len(message).to_bytes(4, "little") + message + size.to_bytes(8, "little")
     else:
         size = size & 0xFFFFFFFF or 1
         head = bytes(8) + size.to_bytes(4, "little")
     some = detail.pick((b"", b"a", b"ab" * 500))[: size - 1]
-    return (("send", head), *((("send", some),) if some else ()), ("pause", "tick"), ("close",))
+    limit = detail.pick((None, None, size - 1, size))
+    limits = (None, limit) if is_data else (limit, None)
+    return (("send", head), *((("send", some),) if some else ()), ("pause", "tick"), ("close",)), limits
 
 
 def _timed_client(kind: str, head: bytes, data: Octets, detail: _Detail) -> tuple[Step, ...]:
