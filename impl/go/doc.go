@@ -61,7 +61,7 @@ const (
 	// DefaultPort is the port of both ends unless told otherwise (`listen.default`).
 	DefaultPort = 13600
 	// AnyPort is the Port of a server that lets the kernel choose one.
-	AnyPort = math.MinInt32
+	AnyPort = math.MinInt
 	// MaxMessage is the most bytes that a message can have (`message.too-long`).
 	MaxMessage = core.MaxMessage
 	// DefaultTimeout bounds each wait unless told otherwise.

@@ -73,10 +73,14 @@ func Timeout(t int) time.Duration {
 	return time.Duration(t) * time.Second
 }
 
-// Port returns the value of a Port field that stands for the protocol's port: [kcom5.AnyPort] for 0.
+// Port returns the value of a Port field that stands for the protocol's port: [kcom5.AnyPort] for 0. No other number is
+// AnyPort, so each of them is as wrong as its neighbours (`listen.port`).
 func Port(port int) int {
-	if port == 0 {
+	switch port {
+	case 0:
 		return kcom5.AnyPort
+	case kcom5.AnyPort:
+		return port + 1
 	}
 	return port
 }
