@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::literals;
 
-/// What happens to an exchange: README.md, "An input". The first is followed by bytes.
+/// What happens to an exchange: README.md, "A peer". The first is followed by bytes.
 enum Act : char {
   bytes,
   connected,

@@ -141,6 +141,16 @@ class KeepsListening(Mutant):
         pass
 
 
+class SmallestPortIsAnyPort(Mutant):
+    """The server's constant for "let the system choose" is -2147483648, which a caller can give as well."""
+
+    rule, role = "listen.port", "server"
+
+    def configure(self, request: dict[str, Any], least_port: int) -> None:
+        port = request.get("port")
+        super().configure({**request, "port": 0} if port == -(1 << 31) else request, least_port)
+
+
 class WrapsTheServerPort(Mutant):
     """The server keeps 16 bits of its port: 79136 is 13600."""
 

@@ -20,8 +20,8 @@ def new_socket(via: str) -> socket.socket:
     return new
 
 
-def address(via: str, place: int | str, host: str = "") -> Any:
-    return place if via == "unix" else (host or HOSTS[via][1], place)
+def address(via: str, place: int | str) -> Any:
+    return place if via == "unix" else (HOSTS[via][1], place)
 
 
 def connect(via: str, place: int | str) -> socket.socket:
