@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -468,6 +469,23 @@ def test_timed_case_that_fails_while_the_adapter_gets_no_processor_says_nothing(
     results, _ = conduct(RIGHT, timed, other)
     assert (results[timed.id].verdict, results[timed.id].tried) == (Verdict.PASS, 1)
     assert results[other.id].verdict is Verdict.FLAKY
+
+
+def test_timed_case_that_fails_after_many_short_delays_of_the_suite_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kcom5_conformance.harness.run.MOST_LATE", 0.5)
+    fail = raising(mismatch("time"))
+
+    async def delayed(harness: Harness) -> None:
+        for _ in range(16):
+            time.sleep(0.1)
+            await trio.sleep(0)
+        await fail(harness)
+
+    timed = case("timed", delayed, takes=1.0)
+    results, _ = conduct(RIGHT, timed)
+    assert (results[timed.id].verdict, results[timed.id].tried) == (Verdict.PASS, 1)
 
 
 @pytest.mark.parametrize("axis", ["residue", "memory", "wire", "delivered"])

@@ -32,6 +32,8 @@ MOST_FAILURES = 3
 """After this many failures of one rule and role, a failing case is not tried again."""
 MOST_LATE = 0.15
 """Seconds for which the suite or the adapter may be delayed in a case that waits. With more the case proves nothing."""
+USUAL_DELAY = 0.03
+"""Seconds. A shorter delay of the suite is not counted."""
 MOST_BUSY = 5
 """The number of tries of a case on a machine that is too busy for the suite's timing."""
 DESCRIPTORS_PER_LANE = 10
@@ -74,8 +76,8 @@ class Runner:
     """Errors of the suite itself."""
     _last: dict[int, Result] = field(default_factory=dict)
     """The last result of each adapter, which is blamed for an exit that is noticed later."""
-    _late: float = -1.0
-    """The last time at which the suite was delayed by more than MOST_LATE."""
+    _delayed: float = 0.0
+    """Seconds for which the suite was delayed in total."""
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def patience(self, case: Case) -> float:
@@ -120,8 +122,8 @@ class Runner:
             start = trio.current_time()
             await trio.sleep(period)
             late = trio.current_time() - start - period
-            if late > MOST_LATE:
-                self._late = trio.current_time()
+            if late > USUAL_DELAY:
+                self._delayed += late
 
     async def _lane(self, queue: list[Case], locks: dict[str, trio.Lock]) -> None:
         """Runs the cases of the queue on one adapter."""
@@ -175,7 +177,7 @@ class Runner:
         """Runs a case. A failing case is repeated, to distinguish a failure from a race."""
         if reason := self.waits.why_not(case):
             return self._result(case, Verdict.NOT_RUN, reason=reason)
-        start, patience = trio.current_time(), self.patience(case)
+        delayed, patience = self._delayed, self.patience(case)
         outcome = await self._once(case, adapters)
         if isinstance(outcome.error, NotRun):
             return self._result(case, Verdict.NOT_RUN, reason=str(outcome.error))
@@ -185,7 +187,8 @@ class Runner:
             return self._defect(case, outcome)
         if outcome.error is None and self.repeat == 1:
             return self._result(case, Verdict.PASS, outcome)
-        is_in_vain = outcome.error is not None and outcome.seconds - case.takes >= patience and self._late < start
+        was_late = self._delayed - delayed > MOST_LATE
+        is_in_vain = outcome.error is not None and outcome.seconds - case.takes >= patience and not was_late
         is_again = self._failures[case.rule, case.role] < MOST_FAILURES and not case.is_heavy
         if is_in_vain:
             is_again = is_again and not self.waits.is_known(case)
@@ -213,7 +216,7 @@ class Runner:
         """Runs one attempt, and repeats it if the machine was too busy."""
         outcome = Outcome(None, None, 0)
         for _ in range(MOST_BUSY):
-            start = trio.current_time()
+            delayed = self._delayed
             try:
                 adapter = await self._adapter(adapters, case.is_alone)
             except AdapterError as error:
@@ -223,16 +226,16 @@ class Runner:
             if outcome.error is None and case.is_hostile and adapter.is_in_use and not self.smoke.has_failed(case):
                 outcome = await self._still_serves(case, adapter, outcome)
             if not isinstance(outcome.error, TooBusy) and not (
-                outcome.is_about_time and case.takes and self._was_late(start, adapter, waited)
+                outcome.is_about_time and case.takes and self._was_late(delayed, adapter, waited)
             ):
                 return outcome
         if isinstance(outcome.error, TooBusy):
             return Outcome(None, NotRun(f"the machine was too busy to keep the times, {MOST_BUSY} times"), 0)
         return outcome
 
-    def _was_late(self, start: float, adapter: Adapter, waited: float) -> bool:
-        """Returns whether the suite was delayed since `start`, or the adapter since its delay was `waited`."""
-        if self._late > start:
+    def _was_late(self, delayed: float, adapter: Adapter, waited: float) -> bool:
+        """Returns whether the suite was delayed since its delay was `delayed`, or the adapter since it was `waited`."""
+        if self._delayed - delayed > MOST_LATE:
             return True
         return adapter.is_running and procfs.waited(adapter.processes()) - waited > MOST_LATE
 
