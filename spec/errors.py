@@ -88,8 +88,8 @@ def cpp_advice(tables: Tables) -> list[str]:
     return ["    // clang-format off", *lines, "    // clang-format on"]
 
 
-def cpp_outcomes(tables: Tables) -> list[str]:
-    return [f"    {{{quoted(error.name)}, {FAMILIES.index(error.family)}}}," for error in tables.errors]
+def outcomes(tables: Tables) -> list[str]:
+    return [f"    {{{quoted(error.name)}, {quoted(error.family)}}}," for error in tables.errors]
 
 
 BASES = {"usage": "ValueError", "transport": "OSError", "protocol": "ConnectionError"}
@@ -132,10 +132,6 @@ def go_advice(tables: Tables) -> list[str]:
     return [f"\t{quoted(name) + ':':<{width}} {quoted(advice)}," for name, advice in tables.advice.items()]
 
 
-def go_outcomes(tables: Tables) -> list[str]:
-    return [f"\t{{{quoted(error.name)}, {quoted(error.family)}}}," for error in tables.errors]
-
-
 def schema(tables: Tables) -> list[str]:
     return [", ".join(quoted(error.name) for error in tables.errors)]
 
@@ -153,8 +149,7 @@ MADE: dict[str, tuple[str, Callable[[Tables], list[str]]]] = {
     "impl/python/src/kcom5/words.py": (BLOCK, python_advice),
     "impl/go/core/errors.go": (BLOCK, go_names),
     "impl/go/cmd/kcom5/words.go": (BLOCK, go_advice),
-    "fuzz/differential/peer.cpp": (BLOCK, cpp_outcomes),
-    "fuzz/differential/go/main.go": (BLOCK, go_outcomes),
+    "fuzz/differential/peer.cpp": (BLOCK, outcomes),
     "vectors/schema.json": (VECTOR_SCHEMA, schema),
     "conformance/adapter.schema.json": (ADAPTER_SCHEMA, schema),
 }

@@ -5,7 +5,9 @@ Standard library alone. What a peer reads and answers: README.md.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import json
 import math
 import os
 import shlex
@@ -13,14 +15,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "spec"))
@@ -35,17 +36,17 @@ CORE = ("errors", "wire", "address", "exchange")
 CORPUS = {"address": "address", "client": "client", "server": "server", "pair": "client", "roundtrip": "client"}
 """Of each fuzz target: where its inputs come from."""
 SILENCE = 600  # seconds for one answer
-STEP = 0.2  # seconds until an interruption is seen at the latest
+STEP = 0.2  # seconds between two looks at a silent program
 
-Result = TypeVar("Result")
-
+PEER = HERE / "peer.cpp"
+HARNESS = [PEER, ROOT / "fuzz/include/kcom5_fuzz.h"]
+CPP_CORE = [ROOT / f"impl/cpp/src/{name}.cpp" for name in CORE]
+CPP_USER = ROOT / "fuzz/users/cpp.cpp"
+GO_USER = ROOT / "fuzz/users/go"
 SOURCES = {
-    "cpp": [
-        *(ROOT / f"impl/cpp/{place}" for name in CORE for place in (f"src/{name}.cpp", f"include/kcom5/{name}.hpp")),
-        HERE / "peer.cpp",
-    ],
+    "cpp": [*CPP_CORE, *(ROOT / f"impl/cpp/include/kcom5/{name}.hpp" for name in CORE), CPP_USER, *HARNESS],
     "python": [*(ROOT / f"impl/python/src/kcom5/{name}.py" for name in CORE), HERE / "peer.py", HERE / "inputs.py"],
-    "go": [*(ROOT / f"impl/go/core/{name}.go" for name in CORE), HERE / "go/main.go"],
+    "go": [*(ROOT / f"impl/go/core/{name}.go" for name in CORE), GO_USER / "main.go", GO_USER / "shim.c", *HARNESS],
     "generator": [HERE / "generate.cpp"],
 }
 PEERS = ("cpp", "python", "go")
@@ -87,20 +88,6 @@ def call(what: str, *command: str | Path, folder: Path = ROOT, **environment: st
         raise BrokenError(f"{what} failed:\n" + "\n".join(done.stdout.splitlines()[-30:]))
 
 
-def results(futures: Iterable[Future[Result]]) -> list[Result]:
-    """What each gives, when all have ended; raises as soon as one has failed.
-
-    It waits in steps: Ctrl-C may come to a thread of the pool, and the main one sees it only when it wakes.
-    """
-    futures = list(futures)
-    waiting = set(futures)
-    while waiting:
-        done, waiting = wait(waiting, STEP, FIRST_EXCEPTION)
-        for future in done:
-            future.result()
-    return [future.result() for future in futures]
-
-
 def clang(oldest: int) -> str:
     names = [os.environ.get("CXX", ""), *(f"clang++-{version}" for version in range(25, oldest - 1, -1)), "clang++"]
     found = next((name for name in names if "clang" in name and shutil.which(name)), None)
@@ -111,6 +98,35 @@ def clang(oldest: int) -> str:
     return found
 
 
+def build_cpp(program: Path, *words: str | Path, compiler: str = "") -> None:
+    """Compiles sources into a program, or with -c into an object file."""
+    found = (name for name in ("c++", "g++", "clang++", "clang++-19") if shutil.which(name))
+    compiler = compiler or os.environ.get("CXX") or next(found, "c++")
+    where = [f"-I{ROOT}/fuzz/include", f"-I{ROOT}/impl/cpp/include"]
+    call(
+        f"the build of {program.name}", compiler, "-std=c++20", "-O2", "-Wall", "-Wextra", *where, *words, "-o", program
+    )
+
+
+def build_go(program: Path, peer: Path, replaced: dict[str, str]) -> None:
+    """Links the Go core, with other files in place of some, to the source or the object file of the peer."""
+    archive, overlay = program.with_suffix(".a"), program.with_suffix(".json")
+    overlay.write_text(json.dumps({"Replace": replaced}))
+    command = [
+        "go",
+        "build",
+        "-buildmode=c-archive",
+        "-overlay",
+        f"{overlay}",
+        "-ldflags=-s -w",
+        "-o",
+        f"{archive}",
+        ".",
+    ]
+    call("the build of the Go core", *command, folder=GO_USER)
+    build_cpp(program, peer, archive, "-pthread")
+
+
 def built(name: str) -> list[str]:
     """The command of one of our own programs, built if its sources are new."""
     if name == "python":
@@ -118,17 +134,13 @@ def built(name: str) -> list[str]:
     program = BUILD / f"{name}-{fingerprint(name)}"
     if not program.exists():
         BUILD.mkdir(parents=True, exist_ok=True)
-        scratch = program.with_suffix(f".{os.getpid()}")
-        if name == "go":
-            call("the build of the Go peer", "go", "build", "-o", scratch, ".", folder=HERE / "go")
-        else:
-            compiler = os.environ.get("CXX") or next(
-                (found for found in ("c++", "g++", "clang++", "clang++-19") if shutil.which(found)), "c++"
-            )
-            sources = [path for path in SOURCES[name] if path.suffix == ".cpp"]
-            flags = ["-std=c++20", "-O2", "-Wall", "-Wextra", "-I", str(ROOT / "impl/cpp/include")]
-            call(f"the build of {name}", compiler, *flags, *sources, "-o", scratch)
-        scratch.rename(program)
+        with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
+            made = Path(scratch) / name
+            if name == "go":
+                build_go(made, PEER, {})
+            else:
+                build_cpp(made, *(path for path in SOURCES[name] if path.suffix == ".cpp"))
+            made.rename(program)
     return [str(program)]
 
 
@@ -281,11 +293,17 @@ def histogram(totals: Iterable[int]) -> str:
     return ", ".join(f"{name} {number:,}" for name, number in zip(OUTCOMES, totals, strict=True) if number)
 
 
-def command_of(text: str) -> tuple[str, list[str]]:
-    """NAME=COMMAND."""
+def count_of(text: str) -> int:
+    number = int(float(text)) if text.replace(".", "").replace("e", "").isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError("a count is 1 or more, such as 1000000 or 1e8")
+    return number
+
+
+def peer_of(text: str) -> tuple[str, list[str]]:
     name, found, command = text.partition("=")
     if not found or not name or not shlex.split(command):
-        raise ValueError("a peer is NAME=COMMAND")
+        raise argparse.ArgumentTypeError("a peer is NAME=COMMAND")
     return name, shlex.split(command)
 
 

@@ -1,5 +1,6 @@
 // Makes the random inputs, by a seed. Usage: generate SEED. Each line of input, `FIRST COUNT`, is answered with a block
 // of these inputs. Format of a block, and of an input: README.md.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -13,59 +14,28 @@ namespace {
 
 using namespace std::literals;
 
-/// What happens to an exchange: README.md, "A peer". The first is followed by bytes.
-enum Act : char {
-  bytes,
-  connected,
-  refused,
-  sent,
-  acknowledged,
-  end,
-  early_end,
-  reset,
-  timeout,
-  failure,
-  cancel,
-  wrong
-};
+// The acts of README.md, "A peer". Bytes follow the first.
+constexpr char bytes = 0, connected = 1, refused = 2, sent = 3, acknowledged = 4, end = 5, early_end = 6, reset = 7;
+constexpr char timeout = 8, failure = 9, cancel = 10, wrong = 11;
 
 constexpr char hex_digits[] = "0123456789abcdef";
 constexpr std::uint64_t most = ~std::uint64_t{0};  // as a limit: the core's own
 constexpr std::uint64_t limits[][2] = {{most, most}, {16 << 20, most}, {20, 3}, {0, 0}};
 
 // The first half is well-formed UTF-8.
-constexpr std::string_view pieces[] = {""sv,
-                                       "a"sv,
-                                       "\0"sv,
-                                       "\x7f"sv,
-                                       "\xc2\x80"sv,
-                                       "\xdf\xbf"sv,
-                                       "\xe0\xa0\x80"sv,
-                                       "\xed\x9f\xbf"sv,
-                                       "\xee\x80\x80"sv,
-                                       "\xef\xbf\xbf"sv,
-                                       "\xf0\x90\x80\x80"sv,
-                                       "\xf4\x8f\xbf\xbf"sv,
-                                       "\xef\xbb\xbf"sv,
-                                       "\r\n"sv,
-                                       "\xe2\x82\xac"sv,
-                                       "\xf1\x80\x80\x80"sv,
-                                       "\x80"sv,
-                                       "\xbf"sv,
-                                       "\xc0\x80"sv,
-                                       "\xc1\xbf"sv,
-                                       "\xc2"sv,
-                                       "\xc2\x7f"sv,
-                                       "\xe0\x9f\xbf"sv,
-                                       "\xe0\xa0"sv,
-                                       "\xed\xa0\x80"sv,
-                                       "\xed\xbf\xbf"sv,
-                                       "\xf0\x8f\xbf\xbf"sv,
-                                       "\xf0\x90\x80"sv,
-                                       "\xf4\x90\x80\x80"sv,
-                                       "\xf5\x80\x80\x80"sv,
-                                       "\xff"sv,
-                                       "\xef\xbf\xc0"sv};
+constexpr auto pieces = [] {
+  std::string_view rest =
+      "|a|\0|\x7f|\xc2\x80|\xdf\xbf|\xe0\xa0\x80|\xed\x9f\xbf|\xee\x80\x80|\xef\xbf\xbf|\xf0\x90\x80\x80|"
+      "\xf4\x8f\xbf\xbf|\xef\xbb\xbf|\r\n|\xe2\x82\xac|\xf1\x80\x80\x80|\x80|\xbf|\xc0\x80|\xc1\xbf|\xc2|"
+      "\xc2\x7f|\xe0\x9f\xbf|\xe0\xa0|\xed\xa0\x80|\xed\xbf\xbf|\xf0\x8f\xbf\xbf|\xf0\x90\x80|"
+      "\xf4\x90\x80\x80|\xf5\x80\x80\x80|\xff|\xef\xbf\xc0"sv;
+  std::array<std::string_view, 32> found;
+  for (std::string_view& piece : found) {
+    piece = rest.substr(0, rest.find('|'));
+    rest.remove_prefix(std::min(rest.size(), piece.size() + 1));
+  }
+  return found;
+}();
 constexpr std::string_view alphabet = "\x00\x41\x7f\x80\x8f\x90\x9f\xa0\xbf\xc2\xdf\xe0\xed\xef\xf0\xf4"sv;
 // Differences to the right length, or, from the eighth on, lengths.
 constexpr std::uint64_t lengths[] = {0, 1, most,     2,        0,          256,         most - 1,           0,
@@ -80,13 +50,13 @@ constexpr std::string_view odd_characters = ".09fFgG/: \n\0+_\xd9x"sv;
 constexpr std::string_view address_characters = "0123456789aF.x +";
 constexpr std::string_view counter = "\0\1\2\3\4\5\6\7"sv;
 
-constexpr Act starts[] = {refused, wrong, timeout, failure};
+constexpr char starts[] = {refused, wrong, timeout, failure};
 // `bytes`: nothing happens.
-constexpr Act client_events[] = {bytes,   bytes,   bytes,   bytes,  end,       end,  reset,        reset,
-                                 timeout, timeout, failure, cancel, connected, sent, acknowledged, early_end};
+constexpr char client_events[] = {bytes,   bytes,   bytes,   bytes,  end,       end,  reset,        reset,
+                                  timeout, timeout, failure, cancel, connected, sent, acknowledged, early_end};
 // `bytes`: three bytes more.
-constexpr Act server_events[] = {sent,      sent,  sent,    acknowledged, acknowledged, end,   end,   early_end,
-                                 early_end, reset, timeout, failure,      cancel,       bytes, bytes, connected};
+constexpr char server_events[] = {sent,      sent,  sent,    acknowledged, acknowledged, end,   end,   early_end,
+                                  early_end, reset, timeout, failure,      cancel,       bytes, bytes, connected};
 
 /// SplitMix64.
 class Draws {
@@ -186,7 +156,7 @@ std::string client_input(std::uint64_t w, Draws& draws) {
   input += (w >> 30 & 31) == 0 ? starts[w >> 35 & 3] : connected;
   add_pieces(input, stream, w >> 18 & 15, value);
   for (const int shift : {22, 26}) {
-    if (const Act event = client_events[w >> shift & 15]) input += event;
+    if (const char event = client_events[w >> shift & 15]) input += event;
   }
   return input;
 }
@@ -210,7 +180,7 @@ std::string server_input(std::uint64_t w, Draws& draws) {
   input += (w >> 39 & 31) == 0 ? starts[w >> 44 & 3] : connected;
   add_pieces(input, hello, w >> 19 & 15, value);
   for (const int shift : {23, 27, 31, 35}) {
-    if (const Act event = server_events[w >> shift & 15]) {
+    if (const char event = server_events[w >> shift & 15]) {
       input += event;
     } else {
       add_piece(input, "\x00\xff\x4b"sv);

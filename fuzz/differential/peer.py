@@ -11,6 +11,7 @@ import os
 import struct
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -34,6 +35,7 @@ NOT_ENDED = len(ERRORS) + 1
 NONCE = b"\xaa\xbb\xcc"
 HELLO_SENT = 1
 HALF_CLOSED = 2
+CONFIRMED = 4
 SIZE = struct.Struct("<I").unpack_from
 TWO = struct.Struct("<QQ").unpack_from
 FLAGS_AND_OFFSET = struct.Struct("<BI").pack
@@ -45,35 +47,23 @@ def place_of(error: KcomError) -> int:
 
 def unpack(data: bytes) -> Answer:
     text = data[1:].decode("utf-8", "surrogateescape")
-    try:
-        port, key = address.unpack(text)
-    except KcomError as error:
-        return place_of(error), b""
+    port, key = address.unpack(text)
     return 0, port.to_bytes(2, "little") + key + address.pack(port, key[: text.count(".")]).encode()
 
 
 def pack(data: bytes) -> Answer:
-    try:
-        return 0, address.pack(int.from_bytes(data[1:9], "little", signed=True), data[9:]).encode()
-    except KcomError as error:
-        return place_of(error), b""
-
-
-def check(message: bytes | memoryview) -> Answer:
-    try:
-        encode_message(message)
-    except KcomError as error:
-        return place_of(error), b""
-    return 0, b""
+    return 0, address.pack(int.from_bytes(data[1:9], "little", signed=True), data[9:]).encode()
 
 
 def check_message(data: bytes) -> Answer:
-    return check(data[1:])
+    encode_message(data[1:])
+    return 0, b""
 
 
 def check_length(data: bytes) -> Answer:
-    """Of a message in memory that nobody touches."""
-    return check(memoryview(mmap.mmap(-1, int.from_bytes(data[1:], "little"))))
+    """Of a message whose memory the core must not touch."""
+    encode_message(memoryview(mmap.mmap(-1, int.from_bytes(data[1:], "little"))))
+    return 0, b""
 
 
 def feed(exchange: ClientExchange, chunk: bytes) -> bytes:
@@ -101,21 +91,14 @@ def ended(exchange: ClientExchange | ServerExchange) -> int:
     return 0 if exchange.state == "done" else place_of(exchange.error) if exchange.error else NOT_ENDED
 
 
-limits_of: dict[tuple[int, int], Limits] = {}
-
-
-def make_limits(message: int, data: int) -> Limits:
-    limits = limits_of[message, data] = Limits()
-    if message != OWN:
-        limits.message = message
-    if data != OWN:
-        limits.data = data
-    return limits
+@cache
+def limits_of(message: int, data: int) -> Limits:
+    given = {"message": message, "data": data}
+    return Limits(**{name: limit for name, limit in given.items() if limit != OWN})
 
 
 def receive(given: bytes) -> Answer:
-    most = TWO(given, 1)
-    exchange = ClientExchange(NONCE, limits_of.get(most) or make_limits(*most))
+    exchange = ClientExchange(NONCE, limits_of(*TWO(given, 1)))
     flags = 0
     data = b""
     at, end = 17, len(given)
@@ -146,10 +129,7 @@ def receive(given: bytes) -> Answer:
 
 def serve(given: bytes) -> Answer:
     at = 13 + SIZE(given, 9)[0]
-    try:
-        exchange = ServerExchange(given[13:at], int.from_bytes(given[1:9], "little"))
-    except KcomError as error:
-        return place_of(error), b""
+    exchange = ServerExchange(given[13:at], int.from_bytes(given[1:9], "little"))
     flags = 0
     sent = b""
     end = len(given)
@@ -168,7 +148,10 @@ def serve(given: bytes) -> Answer:
                 sent = exchange.head
         except KcomError as error:
             error.__traceback__ = None
-    return ended(exchange), FLAGS_AND_OFFSET(flags, exchange.consumed) + sent
+    outcome = ended(exchange)
+    if outcome == 0 and exchange.confirmed:
+        flags |= CONFIRMED
+    return outcome, FLAGS_AND_OFFSET(flags, exchange.consumed) + sent
 
 
 RUN: dict[int, Callable[[bytes], Answer]] = dict(
@@ -176,10 +159,17 @@ RUN: dict[int, Callable[[bytes], Answer]] = dict(
 )
 
 
+def answer_to(given: bytes) -> Answer:
+    try:
+        return RUN[given[0]](given)
+    except KcomError as error:
+        return place_of(error), b""
+
+
 def main() -> None:
     while size := sys.stdin.buffer.read(4):
         inputs = inputs_of(sys.stdin.buffer.read(int.from_bytes(size, "little")))
-        outcomes, details = zip(*[RUN[given[0]](given) for given in inputs], strict=True)
+        outcomes, details = zip(*map(answer_to, inputs), strict=True)
         count = len(inputs)
         sizes = struct.pack(f"<{count}I", *map(len, details))
         answer = b"".join((count.to_bytes(4, "little"), bytes(outcomes), sizes, *details))

@@ -9,8 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import engine
@@ -43,10 +41,7 @@ def broken(source: Path, target: Path, *changes: tuple[str, str]) -> Path:
 
 def broken_go(folder: Path, *changes: tuple[str, str]) -> str:
     wire = ROOT / "impl/go/core/wire.go"
-    overlay = folder / "overlay.json"
-    overlay.write_text(json.dumps({"Replace": {str(wire): str(broken(wire, folder / "wire.go", *changes))}}))
-    command = ["go", "build", "-overlay", str(overlay), "-o", str(folder / "peer"), "."]
-    subprocess.run(command, cwd=HERE / "go", check=True)
+    engine.build_go(folder / "peer", engine.PEER, {str(wire): str(broken(wire, folder / "wire.go", *changes))})
     return f"go={folder / 'peer'}"
 
 
@@ -87,29 +82,21 @@ def test_a_surrogate_that_go_lets_pass_is_found(tmp_path: Path) -> None:
     assert "malformed-message" in words or "message-not-utf8" in words
 
 
-def test_an_offset_that_is_off_by_one_is_found(tmp_path: Path) -> None:
-    right = "        if limit is not None and self._size > limit:\n"
-    wrong = '        self.consumed += what == "data"\n'
-    code, words = run("--inputs", "50000", "--peer", broken_python(tmp_path, (right, wrong + right)))
+@pytest.mark.parametrize(
+    ("place", "inserted", "said"),
+    [
+        # An offset that is off by one.
+        ("        if limit is not None and self._size > limit:\n", '        self.consumed += what == "data"\n', " at "),
+        # Bytes that are discarded, and yet consumed.
+        ("            return\n        self._field += octets\n", "            self.consumed += 1\n", "server, "),
+        ('            self._take("wrong", f"got more', "            raise SystemExit(3)\n", "died with 3"),
+    ],
+)
+def test_a_python_core_that_is_wrong_is_found(tmp_path: Path, place: str, inserted: str, said: str) -> None:
+    code, words = run("--inputs", "50000", "--peer", broken_python(tmp_path, (place, inserted + place)))
     assert code == 1, words
     assert "does not come out the same" in words
-
-
-def test_bytes_thrown_away_but_consumed_are_found(tmp_path: Path) -> None:
-    right = '        if self.state != "hello":\n'
-    wrong = "            self.consumed += 1\n"
-    code, words = run("--inputs", "50000", "--peer", broken_python(tmp_path, (right, right + wrong)))
-    assert code == 1, words
-    assert "server, " in words
-
-
-def test_a_peer_that_dies_is_a_difference_at_the_input_that_kills_it(tmp_path: Path) -> None:
-    right = "        if self.consumed > HELLO_SIZE:\n"
-    peer = broken_python(tmp_path, (right, right + "            raise SystemExit(3)\n"))
-    code, words = run("--inputs", "50000", "--peer", peer)
-    assert code == 1, words
-    assert "died with 3" in words
-    assert "server, " in words
+    assert said in words
 
 
 def test_a_peer_that_dies_once_is_no_difference_and_is_told(tmp_path: Path) -> None:
@@ -152,44 +139,19 @@ def test_wrong_use_is_2() -> None:
     assert run("--help")[0] == 0
 
 
-def test_an_interruption_is_seen_whichever_thread_it_comes_to() -> None:
-    program = """
-import signal, sys, threading, traceback
-from concurrent.futures import ThreadPoolExecutor
-import engine
-main, is_seen = threading.main_thread(), threading.Event()
-def work():
-    names = []
-    while names[:1] != ["wait"] or "results" not in names:
-        stack = traceback.walk_stack(sys._current_frames()[main.ident])
-        names = [frame.f_code.co_name for frame, _ in stack]
-    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
-    is_seen.wait()
-signal.signal(signal.SIGINT, signal.default_int_handler)
-with ThreadPoolExecutor(1) as pool:
-    futures = [pool.submit(work)]
-    try:
-        engine.results(futures)
-    except KeyboardInterrupt:
-        print("seen")
-        is_seen.set()
-"""
-    done = subprocess.run([sys.executable, "-c", program], cwd=HERE, stdout=subprocess.PIPE, text=True, timeout=20)
-    assert done.stdout == "seen\n"
-
-
-def test_the_first_failure_is_raised_and_not_waited_for() -> None:
-    is_over = threading.Event()
-
-    def fail() -> bool:
-        raise engine.BrokenError("no")
-
-    with ThreadPoolExecutor(2) as pool:
-        futures: list[Future[bool]] = [pool.submit(is_over.wait, 20), pool.submit(fail)]
-        with pytest.raises(engine.BrokenError, match="no"):
-            engine.results(futures)
-        assert not futures[0].done()
-        is_over.set()
+def test_an_interrupted_fuzzer_ends_its_processes() -> None:
+    command = [str(ROOT / "fuzz/run"), "--target", "address", "--time", "1h", "--seed", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    fuzzers: list[str] = []
+    while not fuzzers:
+        assert process.poll() is None
+        children = " ".join(path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/children")).split()
+        fuzzers = [child for child in children if Path(f"/proc/{child}/comm").read_text() == "fuzz-address-cp\n"]
+        os.sched_yield()
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate(timeout=60)
+    assert (process.returncode, words) == (130, "fuzz/run: interrupted\n")
+    assert not Path(f"/proc/{fuzzers[0]}").exists()
 
 
 def test_a_peer_that_is_silent_or_stops_in_an_answer_has_died(monkeypatch: pytest.MonkeyPatch) -> None:

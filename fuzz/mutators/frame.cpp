@@ -11,47 +11,13 @@ namespace {
 
 constexpr std::size_t head = 8 + 4 + 8;  // with an empty message
 
-constexpr std::uint64_t boundaries[] = {0,
-                                        1,
-                                        127,
-                                        128,
-                                        255,
-                                        256,
-                                        message_limit - 1,
-                                        message_limit,
-                                        message_limit + 1,
-                                        0x7fff'ffff,
-                                        0x8000'0000,
-                                        0xffff'ffff,
-                                        data_limit - 1,
-                                        data_limit,
-                                        data_limit + 1,
-                                        0x7fff'ffff'ffff'ffff,
-                                        0x8000'0000'0000'0000,
-                                        0xffff'ffff'ffff'ffff};
+// Exponents of two. The limits are 2^24 and 2^40.
+constexpr unsigned boundaries[] = {0, 7, 8, 24, 31, 32, 40, 63};
 
-// Well formed and not: first and last of each row of RFC 3629, section 4, and what stands just outside.
-constexpr const char* characters[] = {"a",
-                                      "\x7f",
-                                      "\xc2\x80",
-                                      "\xdf\xbf",
-                                      "\xe0\xa0\x80",
-                                      "\xed\x9f\xbf",
-                                      "\xee\x80\x80",
-                                      "\xef\xbf\xbf",
-                                      "\xf0\x90\x80\x80",
-                                      "\xf4\x8f\xbf\xbf",
-                                      "\x80",
-                                      "\xc1\xbf",
-                                      "\xe0\x9f\xbf",
-                                      "\xed\xa0\x80",
-                                      "\xed\xbf\xbf",
-                                      "\xf0\x8f\xbf\xbf",
-                                      "\xf4\x90\x80\x80",
-                                      "\xf5\x80\x80\x80",
-                                      "\xc2",
-                                      "\xe1\x80",
-                                      "\xf1\x80\x80"};
+// Well-formed and ill-formed UTF-8: the first and last of each row of RFC 3629, section 4, and the ones next to them.
+constexpr std::uint32_t characters[] = {0x61,     0x7f,       0xc280,     0xdfbf,     0xe0a080, 0xed9fbf, 0xee8080,
+                                        0xefbfbf, 0xf0908080, 0xf48fbfbf, 0x80,       0xc1bf,   0xe09fbf, 0xeda080,
+                                        0xedbfbf, 0xf08fbfbf, 0xf4908080, 0xf5808080, 0xc2,     0xe180,   0xf18080};
 
 }  // namespace
 
@@ -71,15 +37,14 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* octets, std::size_t
   if (message > size - head || dice(4) == 0) message = dice(size - head + 1);
   write_length(octets + 8, 4, message);
   if (message > 0 && dice(2) == 0) {
-    const char* const character = characters[dice(std::size(characters))];
-    const std::size_t length = std::strlen(character);
-    const std::size_t at = dice(message);
-    if (at + length <= message) std::memcpy(octets + 12 + at, character, length);
+    std::uint32_t character = characters[dice(std::size(characters))];
+    for (std::size_t at = dice(message) + 1; at > 0 && character != 0; character >>= 8)
+      octets[12 + --at] = static_cast<std::uint8_t>(character);
   }
   std::uint8_t* const data_length = octets + 12 + message;
   write_length(data_length, 8, size - head - message);
 
-  const std::uint64_t boundary = boundaries[dice(std::size(boundaries))];
+  const std::uint64_t boundary = (std::uint64_t{1} << boundaries[dice(std::size(boundaries))]) + dice(4) - 2;
   const std::size_t fields[] = {8, 12, 12 + message, head + message, size};
   switch (dice(8)) {
     case 0:

@@ -12,15 +12,8 @@
 
 #include "kcom5_fuzz.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define KCOM5_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define KCOM5_ASAN 1
-#endif
-#endif
-#ifdef KCOM5_ASAN
-#include <sanitizer/asan_interface.h>
+#if __has_include(<sanitizer/asan_interface.h>)
+#include <sanitizer/asan_interface.h>  // without AddressSanitizer its macros do nothing
 #else
 #define ASAN_POISON_MEMORY_REGION(at, size) (void)(at), (void)(size)
 #define ASAN_UNPOISON_MEMORY_REGION(at, size) (void)(at), (void)(size)
@@ -32,7 +25,7 @@ inline constexpr std::uint8_t hello[8] = {'K', 'C',  'O',  'M',
                                           '5', 0xaa, 0xbb, 0xcc};        // the nonce is that of the vectors
 inline constexpr std::uint64_t message_limit = std::uint64_t{16} << 20;  // the spec's default
 inline constexpr std::uint64_t data_limit = std::uint64_t{1} << 40;
-inline constexpr kcom5_setting client_setting = {{hello[5], hello[6], hello[7]}, message_limit, data_limit, {}, {}};
+inline constexpr kcom5_setting client_setting = {{hello[5], hello[6], hello[7]}, message_limit, data_limit, {}, {}, 0};
 
 inline constexpr char invalid_connection[] = "invalid-connection";
 inline constexpr char truncated[] = "truncated";

@@ -30,7 +30,7 @@ bool has_ended(const kcom5_result& result) { return (result.done == 1) != (resul
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
   Choices choices{octets, size};
   const Content given = content_of(octets, size);
-  kcom5_setting setting = {{}, message_limit, data_limit, given.message, given.data};
+  kcom5_setting setting = {{}, message_limit, data_limit, given.message, given.data, 0};
   for (std::uint8_t& octet : setting.nonce) octet = static_cast<std::uint8_t>(choices.up_to(255));
   kcom5_reset(KCOM5_SERVER, &setting);
   if (outcome(KCOM5_SERVER).error) {

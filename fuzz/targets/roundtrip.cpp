@@ -11,7 +11,7 @@ namespace {
 
 /// Gives a server the content and the hello; all that it sends.
 kcom5_result served(const kcom5_octets& message, const kcom5_octets& data) {
-  const kcom5_setting setting = {{}, 0, 0, message, data};
+  const kcom5_setting setting = {{}, 0, 0, message, data, 0};
   kcom5_reset(KCOM5_SERVER, &setting);
   kcom5_feed(KCOM5_SERVER, KCOM5_OCTETS, hello, sizeof hello);
   return outcome(KCOM5_SERVER);

@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint8_t message[] = {'h', 'i'};
 constexpr std::uint8_t data[] = {0, 1, 2};
 constexpr std::uint8_t frame[] = {2, 0, 0, 0, 'h', 'i', 3, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2};
-constexpr kcom5_setting setting = {{}, 0, 0, {message, sizeof message}, {data, sizeof data}};
+constexpr kcom5_setting setting = {{}, 0, 0, {message, sizeof message}, {data, sizeof data}, 0};
 
 /// What the spec says of a server, told of the same pieces and events.
 struct Model {

@@ -19,8 +19,6 @@ void kcom5_fuzz::progress(const kcom5_result& result) {
   if (result.done || result.error) counters[32 + std::min<std::uint64_t>(result.consumed, 31)] = result.done ? 1 : 2;
 }
 
-#ifdef KCOM5_ASAN
 // AddressSanitizer calls these for every malloc and operator new.
 extern "C" void __sanitizer_malloc_hook(const volatile void*, std::size_t size) { total += size; }
 extern "C" void __sanitizer_free_hook(const volatile void*) {}
-#endif

@@ -1,7 +1,0 @@
-module kcom5differential
-
-go 1.19
-
-require kcom5 v0.0.0
-
-replace kcom5 => ../../../impl/go
