@@ -7,7 +7,6 @@ Spec: "States", "Limits".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from .errors import (
@@ -104,12 +103,12 @@ EVENTS = {
 }
 
 
-@dataclass
 class Limits:
     """The most bytes that a client accepts (`limit.over`): of message (16 MiB by default), and of data (None: any)."""
 
-    message: int | None = 16 * 1024 * 1024
-    data: int | None = None
+    def __init__(self, message: int | None = 16 * 1024 * 1024, data: int | None = None) -> None:
+        self.message = message
+        self.data = data
 
 
 class _Exchange:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 _MAX_T = 2**31 - 1
@@ -67,16 +66,16 @@ COMMANDS = {
 _EXPECTED = "expected send, receive, pack or unpack"
 
 
-@dataclass
 class Options:
     """A parsed command line. `command` is help or version, or one of COMMANDS."""
 
-    command: str
-    about: str = ""
-    """The command that help is for."""
-    values: dict[str, str] = field(default_factory=dict)
-    """Each given option by its long name; a flag has an empty value."""
-    operand: str = "-"
+    def __init__(self, command: str, about: str = "") -> None:
+        self.command = command
+        self.about = about
+        """The command that help is for."""
+        self.values: dict[str, str] = {}
+        """Each given option by its long name; a flag has an empty value."""
+        self.operand = "-"
 
     def get(self, name: str) -> str | None:
         return self.values.get(name)

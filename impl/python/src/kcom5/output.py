@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import stat
 from contextlib import suppress
 
@@ -159,7 +158,7 @@ class WholeFile(Output):
                 # Some file systems cannot. Any other failure shows again below.
                 return self._folder.open(".", os.O_TMPFILE | os.O_RDWR)
         while True:
-            self._temporary = f".kcom5-{secrets.token_hex(3)}"
+            self._temporary = f".kcom5-{os.urandom(3).hex()}"
             try:
                 return self._folder.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             except FileExistsError:
@@ -189,7 +188,7 @@ class WholeFile(Output):
 
     def _link_to_own_name(self) -> None:
         while True:
-            self._temporary = f".kcom5-{secrets.token_hex(3)}"
+            self._temporary = f".kcom5-{os.urandom(3).hex()}"
             try:
                 return self._folder.link(f"/proc/self/fd/{self.descriptor}", self._temporary, is_here=False)
             except FileExistsError:

@@ -10,8 +10,7 @@ import errno
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from .address import check_port
 from .deadline import Deadline, check_timeout
@@ -32,8 +31,7 @@ _ABORTED = frozenset({errno.ECONNABORTED, errno.EINTR, errno.ENETDOWN, errno.EHO
 _L = TypeVar("_L", bound="Listener")
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(NamedTuple):
     """The result of a send."""
 
     size: int

@@ -11,7 +11,6 @@ import os
 import select
 import socket
 import stat
-import tempfile
 
 from .deadline import Deadline
 from .errors import Io, Timeout
@@ -203,6 +202,8 @@ class _Input:
 
 
 def _spool(source: _Input, folder: Path) -> Steps[FileSource]:
+    import tempfile  # only here, because it takes some milliseconds
+
     # The spool has no name in that folder.
     default = "/tmp" if os.name == "posix" else tempfile.gettempdir()  # nosec B108
     where = os.fsdecode(folder) or os.environ.get("TMPDIR") or default

@@ -6,7 +6,6 @@ Does: escaping, formatting, progress, writing to the standard streams. Does not:
 from __future__ import annotations
 
 import errno
-import json
 import os
 import select
 import time
@@ -86,6 +85,8 @@ def quoted(text: str) -> str:
 
 def json_line(line: dict[str, object]) -> bytes:
     """Return one line of ASCII; bytes that are not UTF-8 become the text \\xHH."""
+    import json  # only here, because it takes some milliseconds
+
     values = {
         key: "".join(_escaped(c) if 0xD800 <= ord(c) <= 0xDFFF else c for c in value)
         if isinstance(value, str) and not value.isascii()
