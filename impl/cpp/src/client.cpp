@@ -30,7 +30,7 @@ Nonce random_nonce() {
 }
 
 /// Rejects a wrong call before a file or a socket is opened.
-void check(const Options& options) {
+void check_client(const Options& options) {
   if (!options.path.empty()) {
     check_unix_path(options.path);
   } else if (options.port < 1 || options.port > max_port) {
@@ -44,10 +44,10 @@ system::Endpoint endpoint_of(const Options& options) {
 }
 
 /// One exchange with a server.
-class Conversation {
+class ClientConversation {
  public:
   /// `message` is the output for the message, or null.
-  Conversation(const Client& client, const std::atomic<bool>& cancelled, Sink& sink, Output* message)
+  ClientConversation(const Client& client, const std::atomic<bool>& cancelled, Sink& sink, Output* message)
       : client_{client},
         sink_{sink},
         message_{message},
@@ -286,7 +286,7 @@ class Client::Impl {
     if (!client.message_file.empty()) message.emplace(client.message_file, client.no_clobber, waits);
     const Deadline until{client.wait};
     for (;;) {
-      Conversation conversation{client, cancelled_, sink, message ? &*message : nullptr};
+      ClientConversation conversation{client, cancelled_, sink, message ? &*message : nullptr};
       try {
         conversation.run();
       } catch (const Failure& failure) {
@@ -303,7 +303,7 @@ class Client::Impl {
   template <class Open>
   std::uint64_t receive_to(Client& client, Open open) {
     in_place_ = 0;
-    check(client);
+    check_client(client);
     const Waits waits = waits_of(client);
     Output output = open(waits);
     const Counted counted{in_place_, output};
@@ -336,7 +336,7 @@ Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
 Buffer Client::receive() {
-  check(*this);
+  check_client(*this);
   MemorySink sink;
   impl_->receive(*this, sink);
   return sink.take();

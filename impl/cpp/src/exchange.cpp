@@ -125,12 +125,12 @@ using Table = std::array<std::array<Cell<State>, event_count>, static_cast<std::
 
 /// The rows as a table with a cell for every state and event.
 template <class State, std::size_t Count>
-consteval Table<State> expand(const Transition<State> (&rows)[Count]) noexcept {
+consteval Table<State> expand(const Transition<State> (&transitions)[Count]) noexcept {
   Table<State> table{};
   for (std::size_t state = 0; state < table.size(); ++state) {
     for (Cell<State>& cell : table[state]) cell.next = static_cast<State>(state);
   }
-  for (const Transition<State>& row : rows) {
+  for (const Transition<State>& row : transitions) {
     table[static_cast<std::size_t>(row.state)][static_cast<std::size_t>(row.event)] = {row.action, row.next, row.error};
   }
   return table;

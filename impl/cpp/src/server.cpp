@@ -21,7 +21,7 @@ namespace kcom5 {
 namespace {
 
 /// Rejects a wrong call before a file or a socket is opened.
-void check(const Options& options) {
+void check_server(const Options& options) {
   if (options.path.empty() && (options.port < 0 || options.port > max_port)) {
     throw Failure{Error::invalid_port, "got port " + std::to_string(options.port) + ", expected 0 to 65535"};
   }
@@ -34,10 +34,10 @@ void check(const Options& options) {
 }
 
 /// One exchange with the client that came.
-class Conversation {
+class ServerConversation {
  public:
-  Conversation(const Options& options, const std::atomic<bool>& cancelled, Source& source, Listener& listener,
-               Server::Stage& stage)
+  ServerConversation(const Options& options, const std::atomic<bool>& cancelled, Source& source, Listener& listener,
+                     Server::Stage& stage)
       : options_{options},
         source_{source},
         stage_{stage},
@@ -175,7 +175,7 @@ class Conversation {
 class Server::Impl {
  public:
   int open(const Server& server) {
-    check(server);
+    check_server(server);
     return listener_of(server).port();
   }
 
@@ -184,10 +184,10 @@ class Server::Impl {
   Sent send(const Server& server, Make make) {
     const AtEnd forget{listener_};
     stage_ = Stage::listening;
-    check(server);
+    check_server(server);
     auto source = make();
     // The listener closes as soon as it has its client: `listen.refuse-others`.
-    Conversation conversation{server, cancelled_, source, listener_of(server), stage_};
+    ServerConversation conversation{server, cancelled_, source, listener_of(server), stage_};
     listener_.reset();
     return conversation.run();
   }

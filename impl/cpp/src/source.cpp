@@ -15,22 +15,18 @@ using Kind = system::FileStatus::Kind;
 /// Files of /proc report size 0 and those of /sys one page, but neither has a block on a disk.
 constexpr std::uint64_t most_without_blocks = 65536;
 
-void check(const std::error_code& ec, const std::string& name) {
-  if (ec) throw failure_of(ec, name);
-}
-
 /// A file without a name. Throws Failure that names the folder.
 system::Descriptor open_spool(const std::filesystem::path& path) {
   std::error_code ec;
   const system::Descriptor folder = system::open_folder(system::none, path, false, ec);
-  check(ec, path.string());
+  throw_if(ec, path.string());
   system::Descriptor file = system::create_unnamed(folder.get(), ec);
   if (ec == std::errc::not_supported) {
     std::string name;
     file = create_temporary(folder.get(), name, ec = {});
     if (!ec) ec = system::remove(folder.get(), name);
   }
-  check(ec, path.string());
+  throw_if(ec, path.string());
   return file;
 }
 
@@ -46,10 +42,10 @@ FileSource::FileSource(const std::filesystem::path& path, const std::filesystem:
     : name_{path.string()}, descriptor_{system::none} {
   std::error_code ec;
   opened_ = system::open_source(path, ec);
-  check(ec, name_);
+  throw_if(ec, name_);
   descriptor_ = opened_.get();
   const system::FileStatus status = system::look(descriptor_, ec);
-  check(ec, name_);
+  throw_if(ec, name_);
   prepare(spool_dir, waits, status.kind == Kind::fifo ? wait_for_writer(waits) : 0);
 }
 
@@ -62,7 +58,7 @@ FileSource::FileSource(int descriptor, std::string name, const std::filesystem::
 void FileSource::prepare(const std::filesystem::path& spool_dir, const Waits& waits, std::size_t count) {
   std::error_code ec;
   const system::FileStatus status = system::look(descriptor_, ec);
-  check(ec, name_);
+  throw_if(ec, name_);
   if (status.kind == Kind::folder) {
     throw Failure{std::make_error_code(std::errc::is_a_directory), name_ + ": is a directory"};
   }
@@ -73,7 +69,7 @@ void FileSource::prepare(const std::filesystem::path& spool_dir, const Waits& wa
     return;
   }
   const std::uint64_t at = system::position(descriptor_, ec);
-  check(ec, name_);
+  throw_if(ec, name_);
   size_ = status.size - std::min(status.size, at);
 }
 
@@ -87,7 +83,7 @@ std::size_t FileSource::wait_for_writer(const Waits& waits) {
     std::error_code ec;
     const std::size_t count = system::read(descriptor_, block_.room(block_size), ec);
     if (count > 0 || ec == std::errc::operation_would_block) return count;
-    if (ec != std::errc::interrupted) check(ec, name_);
+    if (ec != std::errc::interrupted) throw_if(ec, name_);
     // poll() reports the end only after a process had opened it.
     if (system::wait(descriptor_, {.read = true}, deadline.left(retry_delay)).read) return 0;
     if (has_passed) throw waits.too_long(name_, "no process opened it for writing within");
@@ -104,13 +100,13 @@ void FileSource::spool(const std::filesystem::path& spool_dir, const Waits& wait
       waits.check_cancelled();
       std::error_code ec;
       const std::size_t some = system::write(copy.get(), bytes, ec);
-      if (ec != std::errc::interrupted) check(ec, folder.string());
+      if (ec != std::errc::interrupted) throw_if(ec, folder.string());
       bytes = bytes.subspan(some);
     }
     size_ += count;
   }
   if (size_ == 0) return;
-  check(system::rewind(copy.get()), folder.string());
+  throw_if(system::rewind(copy.get()), folder.string());
   opened_ = std::move(copy);
   descriptor_ = opened_.get();
 }
@@ -126,7 +122,7 @@ std::size_t FileSource::read_some(std::span<std::uint8_t> room, const Waits* wai
     std::error_code ec;
     const std::size_t count = system::read(descriptor_, room, ec);
     if (ec == std::errc::interrupted || ec == std::errc::operation_would_block) continue;
-    check(ec, name_);
+    throw_if(ec, name_);
     return count;
   }
 }

@@ -9,17 +9,11 @@
 #include <cstdio>
 #include <string>
 
-#include "system.hpp"
+#include "system_posix.hpp"
 
 namespace kcom5::system {
 namespace {
 
-std::error_code last_error() noexcept { return {errno, std::system_category()}; }
-/// The result of a call: a count, or 0 and the error.
-std::size_t counted(ssize_t result, std::error_code& ec) noexcept {
-  if (result < 0) ec = last_error();
-  return result < 0 ? 0 : static_cast<std::size_t>(result);
-}
 std::error_code result_of(int result) noexcept { return result == 0 ? std::error_code{} : last_error(); }
 
 FileStatus::Kind kind_of(mode_t mode) noexcept {
@@ -140,9 +134,9 @@ std::error_code check_writable(int folder, const std::string& name) noexcept {
 }
 
 std::error_code check_writable(int descriptor) noexcept {
-  const int flags = ::fcntl(descriptor, F_GETFL);
-  if (flags < 0) return last_error();
-  const bool is_writable = (flags & O_ACCMODE) != O_RDONLY;
+  const int status = ::fcntl(descriptor, F_GETFL);
+  if (status < 0) return last_error();
+  const bool is_writable = (status & O_ACCMODE) != O_RDONLY;
   return is_writable ? std::error_code{} : std::make_error_code(std::errc::bad_file_descriptor);
 }
 

@@ -3,16 +3,15 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
-#include "system.hpp"
+#include "system_posix.hpp"
 
 namespace kcom5::system {
 
 void random(std::span<std::uint8_t> octets, std::error_code& ec) noexcept {
-  if (::getentropy(octets.data(), octets.size()) != 0) ec = {errno, std::system_category()};
+  if (::getentropy(octets.data(), octets.size()) != 0) ec = last_error();
 }
 
 // ThreadSanitizer does not see mremap. It reports a race when one thread moved memory away and another got its place.

@@ -23,18 +23,10 @@
 #include <string>
 #include <string_view>
 
-#include "system.hpp"
+#include "system_posix.hpp"
 
 namespace kcom5::system {
 namespace {
-
-std::error_code last_error() noexcept { return {errno, std::system_category()}; }
-
-/// The result of a call: a count, or 0 and the error.
-std::size_t counted(ssize_t result, std::error_code& ec) noexcept {
-  if (result < 0) ec = last_error();
-  return result < 0 ? 0 : static_cast<std::size_t>(result);
-}
 
 void close_on_exec(int descriptor) noexcept { ::fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
 

@@ -7,9 +7,7 @@
 namespace kcom5 {
 namespace {
 
-void check(const std::error_code& ec, const std::string& name) {
-  if (ec) throw failure_of(ec, name);
-}
+using Kind = system::FileStatus::Kind;
 
 [[noreturn]] void fail_in_use(const std::string& path, const char* why) {
   throw Failure{Error::in_use, path + ": " + why};
@@ -45,7 +43,7 @@ void SocketName::open_folder() {
   if (name_.empty()) name_ = ".";
   std::error_code ec;
   folder_ = system::open_folder(system::none, folder, true, ec);
-  check(ec, path_);
+  throw_if(ec, path_);
 }
 
 void SocketName::lock(const Deadline& deadline, const std::atomic<bool>& cancelled) {
@@ -54,17 +52,16 @@ void SocketName::lock(const Deadline& deadline, const std::atomic<bool>& cancell
     if (cancelled) throw cancelled_failure();
     const std::error_code ec = system::lock(folder_.get(), true);
     if (!ec) return;
-    if (ec != std::errc::operation_would_block && ec != std::errc::interrupted) check(ec, path_);
+    if (ec != std::errc::operation_would_block && ec != std::errc::interrupted) throw_if(ec, path_);
     if (has_passed) throw Failure{Error::timeout, "the folder is locked by another process"};
     system::wait(system::none, {}, deadline.left(retry_delay));
   }
 }
 
 void SocketName::make_free() {
-  using Kind = system::FileStatus::Kind;
   std::error_code ec;
   const system::FileStatus found = system::look(folder_.get(), name_, ec);
-  check(ec, path_);
+  throw_if(ec, path_);
   if (found.kind == Kind::absent) return;
   if (found.kind == Kind::link) fail_in_use(path_, "is a symbolic link");
   if (found.kind != Kind::socket) fail_in_use(path_, "is not a socket");
@@ -72,20 +69,20 @@ void SocketName::make_free() {
   const bool is_stale = system::is_stale(folder_.get(), name_, path_, ec);
   if (ec == std::errc::permission_denied) fail_in_use(path_, "belongs to another user");
   if (ec == std::errc::no_such_file_or_directory) return;  // its server has just removed it
-  check(ec, path_);
+  throw_if(ec, path_);
   if (!is_stale) fail_in_use(path_, "another server listens there");
   if (!is_own) fail_in_use(path_, "belongs to another user");
   const system::FileStatus still = system::look(folder_.get(), name_, ec);
   if (!ec && still.id == found.id && still.kind == Kind::socket) ec = system::remove(folder_.get(), name_);
-  if (ec != std::errc::no_such_file_or_directory) check(ec, path_);
+  if (ec != std::errc::no_such_file_or_directory) throw_if(ec, path_);
 }
 
 void SocketName::bound() {
   std::error_code ec;
   const system::FileStatus found = system::look(folder_.get(), name_, ec);
-  check(ec, path_);
-  if (found.kind != system::FileStatus::Kind::socket || found.user != system::user()) {
-    check(std::make_error_code(std::errc::no_such_file_or_directory), path_);
+  throw_if(ec, path_);
+  if (found.kind != Kind::socket || found.user != system::user()) {
+    throw_if(std::make_error_code(std::errc::no_such_file_or_directory), path_);
   }
   made_.emplace(folder_.get(), name_, found.id);
 }

@@ -38,6 +38,11 @@ namespace kcom5 {
   return Failure{ec, name + ": " + reason(ec)};
 }
 
+/// Throws `io` of something that has a name, if there is an error.
+inline void throw_if(const std::error_code& ec, const std::string& name) {
+  if (ec) throw failure_of(ec, name);
+}
+
 /// `io` because of the caller's cancel().
 [[nodiscard]] inline Failure cancelled_failure() {
   return Failure{std::make_error_code(std::errc::operation_canceled), "cancelled by the caller"};
