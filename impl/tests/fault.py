@@ -88,6 +88,8 @@ CALLS: dict[str, str] = {
     "faccessat2": "EIO",
 }
 KILL = "KILL"
+FAST = "--seccomp-bpf"
+"""Stops the program only at the traced calls."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,11 @@ class Fault:
         how = self.error if "=" in self.error else f"error={self.error}"
         return f"inject={self.call}:{'signal=KILL' if self.error == KILL else how}:when={self.when}"
 
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of strace. With `--seccomp-bpf`, strace 6.1 does not deliver the signal of an injection."""
+        return [*([] if self.error == KILL else [FAST]), "-e", f"trace={self.call}", "-e", self.injection]
+
 
 @dataclass
 class Run:
@@ -136,7 +143,7 @@ class Run:
 @cache
 def missing() -> str:
     """Returns why this machine cannot inject faults; empty if it can."""
-    command = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", os.devnull, "true"]
+    command = ["strace", "-f", "-qq", FAST, "-o", os.devnull, "true"]
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True)
     except OSError as error:
@@ -158,7 +165,7 @@ def play(scene: Scene, trace: list[str]) -> Run:
     log = directory.with_suffix(".trace")
     other = "cpp" if os.access(Program("cpp").peer.program[0], os.X_OK) else scene.name
     try:
-        strace: list[Argument] = ["strace", "-f", "--seccomp-bpf", "-y", "-qq", "-o", log, *trace]
+        strace: list[Argument] = ["strace", "-f", "-y", "-qq", "-o", log, *trace]
         with closing(Program(scene.name)) as own, closing(Program(other)) as peer:
             return perform(scene, directory, log, own, peer, strace)
     finally:
@@ -247,7 +254,7 @@ def is_possible(error: str, line: str) -> bool:
 def baseline(scene: Scene) -> tuple[Run, dict[tuple[str, int], str]]:
     """Runs the scene without a fault. Returns the run, and its relevant calls by kind and number in the thread."""
     known = ",".join(f"?{call}" for call in CALLS)
-    run = play(scene, ["-e", f"trace={known}"])
+    run = play(scene, [FAST, "-e", f"trace={known}"])
     numbers: dict[tuple[str, str], int] = {}
     calls: dict[tuple[str, int], str] = {}
     for line in run.trace.splitlines():

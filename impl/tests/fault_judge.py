@@ -6,6 +6,7 @@ import re
 
 from fault import (
     DATA,
+    FAST,
     GRACE,
     KILL,
     MESSAGE,
@@ -127,12 +128,12 @@ def examine(scene: Scene, fault: Fault) -> tuple[bool, list[str]]:
     came, wrong = True, [""]
     for _ in range(3):
         try:
-            run = play(scene, ["-e", f"trace={fault.call}", "-e", fault.injection])
+            run = play(scene, fault.arguments)
             came = "(INJECTED)" in run.trace or "killed by SIGKILL" in run.trace
             wrong = judge(scene, fault, run)
             if wrong and is_only_late(wrong):
                 # Measures the same scene without a fault on the machine's current load.
-                limit = 2 * play(scene, ["-e", "trace=none"]).seconds + T + GRACE
+                limit = 2 * play(scene, [FAST, "-e", "trace=none"]).seconds + T + GRACE
                 wrong = [words for words in wrong if not words.startswith("took ") or run.seconds > limit]
         except (AssertionError, TimeoutError) as problem:
             came, wrong = True, [f"took too long: {problem}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,7 @@ import pytest
 
 import fault
 import fault_judge
-from fault import Scene
+from fault import Fault, Scene
 from isolation import isolated_threads, own_network
 from peers import NAMES
 
@@ -28,6 +29,13 @@ def test_a_system_call_that_fails_loses_nothing_and_leaves_nothing(scene: Scene)
         wrong = thread.submit(problems, scene).result()
     if wrong:
         pytest.fail("\n".join(wrong), pytrace=False)
+
+
+def test_a_program_is_killed_at_a_call() -> None:
+    if reason := fault.missing():
+        pytest.skip(f"NOT RUN: {reason}")
+    killed = fault.play(Scene("python", "send", "unix", "file"), Fault("bind", fault.KILL, 1).arguments).sent
+    assert killed.code == -signal.SIGKILL
 
 
 def problems(scene: Scene) -> list[str]:
