@@ -410,7 +410,7 @@ def main() -> int:
         print(f"spec: cannot check: {reason}", file=sys.stderr)
         return 2
     except subprocess.CalledProcessError as reason:
-        print(f"spec: cannot check: {reason.stderr.decode().strip()}", file=sys.stderr)
+        print(f"spec: cannot check: {reason.stderr.decode().splitlines()[0]}", file=sys.stderr)
         return 2
 
     rules = check_rules(project)
