@@ -18,14 +18,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import wire
 from peers import Argument, Program, Result
 
-T = 2
 GRACE = 2.0
 """Seconds that a run may take in addition to T and the duration of a run without a fault."""
 
@@ -102,6 +101,8 @@ class Scene:
     via: str
     source: str
     """ "file" or "pipe"; with a pipe the receiver writes to standard output."""
+    t: int = 2
+    """The timeout T of both ends, in seconds."""
 
     @property
     def id(self) -> str:
@@ -179,7 +180,7 @@ def perform(scene: Scene, directory: Path, log: Path, own: Program, peer: Progra
     for name in ("spool", "place", "got"):
         (directory / name).mkdir()
     socket, got = directory / "place/s", directory / "got"
-    bound = ["--timeout", str(T)]
+    bound = ["--timeout", str(scene.t)]
     is_sender = scene.role == "send"
     to = ["--message-file", str(got / "m"), *(["-o", str(got / "out")] if scene.source == "file" else [])]
     start = time.monotonic()
@@ -198,17 +199,17 @@ def perform(scene: Scene, directory: Path, log: Path, own: Program, peer: Progra
         if pipe and pipe.stdout:
             pipe.stdout.close()
     assert sender.err is not None
-    line = sender.err.next(T + 20)
+    line = sender.err.next(scene.t + 20)
     received = Result(3, b"", b"kcom5: error: refused: not started\n")
     if line.startswith(b"kcom5: listening on "):
         place = ["--unix", str(socket)] if scene.via == "unix" else ["--port", line.decode().rpartition(":")[2]]
         receiver = (peer if is_sender else own).start(
             "receive", *place, *to, *bound, launcher=() if is_sender else strace
         )
-        received = receiver.end(T + 20)
+        received = receiver.end(scene.t + 20)
     else:
         sender.err.buffer = line + b"\n" + sender.err.buffer
-    sent = sender.end(T + 20)
+    sent = sender.end(scene.t + 20)
     seconds = time.monotonic() - start
     if pipe:
         pipe.kill()
@@ -254,7 +255,7 @@ def is_possible(error: str, line: str) -> bool:
 def baseline(scene: Scene) -> tuple[Run, dict[tuple[str, int], str]]:
     """Runs the scene without a fault. Returns the run, and its relevant calls by kind and number in the thread."""
     known = ",".join(f"?{call}" for call in CALLS)
-    run = play(scene, [FAST, "-e", f"trace={known}"])
+    run = play(replace(scene, t=16 * scene.t), [FAST, "-e", f"trace={known}"])  # it never waits for T
     numbers: dict[tuple[str, str], int] = {}
     calls: dict[tuple[str, int], str] = {}
     for line in run.trace.splitlines():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from fault import (
     DATA,
@@ -13,7 +14,6 @@ from fault import (
     Fault,
     Run,
     Scene,
-    T,
     baseline,
     is_of_runtime,
     is_possible,
@@ -71,7 +71,7 @@ def judge(scene: Scene, fault: Fault, run: Run) -> list[str]:
         return []
     own, other = (run.sent, run.received) if scene.role == "send" else (run.received, run.sent)
     found = [*check_success(run), *check_leftovers(scene, fault, run, line)]
-    limit = baseline(scene)[0].seconds + T + GRACE
+    limit = baseline(scene)[0].seconds + scene.t + GRACE
     if run.seconds > limit:
         found.append(f"took {run.seconds:.1f} s, more than {limit:.1f} s")
     names = set(CODES) if fault.error == KILL else allowed(scene, fault, line)
@@ -126,19 +126,20 @@ def check_name(who: str, result: Result, names: set[str]) -> list[str]:
 def examine(scene: Scene, fault: Fault) -> tuple[bool, list[str]]:
     """Plays the scene with the fault. Returns whether the fault was injected, and the problems."""
     came, wrong = True, [""]
-    for _ in range(3):
+    for t in (scene.t, 4 * scene.t, 16 * scene.t):
+        scene = replace(scene, t=t)
         try:
             run = play(scene, fault.arguments)
             came = "(INJECTED)" in run.trace or "killed by SIGKILL" in run.trace
             wrong = judge(scene, fault, run)
             if wrong and is_only_late(wrong):
                 # Measures the same scene without a fault on the machine's current load.
-                limit = 2 * play(scene, [FAST, "-e", "trace=none"]).seconds + T + GRACE
+                limit = 2 * play(scene, [FAST, "-e", "trace=none"]).seconds + t + GRACE
                 wrong = [words for words in wrong if not words.startswith("took ") or run.seconds > limit]
         except (AssertionError, TimeoutError) as problem:
             came, wrong = True, [f"took too long: {problem}"]
         if not wrong or not is_only_late(wrong):
-            break  # otherwise a busy machine may have made it late, so it is judged again
+            break  # otherwise a busy machine may have made it late, so it is judged again, with more time
     return came, wrong
 
 
