@@ -1,11 +1,13 @@
 """Learns the state machine of an implementation from its answers alone and compares it with the tables.
 
 First every word up to a length is played, in parallel. Then AALpy learns from the answers, and asks for further words.
-A word whose answer differs from the tables is played again, slower, before the answer is accepted.
+A word whose answer differs from the tables is played again, slower, before the answer is accepted; and again while the
+machine is too busy.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +15,15 @@ import trio
 from aalpy.base import SUL, Oracle
 from aalpy.learning_algs import run_Lstar
 
+from ..harness import procfs
 from ..harness.adapter import Adapter, AdapterError
 from ..harness.attempt import PATIENCE, attempt, start_adapter
 from ..harness.case import Case, TooBusy
 from ..harness.harness import Harness
+from ..harness.run import MOST_BUSY
 from ..harness.smoke import Smoke
 from ..harness.subject import Subject
+from .engine import MOST_WAITED
 from .machine import ALPHABETS, NOTHING, Difference, Machine, Word, differences, of_tables
 from .words import Run, acts
 
@@ -114,20 +119,29 @@ class Learner:
     async def _ask(self, word: Word, before: Word) -> Word:
         expected = self.right.outputs(word)
         async with self._lanes:
-            answers = await self._play(word, MOMENT)
+            answers, _ = await self._play(word, MOMENT)
             if answers[:-1] != before:
-                answers = await self._play(word, MOMENT * SLOWER)
+                answers, _ = await self._play(word, MOMENT * SLOWER)
             if answers != expected and self._again < MOST_WRONG:
-                second = await self._play(word, MOMENT * SLOWER)
-                self._again += second != expected
-                answers = second
+                answers = await self._play_again(word, expected)
+                self._again += answers != expected
         return answers
 
-    async def _play(self, word: Word, moment: float) -> Word:
-        """Plays a word on an idle adapter."""
+    async def _play_again(self, word: Word, expected: Word) -> Word:
+        """Plays a word slower, and repeats it if the answer differs and the machine was too busy."""
+        for _ in range(MOST_BUSY):
+            answers, waited = await self._play(word, MOMENT * SLOWER)
+            if answers == expected or waited <= MOST_WAITED:
+                break
+        return answers
+
+    async def _play(self, word: Word, moment: float) -> tuple[Word, float]:
+        """Plays a word on an idle adapter. Returns the answers, and the seconds without a processor meanwhile."""
         adapter = self._idle.pop() if self._idle else self.subject.adapter()
         if not adapter.is_running:
             await start_adapter(adapter, self.scale)
+        pids = [os.getpid(), *adapter.processes()]
+        waited = procfs.waited(pids)
         runs: list[Run] = []
 
         async def run(harness: Harness) -> None:
@@ -138,6 +152,7 @@ class Learner:
         needs = frozenset({op, "limits"} & set(self.smoke.about["supports"]))
         case = Case("learn", "result.class", "MUST", role, self.via, "", run, needs)  # type: ignore[arg-type]
         outcome = await attempt(case, adapter, self.smoke.tick, PATIENCE * self.scale)
+        waited = procfs.waited(pids) - waited
         self._idle.append(adapter)
         self.played += 1
         answers = list(runs[0].outputs) if runs else []
@@ -145,7 +160,7 @@ class Learner:
             answers.append("the adapter ended")
         elif outcome.error is not None and not isinstance(outcome.error, TooBusy):
             answers.append(outcome.words.split(",")[0][:60])
-        return tuple([*answers, *[NOTHING] * len(word)][: len(word)])
+        return tuple([*answers, *[NOTHING] * len(word)][: len(word)]), waited
 
     # ---- AALpy, in a thread of its own
 
