@@ -145,19 +145,32 @@ def test_large_data_arrives_as_it_was_sent(pool: ThreadPoolExecutor) -> None:
     assert hashlib.sha256(view).hexdigest() == digest
 
 
-def test_a_reader_that_drains_the_queue_slowly_is_waited_for(pool: ThreadPoolExecutor) -> None:
+def test_a_reader_that_drains_the_queue_slowly_is_waited_for(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The system has taken all long before the client has it: acknowledged octets are what moves (`time.confirm`)."""
     data = DATA[: MIB // 2]
+    now, looks = 1000.0, threading.Semaphore(0)
+
+    def monotonic() -> float:
+        looks.release()
+        return now
+
+    monkeypatch.setattr("kcom5.deadline.monotonic", monotonic)
     with Server(port=0, timeout=1).open() as listening, raw.new_socket("tcp6") as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 15)
         sent = pool.submit(listening.send, data)
         client.connect(raw.address("tcp6", listening.port))
         client.sendall(HELLO)
         whole = HELLO + frame(b"", data)
-        for at in range(0, len(whole), 1 << 16):
-            assert raw.read(client, min(1 << 16, len(whole) - at)) == whole[at : at + (1 << 16)]
+        for at in range(0, len(whole), 1 << 17):
+            assert raw.read(client, min(1 << 17, len(whole) - at)) == whole[at : at + (1 << 17)]
             assert not sent.done()
-            select.select([], [], [], 0.35)  # less than T, and more than T in all
+            now += 0.35  # less than T, and more than T in all
+            while looks.acquire(blocking=False):
+                pass
+            for _ in range(3):  # until the server has looked
+                assert looks.acquire(timeout=T)
         assert client.recv(1) == b""
         client.close()
         sent.result(T)
