@@ -7,7 +7,8 @@ the outcomes of races between the two ends. In doubt the oracle allows an outcom
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 
 from .script import DEFAULT_LIMIT, MAGIC, Octets, Script, Step
 from .tables import FINAL, table
@@ -42,6 +43,11 @@ class Expected:
     """The value of `confirmed` at a success; None if both are right."""
     path: list[tuple[str, str]] = field(default_factory=list)
     """State and event pairs of the likeliest path."""
+    late: Expected | None = None
+    """What is right, too, if the implementation looked once more after its timeout, and found what the peer did after
+    it (`time.late`)."""
+    late_from: int = 0
+    """The step that has to be there when it looks."""
 
     @property
     def likely(self) -> str:
@@ -50,7 +56,14 @@ class Expected:
 
 def expect(script: Script) -> Expected:
     """Returns the outcomes that the spec allows."""
-    return _Client(script).walk() if script.role == "client" else _Server(script).walk()
+    walk = _Client(script) if script.role == "client" else _Server(script)
+    found = walk.walk()
+    if walk.lapse is None:
+        return found
+    # An implementation that is not late ends as if the peer did nothing any more.
+    steps = (*script.steps[: walk.lapse], ("stall",), *script.steps[walk.lapse + 1 :])
+    late_from = walk.at if walk.late_from is None else walk.late_from
+    return replace(expect(replace(script, steps=steps)), late=found, late_from=late_from)
 
 
 class _Walk:
@@ -65,6 +78,10 @@ class _Walk:
         self.at = -1
         """The current step."""
         self.bound_from = -2
+        self.lapse: int | None = None
+        """The step in which a timeout passed, after which the peer acts again."""
+        self.late_from: int | None = None
+        """The step after it that starts the next timeout."""
 
     def take(self, event: str) -> str:
         """Applies an event and returns the error that it leads to, if any."""
@@ -76,11 +93,18 @@ class _Walk:
 
     def begin_bound(self, at: int) -> None:
         self.since, self.bound_from = self.now, at
+        if self.lapse is not None and self.late_from is None:
+            self.late_from = self.at
 
-    @property
-    def is_past(self) -> bool:
-        """Returns whether the timeout has passed."""
-        return self.script.close > 0 and self.now - self.since > 1 + MARGIN
+    def wait(self) -> bool:
+        """Waits for 0.6 T. Returns whether a timeout has passed for the second time."""
+        self.now += 0.6
+        if self.script.close <= 0 or self.now - self.since <= 1 + MARGIN:
+            return False
+        if self.lapse is not None:
+            return True
+        self.lapse, self.since = self.at, inf
+        return False
 
     def decide(self, rule: str, *outcomes: str, **should: str) -> Expected:
         """Returns the outcomes of an end at this step. `should` maps outcomes (with _) to broken SHOULD rules."""
@@ -110,20 +134,16 @@ class _Client(_Walk):
             return self.decide("connect.refused", self.take("refused"))
         if script.steps == (("full",),):
             return self.late("time.connect")
-        self.take("connected")
+        if script.steps[:1] != (("unread",),):
+            self.take("connected")
         self.fields = _Fields(script)
-        self.is_cut = False
         for self.at, step in enumerate(script.steps):
             kind = step[0]
             if kind in ("send", "fill"):
                 octets = step[1] if kind == "send" else Octets(step[1], step[2])
                 if ended := self._arrive(octets):
                     return ended
-            elif step == ("pause", "most") and script.close > 0:
-                self.now += 0.6
-                if self.is_past:
-                    return self.late(self._time_rule())
-            elif kind == "stall":
+            elif kind == "stall" or (step == ("pause", "most") and self.wait()):
                 return self.late(self._time_rule())
             elif kind in ("half-close", "close"):
                 return self._ended(kind)
@@ -136,8 +156,6 @@ class _Client(_Walk):
         return "time.handshake" if self.state in ("connecting", "echo") else "time.stall"
 
     def _arrive(self, octets: bytes | Octets) -> Expected | None:
-        if self.now == self.since and self.bound_from == -2:
-            self.since = self.now
         for event in self.fields.feed(octets):
             before = self.state
             error = self.take(event)
@@ -298,12 +316,9 @@ class _Server(_Walk):
             if kind == "connect":
                 self.take("connected")
                 self.begin_bound(self.at)
-            elif step == ("pause", "most") and script.close > 0:
-                self.now += 0.6
-                if self.is_past:
-                    return self._silent("time.wait" if self.state == "listening" else "time.handshake")
-            elif kind == "stall":
-                return self._silent("time.wait" if self.state == "listening" else "time.handshake")
+            elif kind == "stall" or (step == ("pause", "most") and self.wait()):
+                self.found.may_send = False
+                return self.late("time.wait" if self.state == "listening" else "time.handshake")
             elif kind == "send":
                 if ended := self._hello(step[1], steps[index + 1 :]):
                     return ended
@@ -312,10 +327,6 @@ class _Server(_Walk):
                 return self.decide("hello.eof", self.take("reset" if kind == "reset" else "end"))
         self.found.may_send = False
         return self.decide("time.handshake", "timeout")
-
-    def _silent(self, rule: str) -> Expected:
-        self.found.may_send = False
-        return self.late(rule)
 
     def _hello(self, octets: bytes, rest: tuple[Step, ...]) -> Expected | None:
         had = len(self.hello)
@@ -379,11 +390,7 @@ class _Served:
                 self.half_closed = "late" if self.is_complete else "early"
                 if self.is_complete and self.half_closed == "late":
                     return self._success("late")
-            elif step == ("pause", "most") and self.script.close > 0:
-                of.now += 0.6
-                if of.is_past:
-                    return self._stalled()
-            elif kind == "stall":
+            elif kind == "stall" or (step == ("pause", "most") and of.wait()):
                 return self._stalled()
             elif kind == "close":
                 return self._closed()
@@ -418,7 +425,7 @@ class _Served:
                 of.take("sent")
             of.take("acknowledged")
         else:
-            found.is_confirmed = True if self.is_complete else None
+            found.is_confirmed = True  # it reads the last byte before it ends, so its end is not early
             if not self.is_complete:
                 of.take("sent")
             of.take("end")

@@ -24,13 +24,15 @@ from ..harness.harness import Harness
 from ..harness.ports import HOSTS
 from ..report.reproduction import Act
 from ..results import Axis, Json, Level, Problem, Saw
-from .model import Expected
+from .model import Expected, expect
 from .script import Octets, Script, Step
 
 EARLY = 0.02
 """Seconds by which a timeout may seem early, because two processes read the clock at different times."""
 LATE = 1.0
 """Seconds after T within which a wait must end (`time.prompt`)."""
+SLACK = 0.2
+"""Seconds more that the suite allows."""
 SAME_NONCES = 3
 """Random nonces do not repeat this often: they have 2^24 values, and few are kept."""
 NONCES = 64
@@ -58,8 +60,8 @@ class Known:
     """Broken SHOULD rules. The play does not wait for their timeouts again."""
     nonces: deque[bytes] = field(default_factory=lambda: deque(maxlen=NONCES))
     """The nonces of its last hellos."""
-    lateness: float = 0.0
-    """The maximum delay of a timeout in seconds."""
+    lateness: float | None = None
+    """The maximum delay in seconds of a timeout during which the peer did nothing; None if it was never measured."""
 
 
 @dataclass
@@ -76,8 +78,6 @@ class Play:
     times: dict[int, float] = field(default_factory=dict)
     """The start time of each step; -1 for the connection, -2 for the call."""
     sent: int = 0
-    was_late: bool = False
-    """The implementation accepted bytes after the bound, before it timed out. Its delivery is not judged."""
     was_reset: bool = False
     """A send failed because the connection was gone."""
 
@@ -169,7 +169,7 @@ class Play:
             self.harness.acts.append(Act("answer"))
             with trio.move_on_after(self.script.bound + self.harness.patience):
                 await call.ended.wait()
-        elif connection is None:
+        elif connection is None or kind == "unread":
             return
         elif kind in ("send", "fill"):
             octets = step[1] if kind == "send" else Octets(step[1], step[2]).make()
@@ -194,8 +194,8 @@ class Play:
     async def _send(self, connection: Connection, octets: bytes, may_fail: bool) -> None:
         try:
             await connection.send(octets)
-        except Mismatch:
-            if not may_fail:
+        except Mismatch as failure:
+            if not may_fail or failure.problem.saw == "untaken":  # it must read, or be gone
                 raise
             self.was_reset = True  # the send consumed the error, so a later recv() sees an end
 
@@ -224,7 +224,11 @@ class Play:
             if scope.cancelled_caught:
                 break
         if connection.received < end and not any(name not in ("ok", "unconfirmed") for name in self.expected.outcomes):
-            await self._too_short(connection, end, call)
+            await self._too_short(connection, end, call, "close.keep" if self._has_stalled(index) else "")
+
+    def _has_stalled(self, index: int) -> bool:
+        """Returns whether the implementation ended by a timeout before this step."""
+        return ("stall",) in self.script.steps[:index]
 
     def _wrong_octet(self, at: int, piece: bytes) -> NoReturn:
         wrong = next(at + i for i, octet in enumerate(piece) if octet != self.whole[at + i])
@@ -240,14 +244,15 @@ class Play:
                 return rule
         return "frame.order"
 
-    async def _too_short(self, connection: Connection, end: int, call: Call) -> NoReturn:
+    async def _too_short(self, connection: Connection, end: int, call: Call, rule: str) -> NoReturn:
         """Reports missing bytes. If the implementation's answer is wrong too, that is reported instead."""
         how = {"end": "the end", "reset": "a reset", "": "nothing more"}[connection.ended]
         with trio.move_on_after(SOON):
             await call.ended.wait()
         if call.answer is not None and "error" in call.answer:
             self._check_outcome(call)
-        self.fail(self.expected.rule, "wire", f"{how} after {connection.received:,} octets", f"{end:,} octets",
+        got = f"{how} after {connection.received:,} octets"
+        self.fail(rule or self.expected.rule, "wire", got, f"{end:,} octets",
                   connection.received, "short" if connection.ended else "silent")  # fmt: skip
 
     async def _see_end(self, connection: Connection) -> None:
@@ -297,6 +302,9 @@ class Play:
             got = f"{connection.received:,} octets: {bytes(connection.got[:16]).hex(' ')}"
             rule = "frame.order" if limit else self.expected.rule
             self.fail(rule, "wire", got, f"{limit:,} octets" if limit else "not one octet", limit, "surplus")
+        is_kept = connection.ended == "end" and connection.received == len(self.whole) and self.sent == 8
+        if is_kept and connection.raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.fail("close.keep", "ended", "a reset after the half-close", "that it closes in order", saw="reset")
         self._check_end(connection)
 
     # ---- the implementation is the client
@@ -312,11 +320,8 @@ class Play:
             connection = await listener.accept()
             _at_once(connection)
             self.times[-1] = trio.current_time()
-            try:
-                self._check_nonce((await connection.hello())[5:])
-            except Mismatch as failure:
-                found = failure.problem
-                self.fail("hello.form", "wire", found.got, found.expected, found.at, found.saw)
+            if script.steps[0] != ("unread",):
+                await self._hear(connection)
             for index, step in enumerate(script.steps):
                 self.times[index] = trio.current_time()
                 await self._step(index, step, connection, call)
@@ -350,6 +355,13 @@ class Play:
             await self._judge(call)
             self._check_delivered(call, target)
 
+    async def _hear(self, connection: Connection) -> None:
+        try:
+            self._check_nonce((await connection.hello())[5:])
+        except Mismatch as failure:
+            found = failure.problem
+            self.fail("hello.form", "wire", found.got, found.expected, found.at, found.saw)
+
     def _check_nonce(self, nonce: bytes) -> None:
         nonces = self.known.nonces
         nonces.append(nonce)
@@ -381,9 +393,9 @@ class Play:
             if self.script.before is not None and answer.get("message", self.script.before) != self.script.before:
                 got = f"the message {answer['message'][:60]!r} after a failure"
                 self.fail("result.message", "delivered", got, repr(self.script.before), saw="message")
-        elif not self.was_late:
+        else:
             self._check_data(answer)
-        if target is None or self.was_late:
+        if target is None:
             return
         left = {file.name: file for file in target.parent.iterdir()}
         is_whole = (
@@ -438,34 +450,66 @@ class Play:
             self.fail(self.expected.rule, "ended", "the call does not end", expected, saw="hangs")
         if call.error:
             raise call.error
+        if self._may_be_late(call):
+            await self._check_late(call)
         self._check_outcome(call)
         if bound and self.outcome in ("timeout", "unconfirmed") and self.expected.bound_from is not None:
-            self._check_time(call.end - self.times[self.expected.bound_from])
+            late = self.expected.late
+            last = late.bound_from if late is not None and late.bound_from is not None else self.expected.bound_from
+            self._check_time(call.end - self.times[self.expected.bound_from], call.end - self.times[last])
 
-    def _check_time(self, took: float) -> None:
+    def _may_be_late(self, call: Call) -> bool:
+        """Returns whether the answer is one that only what the peer did after the timeout explains (`time.late`)."""
+        outcome, late = _outcome_of(call), self.expected.late
+        is_usual = outcome in self.expected.outcomes and not self.expected.outcomes[outcome]
+        return (
+            late is not None
+            and outcome in late.outcomes
+            and not is_usual
+            and call.end > self.times[self.expected.late_from]
+        )
+
+    async def _check_late(self, call: Call) -> None:
+        """Checks that it looked in time, and expects from now on what follows from what it found."""
+        expected, bound = self.expected, self.script.bound
+        assert expected.late is not None
+        assert expected.bound_from is not None
+        late = self.times[expected.late_from] - self.times[expected.bound_from] - bound
+        if late > LATE + SLACK and late > await self._lateness() + SLACK:
+            got = f"the answer {call.told}, by what came {late:.1f} s after T"
+            self.fail(expected.rule, "time", got, expected.likely, saw="late")
+        self.expected = expected.late
+
+    async def _lateness(self) -> float:
+        """Returns how late a timeout of this implementation is if its peer does nothing."""
+        if self.known.lateness is None:
+            stall = Script(self.script.role, self.script.via, (("stall",),), close=1)
+            await Play(stall, expect(stall), self.harness, self.known).run()
+        return self.known.lateness or 0.0
+
+    def _check_time(self, took: float, took_last: float) -> None:
+        """Checks the seconds since the first and the last timeout began that may have ended it."""
         bound = self.script.bound
         if took < bound - EARLY:
             self.fail(
                 "time.bounds", "time", f"{self.outcome} after {took:.3f} s", f"not before T, {bound:.1f} s", saw="early"
             )
-        self.known.lateness = max(self.known.lateness, took - bound)
-        if took > bound + LATE + 0.2 and self.outcome in self.expected.outcomes:
+        if ("pause", "most") not in self.script.steps:
+            self.known.lateness = max(self.known.lateness or 0.0, took_last - bound)
+        if took_last > bound + LATE + SLACK:
             self.note(
                 "time.prompt",
                 "time",
-                f"{self.outcome} after {took:.1f} s",
+                f"{self.outcome} after {took_last:.1f} s",
                 f"within T, {bound:.1f} s, and {LATE:.1f} s",
                 "late",
             )
 
     def _check_outcome(self, call: Call) -> None:
         answer, outcomes = call.answer or {}, self.expected.outcomes
-        self.outcome = "ok" if "ok" in answer else str(answer.get("error"))
+        self.outcome = _outcome_of(call)
         if self.outcome == "error":  # an implementation without names
             self.outcome = next((name for name in outcomes if name != "ok"), "error")
-        if self.outcome not in outcomes and self._is_late(call):
-            self.was_late = True
-            return
         if self.outcome not in outcomes:
             names = " or ".join(name for name, left in outcomes.items() if not left)
             saw: Saw = "accepts" if self.outcome == "ok" else "refuses" if self.expected.likely == "ok" else "name"
@@ -475,18 +519,6 @@ class Play:
         wanted = self.expected.is_confirmed
         if self.outcome == "ok" and wanted is not None and answer.get("confirmed", wanted) != wanted:
             self.fail("close.confirm", "delivered", f"the answer {call.told}", f"confirmed: {wanted}".lower())
-
-    def _is_late(self, call: Call) -> bool:
-        """Returns whether the timeout was late, which only a SHOULD forbids. Bytes that came before it count
-        (`time.late`)."""
-        start = self.expected.bound_from
-        if (
-            start is None
-            or self.expected.likely not in ("timeout", "unconfirmed")
-            or "time.prompt" not in self.known.broken
-        ):
-            return False
-        return call.end - self.times[start] < self.script.bound + self.known.lateness + 0.1
 
     def _blamed(self) -> str:
         """Returns the rule that the outcome breaks."""
@@ -502,13 +534,18 @@ class Play:
         if not connection.ended:
             self.fail("close.residue", "residue", "a connection that is open after the answer", "that it is closed",
                       saw="open")  # fmt: skip
-        if self.script.via == "unix" or self.outcome in ("unconfirmed", "timeout"):
+        if self.script.via == "unix" or self.outcome == "unconfirmed":
             return
         is_failure = self.outcome != "ok"
         if is_failure and connection.ended == "end" and not self.was_reset and not _has_half_closed(self.script):
             self.note("close.abort", "ended", "an orderly end after a failure", "a reset", "orderly")
         if not is_failure and connection.ended == "reset" and self.expected.rule not in ("data.end", "close.extra"):
             self.note("close.confirm", "ended", "a reset after a success", "an orderly end", "reset")
+
+
+def _outcome_of(call: Call) -> str:
+    answer = call.answer or {}
+    return "ok" if "ok" in answer else str(answer.get("error"))
 
 
 def _has_half_closed(script: Script) -> bool:

@@ -36,6 +36,7 @@ Step = tuple[Any, ...]
     ("stall",)            does nothing until the implementation has ended
     ("connect",)          connects a client; without it the client connects at the start
     ("late",)             a second client dials
+    ("unread",)           only for a server and first: it does not read the hello
     ("nobody",) ("full",) only for a server and alone: it does not listen, or its queue is full and it never accepts
 """
 
@@ -206,7 +207,8 @@ def _vector_steps(script: Script) -> list[list[Any]]:
     """Returns the steps as a vector writes them."""
     if not script.steps or script.steps[0][0] in ("nobody", "full"):
         return [["stall"]] if script.steps == (("full",),) else []
-    steps: list[list[Any]] = [["expect", "4b 43 4f 4d 35 n0 n1 n2"]] if script.role == "client" else []
+    is_heard = script.role == "client" and script.steps[0] != ("unread",)
+    steps: list[list[Any]] = [["expect", "4b 43 4f 4d 35 n0 n1 n2"]] if is_heard else []
     sent = seen = 0
     whole = HELLO + script.frame() if script.role == "server" else b""
     if script.role == "server":
@@ -223,7 +225,7 @@ def _vector_steps(script: Script) -> list[list[Any]]:
             end = len(whole) if step[1] < 0 else min(len(whole), seen + step[1])
             steps += [["expect", part] for part in _expected(script, whole, seen, end)]
             seen = end
-        else:
+        elif kind != "unread":
             names = {"nothing": "expect-nothing", "end": "expect-end", "late": "expect-refused"}
             steps.append([names.get(kind, kind), *step[1:]])
     return steps

@@ -76,6 +76,8 @@ SIZES = (0, 1, 2, 3, 8, 127, 128, 251, 252, 255, 256, 257, 1023, 1024, 4095, 409
 LARGE = (524288, 1 << 20, (1 << 20) + 1, (2 << 20) - 1, (8 << 20) + 4096)
 HUGE = 16 << 20
 """Bytes that no kernel buffers for a client that does not read."""
+FLOOD = 8 << 20
+"""Bytes that a kernel rarely buffers for a server that does not read."""
 FILLS = ("counter251", "00", "0a", "ff", "0d0a", "6100", "1a", "00ff")
 DECLARED = (
     *(1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 65537, (1 << 24) - 1, 1 << 24, (1 << 31) - 1, 1 << 31),
@@ -204,6 +206,8 @@ def _client(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[i
         at = detail.pick(_borders(message, len(whole) - 1))
         end = "reset" if kind == "reset" else detail.pick(("close", "half-close"))
         steps = (*_cut(whole[:at], cut), *detail.pick(((), (("pause", "tick"),))), (end,))
+        if detail.pick((False, False, False, True)):
+            steps = ("unread",), (end,)
     else:
         limits = _limits(kind, len(message), data.size, detail)
         body: tuple[Step, ...] = (("fill", data.size, data.fill),) if data.size > 70000 else ()
@@ -268,19 +272,26 @@ def _declared(message: bytes, detail: _Detail) -> tuple[tuple[Step, ...], tuple[
 
 
 def _timed_client(kind: str, head: bytes, data: Octets, detail: _Detail) -> tuple[Step, ...]:
-    """Adds pauses of 0.6 T. Two of them exceed T, unless a byte of the frame arrives between them."""
+    """Adds pauses of 0.6 T. Two of them exceed T, unless a byte of the frame arrives between them.
+
+    What comes after two of them may still count (`time.late`). With T = 1 four exceed T + 1 s (`time.prompt`).
+    """
     pause: Step = ("pause", "most")
     whole = head + data.make() if data.size <= 1000 else head
     tail: tuple[Step, ...] = () if data.size <= 1000 else (("fill", data.size, data.fill),)
     cut = min(detail.pick((1, 8, 7, 9, 11, 12, 13, max(14, len(head) - 1), len(head))), len(whole) - 1)
+    rest: tuple[Step, ...] = ("send", whole[cut:]), *tail
     if kind == "stall":
-        return ((("send", whole[:cut]),) if detail.pick((True, True, False)) else ()) + (("stall",),)
+        some: tuple[Step, ...] = (("send", whole[:cut]),) if detail.pick((True, True, False)) else ()
+        rest = rest if some else (("send", whole), *tail)
+        ends = (rest, (("close",),), (("half-close",),), (("reset",),))
+        return (*some, *detail.pick(((("stall",),),) * 4 + tuple((pause, pause, *end) for end in ends)))
     if kind == "drip-echo":
-        return ("send", whole[:3]), pause, ("send", whole[3:7]), pause, ("send", whole[7:]), *tail
+        return *_cut(whole, (2, 4, 6, 7), (pause,)), *tail
     if kind == "late":
-        return pause, ("send", whole[:cut]), pause, ("send", whole[cut:]), *tail
+        return pause, ("send", whole[:cut]), pause, *rest
     if kind == "never":
-        return ("send", whole[:cut]), pause, pause, ("send", whole[cut:]), *tail
+        return ("send", whole[:cut]), pause, pause, *rest
     middle = max(9, cut)
     last = min(len(whole) - 1, middle + 1)
     steps: list[Step] = []
@@ -309,6 +320,8 @@ def _server(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[i
         message = message if _is_text(message) else b"hi"
     bound = (detail.pick((0, -1, -(1 << 31))) if kind == "never" else 1) if is_timed else 30
     steps = _timed_server(kind, hello, detail) if is_timed else _server_steps(kind, hello, whole, cut, detail)
+    if any(step[0] == "fill" for step in steps):
+        bound = 2  # the server has to read it within T
     port = detail.pick((None, *SERVER_PORTS)) if kind == "usage" else None
     return Script("server", "tcp6", steps, bound, message, data, port=port)
 
@@ -350,7 +363,7 @@ def _server_steps(kind: str, hello: bytes, whole: int, cut: tuple[int, ...], det
         count = detail.pick((whole + 8, max(8, whole - 1), 0, 7, 8, 9, 12))
         return (*start, *((("read", count),) if count else ()), ("close",))
     late: tuple[Step, ...] = (("late",),) if detail.pick(range(8)) == 7 else ()
-    return (*late, *start, *_WHOLE, ("close",))
+    return (*late, *start, *(_WHOLE[: detail.pick((2, 2, 1))]), ("close",))
 
 
 def _timed_server(kind: str, hello: bytes, detail: _Detail) -> tuple[Step, ...]:
@@ -358,18 +371,20 @@ def _timed_server(kind: str, hello: bytes, detail: _Detail) -> tuple[Step, ...]:
     start: Step = ("send", hello)
     cut = detail.pick((4, 1, 5, 7))
     if kind == "nobody":
-        return pause, pause, ("connect",), ("stall",)
+        return *(pause,) * detail.pick((2, 4)), ("connect",), start, *_WHOLE, ("close",)
     if kind == "silent":
         wrong = bytes([hello[0] ^ 1]) + hello[1:cut]
         return (*detail.pick(((), (("send", hello[:cut]),), (("send", wrong),))), ("stall",))
     if kind == "drip":
         if detail.pick((False, True)):
             return pause, ("connect",), pause, start, *_WHOLE, ("close",)
-        return ("send", hello[:2]), pause, ("send", hello[2:7]), pause, ("send", hello[7:]), *_WHOLE, ("close",)
+        return *_cut(hello, detail.pick(((2, 7), (2, 4, 6, 7))), (pause,)), *_WHOLE, ("close",)
     if kind == "confirm":
-        return start, *_WHOLE, *detail.pick(((("stall",),), (pause, ("close",)), (pause, pause, ("close",))))
+        late = tuple((*_WHOLE, pause, pause, (end,)) for end in ("close", "half-close", "reset"))
+        keeps = ("read", detail.pick((8, 9, 100))), ("stall",), *_WHOLE
+        return start, *detail.pick(((*_WHOLE, ("stall",)), (*_WHOLE, pause, ("close",)), *late, keeps))
     if kind == "talk":
-        return start, *_WHOLE, pause, ("send", b"x"), pause, ("send", b"x"), pause, ("close",)
+        return start, *_WHOLE, *(pause, ("send", b"x")) * 3, pause, ("close",)
     if kind == "never":
         return detail.pick(
             (
@@ -379,8 +394,11 @@ def _timed_server(kind: str, hello: bytes, detail: _Detail) -> tuple[Step, ...]:
             )
         )
     if kind == "unread":
-        talk: tuple[Step, ...] = detail.pick(((), (pause, ("send", b"x"), pause, ("send", b"x"), pause)))
-        return start, ("read", 100), *talk, detail.pick((("stall",), ("close",), ("reset",)))
+        talk: tuple[Step, ...] = detail.pick(((), (*(pause, ("send", b"x")) * 3, pause)))
+        leave: tuple[Step, ...] = (*talk, detail.pick((("stall",), ("close",), ("reset",))))
+        flood: tuple[Step, ...] = (("fill", FLOOD, "00"), *_WHOLE, pause, ("close",))
+        used_up: tuple[Step, ...] = (("half-close",), pause, *_WHOLE, ("close",))
+        return start, ("read", 100), *detail.pick((leave, leave, flood, used_up))
     return start, *[step for _ in range(4) for step in (("read", 3 << 18), pause)], *_WHOLE, ("close",)
 
 
