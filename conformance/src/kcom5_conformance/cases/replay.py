@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, suppress
 
 import trio
 
+from ..explore.script import MOST_BOUND
 from ..harness.call import Call, shown
 from ..harness.case import ALONE_PORT, Case, NotRun, TooBusy
 from ..harness.connection import Connection
@@ -63,9 +64,14 @@ def cases(found: list[Vector]) -> Iterator[Case]:
             )
 
 
+def _bound(close: int) -> float:
+    """Returns T in seconds, which scales the pauses; 1 if it does not pass while a vector is played."""
+    return close if 0 < close <= MOST_BOUND else 1
+
+
 def _waits(vector: Vector) -> float:
     """Returns the approximate duration of its pauses and waits, in seconds."""
-    bound = max(1, vector.give["close"]) if "close" in vector.give else 0
+    bound = _bound(vector.give["close"]) if "close" in vector.give else 0
     parts = {"most": 0.6, "half": 0.5, "tick": 0}
     pauses = sum(parts[step[1]] for step in vector.steps if step[0] == "pause")
     return float(bound * max(1, pauses))
@@ -147,7 +153,7 @@ class _Play:
         self.nonce = b""
         self.last_act = self.connected_at = trio.current_time()
         close = vector.give.get("close", NO_BOUND)
-        self.bound: float = close if close > 0 else 1
+        self.bound = _bound(close)
         self.is_failure = "error" in vector.outcome
         self.has_sent = False
 

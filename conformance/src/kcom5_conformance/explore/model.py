@@ -99,7 +99,7 @@ class _Walk:
     def wait(self) -> bool:
         """Waits for 0.6 T. Returns whether a timeout has passed for the second time."""
         self.now += 0.6
-        if self.script.close <= 0 or self.now - self.since <= 1 + MARGIN:
+        if not self.script.is_limited or self.now - self.since <= 1 + MARGIN:
             return False
         if self.lapse is not None:
             return True
@@ -183,7 +183,7 @@ class _Client(_Walk):
         if fields.surplus or any(step[0] in ("send", "fill") for step in rest):
             return "data.end"
         if ("pause", "most") in script.steps:
-            return "time.never" if script.close <= 0 else "time.slow" if self.now else "time.bounds"
+            return "time.slow" if script.is_limited else "time.never" if script.close <= 0 else "time.bounds"
         if script.close <= 0:
             return "time.never"
         sizes = [len(step[1]) for step in script.steps if step[0] == "send"]
@@ -337,7 +337,7 @@ class _Server(_Walk):
             self.decide("hello.reject", self.take("wrong"))
             waits = any(step[0] == "stall" or step == ("pause", "most") for step in rest)
             total = len(hello) + sum(len(step[1]) for step in rest if step[0] == "send")
-            if total < 8 and waits and self.script.close > 0:
+            if total < 8 and waits and self.script.is_limited:
                 self.found.outcomes["timeout"] = "hello.reject-early"
             return self.found
         if len(hello) < 8:

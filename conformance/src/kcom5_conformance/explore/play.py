@@ -302,6 +302,9 @@ class Play:
             got = f"{connection.received:,} octets: {bytes(connection.got[:16]).hex(' ')}"
             rule = "frame.order" if limit else self.expected.rule
             self.fail(rule, "wire", got, f"{limit:,} octets" if limit else "not one octet", limit, "surplus")
+        if self.outcome == "timeout" and limit and connection.received == limit:
+            got = f"the answer timeout, and all {limit:,} octets, so that its system had taken them"
+            self.fail("time.confirm", "delivered", got, "unconfirmed", saw="name")
         is_kept = connection.ended == "end" and connection.received == len(self.whole) and self.sent == 8
         if is_kept and connection.raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self.fail("close.keep", "ended", "a reset after the half-close", "that it closes in order", saw="reset")

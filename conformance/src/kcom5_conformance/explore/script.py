@@ -19,6 +19,8 @@ MAGIC = b"KCOM5"
 HELLO = b"KCOM5\xaa\xbb\xcc"
 DEFAULT_LIMIT = 1 << 24
 
+MOST_BOUND = 3600
+"""The maximum of T in seconds that a script waits for. A longer one does not pass while it is played."""
 MOST_TEXT = 1000
 """The maximum size of a script in characters."""
 MOST_UNPACKED = 64 << 20
@@ -102,9 +104,14 @@ class Script:
     """The requested port, over TCP."""
 
     @property
+    def is_limited(self) -> bool:
+        """Returns whether T can pass while it is played."""
+        return 0 < self.close <= MOST_BOUND
+
+    @property
     def bound(self) -> float:
         """Returns T in seconds, which scales the pauses; 1 for a script without a timeout."""
-        return float(self.close) if self.close > 0 else 1.0
+        return float(self.close) if self.is_limited else 1.0
 
     @property
     def is_timed(self) -> bool:

@@ -78,6 +78,8 @@ HUGE = 16 << 20
 """Bytes that no kernel buffers for a client that does not read."""
 FLOOD = 8 << 20
 """Bytes that a kernel rarely buffers for a server that does not read."""
+QUEUED = 1 << 19
+"""Bytes that a server's kernel takes, and that of a client that does not read takes only in part."""
 FILLS = ("counter251", "00", "0a", "ff", "0d0a", "6100", "1a", "00ff")
 DECLARED = (
     *(1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 65537, (1 << 24) - 1, 1 << 24, (1 << 31) - 1, 1 << 31),
@@ -113,7 +115,10 @@ CLIENT_PORTS = (0, *SERVER_PORTS)
 CLIENT_KINDS = ("valid",) * 8 + ("end", "over", "ill-formed", "surplus", "echo", "declared", "reset", "absent")
 CLIENT_TIMED = ("stall", "drip-echo", "drip-frame", "never", "late", "full")
 SERVER_KINDS = ("valid",) * 8 + ("half-close", "extra", "reset", "reject", "eof", "alone", "leave", "usage")
-SERVER_TIMED = ("silent", "drip", "confirm", "talk", "unread", "slow", "never", "nobody")
+SERVER_TIMED = ("silent", "drip", "confirm", "talk", "unread", "queued", "slow", "never", "nobody")
+
+NO_BOUNDS = (0, -1, -(1 << 31), 2147484, 4294968, (1 << 31) - 1)
+"""T that never passes while a script is played. In milliseconds some of them do not fit 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +205,7 @@ def _client(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[i
         steps, limits = _declared(message, detail)
     elif kind in CLIENT_TIMED:
         steps = _timed_client(kind, head, data, detail)
-        bound = detail.pick((0, -1, -(1 << 31))) if kind == "never" else 1
+        bound = detail.pick(NO_BOUNDS) if kind == "never" else 1
     elif kind in ("end", "reset"):
         whole = head + data.make()
         at = detail.pick(_borders(message, len(whole) - 1))
@@ -308,8 +313,8 @@ _WHOLE: tuple[Step, ...] = (("read", -1), ("end",))
 def _server(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[int, ...], detail: _Detail) -> Script:
     message = _message(drawn, ILL_FORMED if kind == "usage" else WELL_FORMED)
     hello = MAGIC + detail.pick(NONCES)
-    if kind in ("unread", "slow"):
-        data = Octets(HUGE, data.fill if len(data.fill) == 2 else "00")
+    if kind in ("unread", "queued", "slow"):
+        data = Octets(QUEUED if kind == "queued" else HUGE, data.fill if len(data.fill) == 2 else "00")
     elif kind in SERVER_TIMED:
         message, data = message[:3], Octets(min(data.size, 40000), data.fill)
     elif kind == "valid" and detail.pick(range(40)) == 39:
@@ -318,7 +323,7 @@ def _server(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[i
     is_timed = kind in SERVER_TIMED
     if is_timed:
         message = message if _is_text(message) else b"hi"
-    bound = (detail.pick((0, -1, -(1 << 31))) if kind == "never" else 1) if is_timed else 30
+    bound = (detail.pick(NO_BOUNDS) if kind == "never" else 1) if is_timed else 30
     steps = _timed_server(kind, hello, detail) if is_timed else _server_steps(kind, hello, whole, cut, detail)
     if any(step[0] == "fill" for step in steps):
         bound = 2  # the server has to read it within T
@@ -393,6 +398,8 @@ def _timed_server(kind: str, hello: bytes, detail: _Detail) -> tuple[Step, ...]:
                 (pause, pause, ("connect",), start, *_WHOLE, ("close",)),
             )
         )
+    if kind == "queued":
+        return start, ("read", 100), *detail.pick(((), (("half-close",),))), ("stall",)
     if kind == "unread":
         talk: tuple[Step, ...] = detail.pick(((), (*(pause, ("send", b"x")) * 3, pause)))
         leave: tuple[Step, ...] = (*talk, detail.pick((("stall",), ("close",), ("reset",))))
