@@ -37,6 +37,8 @@ SAME_NONCES = 3
 """Random nonces do not repeat this often: they have 2^24 values, and few are kept."""
 NONCES = 64
 """The number of nonces that are kept. That a bit of so many random ones never changes has a chance of 2^-63."""
+OWN_FILES = {"data", "out", "tmp"}
+"""The suite's files in the folder of a conversation."""
 SOON = 1.0
 """Timeout in seconds for the next act of an implementation."""
 
@@ -133,6 +135,9 @@ class Play:
         await self._judge(call)
         if script.via == "unix" and harness.path.exists():
             self.fail("unix.cleanup", "residue", "the socket file after the answer", "that it is gone", saw="residue")
+        if script.via == "unix" and (left := {file.name for file in harness.folder.iterdir()} - OWN_FILES):
+            self.fail("close.residue", "residue", f"the file {min(left)} beside the socket", "no file left behind",
+                      saw="residue")  # fmt: skip
         if connection is not None and not is_served and not self._is_closed(script):
             await self._rest_of_server(connection)
 
@@ -516,18 +521,18 @@ class Play:
         if self.outcome not in outcomes:
             names = " or ".join(name for name, left in outcomes.items() if not left)
             saw: Saw = "accepts" if self.outcome == "ok" else "refuses" if self.expected.likely == "ok" else "name"
-            self.fail(self._blamed(), "delivered", f"the answer {call.told}", names, saw=saw)
+            self.fail(self._blamed(call), "delivered", f"the answer {call.told}", names, saw=saw)
         if left := outcomes[self.outcome]:
             self.note(left, "delivered", f"the answer {call.told}", self.expected.likely, "name")
         wanted = self.expected.is_confirmed
         if self.outcome == "ok" and wanted is not None and answer.get("confirmed", wanted) != wanted:
             self.fail("close.confirm", "delivered", f"the answer {call.told}", f"confirmed: {wanted}".lower())
 
-    def _blamed(self) -> str:
+    def _blamed(self, call: Call) -> str:
         """Returns the rule that the outcome breaks."""
         named = {"over-limit": "limit.over", "malformed-message": "message.utf8", "message-not-utf8": "message.utf8"}
         if self.expected.likely == "ok":
-            if self.outcome == "timeout" and self.script.close > 30:
+            if self.outcome == "timeout" and call.end - call.start < self.script.close:
                 return "time.bounds"
             return named.get(self.outcome, self.expected.rule)
         return self.expected.rule

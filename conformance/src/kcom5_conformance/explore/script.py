@@ -118,6 +118,12 @@ class Script:
         """Returns whether it waits for a part of T or longer."""
         return any(step[0] in ("stall", "full") or step == ("pause", "most") for step in self.steps)
 
+    @property
+    def waits(self) -> float:
+        """Returns the seconds that it waits for parts of T."""
+        parts = {("pause", "most"): 0.6, ("stall",): 1.0, ("full",): 1.0}
+        return self.bound * sum(parts.get(step, 0.0) for step in self.steps)
+
     def frame(self) -> bytes:
         """Returns the bytes that a server must send after the echo."""
         head = len(self.message).to_bytes(4, "little") + self.message + self.data.size.to_bytes(8, "little")

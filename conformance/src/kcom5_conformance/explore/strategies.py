@@ -113,12 +113,26 @@ SERVER_PORTS = (65536, -1, 65537, 79136, 131072, 1 << 31, 1 << 32, -(1 << 31))
 CLIENT_PORTS = (0, *SERVER_PORTS)
 """Invalid ports, some of which look valid when truncated to 16 bits."""
 CLIENT_KINDS = ("valid",) * 8 + ("end", "over", "ill-formed", "surplus", "echo", "declared", "reset", "absent")
-CLIENT_TIMED = ("stall", "drip-echo", "drip-frame", "never", "late", "full")
+CLIENT_TIMED = ("stall", "drip-echo", "drip-frame", "never", "late", "full", "long")
 SERVER_KINDS = ("valid",) * 8 + ("half-close", "extra", "reset", "reject", "eof", "alone", "leave", "usage")
-SERVER_TIMED = ("silent", "drip", "confirm", "talk", "unread", "queued", "slow", "never", "nobody")
+SERVER_TIMED = (
+    "silent",
+    "drip",
+    "confirm",
+    "talk",
+    "unread",
+    "queued",
+    "slow",
+    "never",
+    "nobody",
+    "long",
+    "long-unread",
+)
 
-NO_BOUNDS = (0, -1, -(1 << 31), 2147484, 4294968, (1 << 31) - 1)
-"""T that never passes while a script is played. In milliseconds some of them do not fit 32 bits."""
+LONG_BOUND = 10
+"""T in seconds whose pauses are longer than the limits that programs set of their own accord."""
+NO_BOUNDS = (0, -1, -(1 << 31), 4294968)
+"""T that never passes while a script is played. In 32 bits of milliseconds the last one is less than a second."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +219,7 @@ def _client(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[i
         steps, limits = _declared(message, detail)
     elif kind in CLIENT_TIMED:
         steps = _timed_client(kind, head, data, detail)
-        bound = detail.pick(NO_BOUNDS) if kind == "never" else 1
+        bound = _bound(kind, detail)
     elif kind in ("end", "reset"):
         whole = head + data.make()
         at = detail.pick(_borders(message, len(whole) - 1))
@@ -276,6 +290,11 @@ def _declared(message: bytes, detail: _Detail) -> tuple[tuple[Step, ...], tuple[
     return (("send", head), *((("send", some),) if some else ()), ("pause", "tick"), ("close",)), limits
 
 
+def _bound(kind: str, detail: _Detail) -> int:
+    """Returns T for a script that waits for parts of it."""
+    return detail.pick(NO_BOUNDS) if kind == "never" else LONG_BOUND if kind.startswith("long") else 1
+
+
 def _timed_client(kind: str, head: bytes, data: Octets, detail: _Detail) -> tuple[Step, ...]:
     """Adds pauses of 0.6 T. Two of them exceed T, unless a byte of the frame arrives between them.
 
@@ -297,6 +316,8 @@ def _timed_client(kind: str, head: bytes, data: Octets, detail: _Detail) -> tupl
         return pause, ("send", whole[:cut]), pause, *rest
     if kind == "never":
         return ("send", whole[:cut]), pause, pause, *rest
+    if kind == "long":
+        return ("send", whole[:cut]), pause, *rest
     middle = max(9, cut)
     last = min(len(whole) - 1, middle + 1)
     steps: list[Step] = []
@@ -313,7 +334,7 @@ _WHOLE: tuple[Step, ...] = (("read", -1), ("end",))
 def _server(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[int, ...], detail: _Detail) -> Script:
     message = _message(drawn, ILL_FORMED if kind == "usage" else WELL_FORMED)
     hello = MAGIC + detail.pick(NONCES)
-    if kind in ("unread", "queued", "slow"):
+    if kind in ("unread", "queued", "slow", "long-unread"):
         data = Octets(QUEUED if kind == "queued" else HUGE, data.fill if len(data.fill) == 2 else "00")
     elif kind in SERVER_TIMED:
         message, data = message[:3], Octets(min(data.size, 40000), data.fill)
@@ -323,7 +344,7 @@ def _server(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[i
     is_timed = kind in SERVER_TIMED
     if is_timed:
         message = message if _is_text(message) else b"hi"
-    bound = (detail.pick(NO_BOUNDS) if kind == "never" else 1) if is_timed else 30
+    bound = _bound(kind, detail) if is_timed else 30
     steps = _timed_server(kind, hello, detail) if is_timed else _server_steps(kind, hello, whole, cut, detail)
     if any(step[0] == "fill" for step in steps):
         bound = 2  # the server has to read it within T
@@ -390,6 +411,11 @@ def _timed_server(kind: str, hello: bytes, detail: _Detail) -> tuple[Step, ...]:
         return start, *detail.pick(((*_WHOLE, ("stall",)), (*_WHOLE, pause, ("close",)), *late, keeps))
     if kind == "talk":
         return start, *_WHOLE, *(pause, ("send", b"x")) * 3, pause, ("close",)
+    if kind == "long":
+        partly = ("send", hello[:cut]), pause, ("send", hello[cut:]), *_WHOLE
+        return *detail.pick((partly, (pause, ("connect",), start, *_WHOLE), (start, *_WHOLE, pause))), ("close",)
+    if kind == "long-unread":
+        return start, ("read", 100), pause, *_WHOLE, ("close",)
     if kind == "never":
         return detail.pick(
             (
