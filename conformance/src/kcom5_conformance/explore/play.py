@@ -300,9 +300,11 @@ class Play:
     async def _rest_of_server(self, connection: Connection) -> None:
         """Checks that only allowed bytes and an end follow the answer."""
         limit = len(self.whole) if self.expected.may_send and self.outcome != "invalid-connection" else 0
-        with trio.move_on_after(SOON):
-            while not connection.ended:
+        while not connection.ended:
+            with trio.move_on_after(SOON) as scope:
                 await connection.some()
+            if scope.cancelled_caught:
+                break
         if connection.received > limit:
             got = f"{connection.received:,} octets: {bytes(connection.got[:16]).hex(' ')}"
             rule = "frame.order" if limit else self.expected.rule
