@@ -349,6 +349,11 @@ def _may_be_load(outcome: Outcome, should: list[Problem]) -> bool:
     return outcome.is_about_time or any(one.axis in waits or "nothing" in one.got for one in problems)
 
 
+def _hangs(outcome: Outcome) -> bool:
+    """Returns whether the suite has waited in vain for all of its patience."""
+    return isinstance(outcome.error, Mismatch) and outcome.error.problem.saw == "hangs"
+
+
 class Lane:
     """One adapter that plays one script after another."""
 
@@ -414,7 +419,8 @@ class Lane:
             raise outcome.error
         if is_careful and _may_be_load(outcome, plays[0].should if plays else []):
             late = _waited(adapter) - waited
-            if late > (MOST_LATE * script.bound if script.is_timed else MOST_WAITED):
+            most = MOST_LATE * script.bound if script.is_timed else MOST_WAITED
+            if late > (max(most, patience / 2) if _hangs(outcome) else most):
                 raise TooBusy(f"the suite or the adapter had to wait {late:.2f} s for a processor")
         if isinstance(outcome.error, AdapterError):
             return self._crashed(script, outcome.error, outcome.harness)
