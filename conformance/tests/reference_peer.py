@@ -243,13 +243,13 @@ class ReferencePeer:
         return None if self.deadline is None else self.deadline - time.monotonic()
 
     def wait(self, end: socket.socket, events: int, most: float = 60) -> None:
-        """Wait for an event, at most `most` seconds; `timeout` only where the bound has passed."""
+        """Wait for an event, at most `most` seconds; `timeout` only where the bound had passed before (`time.late`)."""
         remaining = self.remaining()
-        if remaining is not None and remaining <= 0:
-            self.late()
         poll = select.poll()
         poll.register(end, events)
-        poll.poll(math.ceil(min(most, most if remaining is None else remaining) * 1000))
+        seconds = most if remaining is None else max(0, min(most, remaining))
+        if not poll.poll(math.ceil(seconds * 1000)) and remaining is not None and remaining <= 0:
+            self.late()
 
     def late(self) -> NoReturn:
         raise Failure("timeout")

@@ -219,10 +219,10 @@ class SelectsInSlices(Unusual):
 
     def wait(self, end: socket.socket, events: int, most: float = 60) -> None:
         remaining = self.remaining()
-        if remaining is not None and remaining <= 0:
-            self.late()
         reads, writes = ([end] if events & select.POLLIN else []), ([end] if events & select.POLLOUT else [])
-        select.select(reads, writes, [end], min(SLICE, most))
+        is_over = remaining is not None and remaining <= 0
+        if not any(select.select(reads, writes, [end], 0 if is_over else min(SLICE, most))) and is_over:
+            self.late()
 
 
 class HasSmallBuffers(Unusual):

@@ -113,10 +113,11 @@ SERVER_PORTS = (65536, -1, 65537, 79136, 131072, 1 << 31, 1 << 32, -(1 << 31))
 CLIENT_PORTS = (0, *SERVER_PORTS)
 """Invalid ports, some of which look valid when truncated to 16 bits."""
 CLIENT_KINDS = ("valid",) * 8 + ("end", "over", "ill-formed", "surplus", "echo", "declared", "reset", "absent")
-CLIENT_TIMED = ("stall", "drip-echo", "drip-frame", "never", "late", "full", "long")
+CLIENT_TIMED = ("stall", "stall", "drip-echo", "drip-frame", "never", "late", "full", "long")
 SERVER_KINDS = ("valid",) * 8 + ("half-close", "extra", "reset", "reject", "eof", "alone", "leave", "usage")
 SERVER_TIMED = (
     "silent",
+    "drip",
     "drip",
     "confirm",
     "talk",
@@ -309,7 +310,8 @@ def _timed_client(kind: str, head: bytes, data: Octets, detail: _Detail) -> tupl
         some: tuple[Step, ...] = (("send", whole[:cut]),) if detail.pick((True, True, False)) else ()
         rest = rest if some else (("send", whole), *tail)
         ends = (rest, (("close",),), (("half-close",),), (("reset",),))
-        return (*some, *detail.pick(((("stall",),),) * 4 + tuple((pause, pause, *end) for end in ends)))
+        late = tuple((*pauses, *end) for pauses in ((pause,) * 2, (pause,) * 4) for end in ends)
+        return (*some, *detail.pick(((("stall",),),) * len(late) + late))
     if kind == "drip-echo":
         return *_cut(whole, (2, 4, 6, 7), (pause,)), *tail
     if kind == "late":
@@ -404,7 +406,7 @@ def _timed_server(kind: str, hello: bytes, detail: _Detail) -> tuple[Step, ...]:
     if kind == "drip":
         if detail.pick((False, True)):
             return pause, ("connect",), pause, start, *_WHOLE, ("close",)
-        return *_cut(hello, detail.pick(((2, 7), (2, 4, 6, 7))), (pause,)), *_WHOLE, ("close",)
+        return *_cut(hello, detail.pick(((2, 4, 6, 7), (2, 7))), (pause,)), *_WHOLE, ("close",)
     if kind == "confirm":
         late = tuple((*_WHOLE, pause, pause, (end,)) for end in ("close", "half-close", "reset"))
         keeps = ("read", detail.pick((8, 9, 100))), ("stall",), *_WHOLE
