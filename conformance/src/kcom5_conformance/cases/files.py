@@ -14,6 +14,7 @@ from ..harness.call import Call
 from ..harness.case import NotRun
 from ..harness.frame import HELLO, frame
 from ..harness.harness import Harness
+from ..report.acts import Act
 from .registry import add, case
 from .steps import MIB, OLD, SOME, counter, expect_file, quiet, receiving
 
@@ -83,8 +84,7 @@ async def grows_after_it_was_opened(harness: Harness) -> None:
     source = harness.folder / "in"
     source.write_bytes(counter(MIB))
     call = await harness.send("", {"file": str(source)})
-    with source.open("ab") as file:
-        file.write(b"more" * 1000)
+    harness.files.append(source, b"more" * 1000)
     connection = await harness.connect(call.place)
     await connection.send(HELLO)
     await connection.expect(HELLO + frame(b"", counter(MIB)))
@@ -99,8 +99,7 @@ async def becomes_shorter_before_the_client_comes(harness: Harness) -> None:
     source = harness.folder / "in"
     source.write_bytes(counter(MIB))
     call = await harness.send("", {"file": str(source)})
-    os.truncate(source, 1000)
-    harness.unshown = "the file changes meanwhile"
+    harness.files.truncate(source, 1000)
     connection = await harness.connect(call.place)
     await connection.send(HELLO)
     came = await connection.read(MIB + 28)
@@ -138,8 +137,8 @@ for _name, _file in (("proc", "/proc/version"), ("sys", "/sys/kernel/mm/transpar
 
 @case("file.size/pipe", "server", "a pipe has no size", ("tcp6", "unix"), needs=("file",))
 async def pipe_without_a_size(harness: Harness) -> None:
-    source = harness.folder / "pipe"
-    os.mkfifo(source)
+    source = harness.files.pipe("pipe")
+    harness.acts.append(Act("writer", (str(source), counter(SOME))))
 
     def write() -> None:
         source.write_bytes(counter(SOME))
@@ -169,8 +168,7 @@ async def nothing_under_the_name_meanwhile(harness: Harness) -> None:
 @case("file.whole/nothing-behind-a-dangling-link", "client", "a part is written to what a link will name",
         needs=("file",))  # fmt: skip
 async def nothing_behind_a_dangling_link(harness: Harness) -> None:
-    link, target = harness.folder / "link", harness.folder / "target"
-    link.symlink_to("target")
+    link, target = harness.files.link("link", "target"), harness.folder / "target"
     async with receiving(harness, to={"file": str(link)}) as (call, connection, hello):
         octets = hello + frame(b"", counter(MIB))
         await connection.send(octets[:-1])
@@ -194,8 +192,7 @@ async def the_name_becomes_a_folder(harness: Harness) -> None:
         octets = hello + frame(b"", counter(MIB))
         await connection.send(octets[:-1])
         await harness.pause(harness.tick)
-        target.mkdir()
-        (target / "kept").touch()  # so that the folder is not empty and cannot be replaced
+        harness.files.make_folder("out/kept")  # a folder that is not empty cannot be replaced
         await connection.send(octets[-1:])
         await call.expect_error("io")
     if left := sorted(path.name for path in harness.folder.iterdir() if path.name not in ("out", "s")):
@@ -225,9 +222,7 @@ add("file.whole/mode-of-the-file-it-replaces", "client", "its readers cannot rea
 @case("file.whole/link-is-followed", "client", "the link is replaced, and the file behind it is old",
         ("tcp6", "unix"), needs=("file",))  # fmt: skip
 async def link_is_followed(harness: Harness) -> None:
-    target, link = harness.folder / "out", harness.folder / "link"
-    target.write_bytes(OLD)
-    link.symlink_to("out")
+    target, link = harness.files.write("out", OLD), harness.files.link("link", "out")
     await _stores(harness, link, b"new")
     if not link.is_symlink():
         harness.fail("delivered", "a file in the place of the link", "the link, and the data where it leads to")
@@ -237,8 +232,8 @@ async def link_is_followed(harness: Harness) -> None:
 @case("file.whole/pipe-is-written-in-place", "client", "the reader of the pipe waits for ever", ("tcp6", "unix"),
         needs=("file",))  # fmt: skip
 async def pipe_is_written_in_place(harness: Harness) -> None:
-    target = harness.folder / "pipe"
-    os.mkfifo(target)
+    target = harness.files.pipe("pipe")
+    harness.acts.append(Act("reader", (str(target), 4096)))
     reader = os.open(target, os.O_RDONLY | os.O_NONBLOCK)
     try:
         await _stores(harness, target, counter(1000))
@@ -256,7 +251,7 @@ async def _ends_unconnected(harness: Harness, target: Path, *names: str, close: 
     async with harness.listen() as listener:
         call = await harness.call("receive", listener.place, to={"file": str(target)}, close=close)
         await call.expect_error(*names, within=close + harness.patience)
-        harness.unshown = "the suite looks into the queue of its listener"
+        harness.acts.append(Act("queue"))
         if select.select([listener.raw], [], [], 0)[0]:
             harness.fail("wire", "a connection of the client", "none before its output is open")
 
@@ -264,16 +259,15 @@ async def _ends_unconnected(harness: Harness, target: Path, *names: str, close: 
 @case("file.once/pipe-that-nobody-reads", "client", "the open of the pipe hangs past every bound", ("tcp6", "unix"),
         needs=("file",), takes=1)  # fmt: skip
 async def pipe_that_nobody_reads(harness: Harness) -> None:
-    os.mkfifo(harness.folder / "pipe")
-    await _ends_unconnected(harness, harness.folder / "pipe", "timeout", close=1)
+    await _ends_unconnected(harness, harness.files.pipe("pipe"), "timeout", close=1)
 
 
 def _into_a_pipe(most: int) -> Callable[[Harness], Awaitable[None]]:
     """Returns a case whose pipe has a reader of at most `most` bytes at a time."""
 
     async def run(harness: Harness) -> None:
-        pipe = harness.folder / "pipe"
-        os.mkfifo(pipe)
+        pipe = harness.files.pipe("pipe")
+        harness.acts.append(Act("reader", (str(pipe), most)))
         reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
         got = bytearray()
         poller = select.poll()

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import trio
+
 from ..harness import procfs
 from ..harness.adapter import Adapter
 from ..harness.attempt import ask
@@ -43,8 +45,7 @@ class Place:
         if self.has_files:
             source = self.harness.folder / "sources" / name
             if name == "in":
-                with source.open("wb") as file:
-                    os.truncate(file.fileno(), size)
+                self.harness.files.sparse("sources/in", size)
             data = {"file": str(source)}
         keys = {"close": T, **keys}
         return await self.harness.call(
@@ -102,7 +103,7 @@ async def _no_file(here: Place) -> Call:
 async def _shorter_file(here: Place) -> Call:
     call = await here.send(size=BIG)
     place = await call.listening()
-    os.truncate(here.harness.folder / "sources" / "in", 1000)
+    here.harness.files.truncate(here.harness.folder / "sources" / "in", 1000)
     connection = await here.harness.connect(place)
     await connection.send(HELLO)
     await connection.read(BIG)
@@ -184,6 +185,16 @@ def _files(folder: Path) -> set[str]:
     }
 
 
+async def _nothing_left(harness: Harness, error: str) -> None:
+    """Checks that no file is left, after a short wait."""
+    for _ in range(50):
+        left = sorted(_files(harness.folder) - {"tmp", "sockets", "sources", "outputs", "sources/in"})
+        if not left:
+            return
+        await trio.sleep(harness.tick)
+    harness.fail("residue", f"{', '.join(left)} after {error}", "no file")
+
+
 async def _meet(here: Place, error: str, act: Error) -> None:
     """Causes one error and closes its connections."""
     call = await act(here)
@@ -221,9 +232,11 @@ def _each_error(errors: dict[str, Error], has_files: bool) -> Callable[[Harness]
             and (name != "over-limit" or "limits" in adapter.supports)
         }
         for error, act in wanted.items():
+            harness.forget()
             await _meet(here, error, act)
-        files = _files(harness.folder)
+            await _nothing_left(harness, error)
         for error, act in wanted.items():
+            harness.forget()
             before = procfs.usage(adapter.processes())
             await _meet(here, error, act)
             after = await settled(harness, before, adapter)
@@ -231,10 +244,7 @@ def _each_error(errors: dict[str, Error], has_files: bool) -> Callable[[Harness]
                 harness.fail("residue", f"{more} more descriptors after {error}", "none")
             if after.threads > before.threads and (more := await _threads_of(here, error, act)):
                 harness.fail("residue", f"{more} more threads after {error}, {TIMES} times", "none")
-            kept = sorted(_files(harness.folder) - files)
-            if kept or (kept := sorted(files - {"tmp", "sockets", "sources", "outputs", "sources/in"})):
-                harness.fail("residue", f"{', '.join(kept)} after {error}", "no file")
-            harness.forget()
+            await _nothing_left(harness, error)
 
     return run
 

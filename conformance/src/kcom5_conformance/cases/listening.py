@@ -14,6 +14,7 @@ from ..harness.connection import Connection
 from ..harness.frame import HELLO, frame
 from ..harness.harness import Harness
 from ..harness.ports import HOSTS
+from ..report.acts import Act
 from .registry import TCP, case
 from .steps import BIG, COUNTER, counter, frozen, refused, served
 
@@ -26,8 +27,8 @@ async def no_option_shares_the_port(harness: Harness) -> None:
     if hasattr(socket, "SO_REUSEPORT"):
         options["SO_REUSEPORT"] = [socket.SO_REUSEPORT]
         options["SO_REUSEADDR and SO_REUSEPORT"] = [socket.SO_REUSEADDR, socket.SO_REUSEPORT]
-    harness.unshown = "another socket is bound to its port"
     for name, chosen in options.items():
+        harness.acts.append(Act("thief", chosen))
         with socket.socket(family) as thief:
             for option in chosen:
                 thief.setsockopt(socket.SOL_SOCKET, option, 1)
@@ -46,7 +47,7 @@ async def no_option_shares_the_port(harness: Harness) -> None:
 async def bound_to_loopback_alone(harness: Harness) -> None:
     call = await harness.send()
     own = HOSTS[harness.via][1]
-    harness.unshown = "the suite reads in /proc on which addresses it listens"
+    harness.acts.append(Act("addresses"))
     if found := procfs.listening_addresses(int(call.place), harness.adapter.processes()) - {own}:
         harness.fail("wire", f"it listens on {', '.join(sorted(found))}", f"on {own} and nothing else", "connects")
     for host in ("127.0.0.2", "127.255.255.254", "127.0.0.1", "::1"):
@@ -187,8 +188,8 @@ async def the_message_before_a_taken_port(harness: Harness) -> None:
 @case("connect.refused/by-one-family", "client", "a client that is refused tries the other family's address", TCP)
 async def refused_by_one_family(harness: Harness) -> None:
     place = int(await harness.own_place())
-    harness.unshown = "another listener waits for it at the other family's address"
     family, host = HOSTS["tcp4" if harness.via == "tcp6" else "tcp6"]
+    harness.acts.append(Act("elsewhere", (host, place)))
     with socket.socket(family) as other:
         try:
             other.bind((host, place))
@@ -197,5 +198,6 @@ async def refused_by_one_family(harness: Harness) -> None:
         other.listen()
         call = await harness.call("receive", place)
         await call.expect_error("refused")
+        harness.acts.append(Act("queue"))
         if select.select([other], [], [], 0)[0]:
             harness.fail("wire", f"a connection to {host}", "none")

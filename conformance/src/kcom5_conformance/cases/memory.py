@@ -23,8 +23,8 @@ LEAST_LEFT = 512 * MIB
 
 @case("limit.memory/64-mib-from-a-file", "server", "the file is read as a whole", ("tcp6",), needs=("file",))
 async def data_from_a_file(harness: Harness) -> None:
-    source, size = harness.folder / "in", 64 * MIB
-    source.write_bytes(counter(size))
+    size = 64 * MIB
+    source = harness.files.write("in", counter(size))
     async with grows_less(harness, 48 * MIB):
         call = await harness.send("", {"file": str(source)})
         connection = await harness.connect(call.place)

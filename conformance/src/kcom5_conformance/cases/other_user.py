@@ -63,6 +63,7 @@ with socket.socket(socket.AF_UNIX) as server:
 async def against_another_user(harness: Harness, vector: Vector) -> None:
     """Runs the suite's end as another user, who must not receive any byte."""
     user = other_user()
+    harness.unshown = "its peer is a process of another user: start it as root, and the peer as any other user"
     for folder in harness.folder.parents:
         if not folder.stat().st_mode & 0o001:
             raise NotRun(f"another user cannot reach {folder}: choose another folder by TMPDIR")

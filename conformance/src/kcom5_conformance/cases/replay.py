@@ -16,7 +16,7 @@ from ..harness.case import ALONE_PORT, Case, NotRun, TooBusy
 from ..harness.connection import Connection
 from ..harness.harness import NO_BOUND, Harness, Listener
 from ..harness.ports import HOSTS
-from ..report.reproduction import Act
+from ..report.acts import Act
 from ..results import Json
 from . import vectors
 from .other_user import against_another_user
@@ -188,8 +188,7 @@ class _Play:
         if vector.setup == "taken":
             self.place = (await stack.enter_async_context(harness.listen())).place
         elif vector.setup == "stale":
-            with socket.socket(socket.AF_UNIX) as dead:
-                dead.bind(str(harness.path))
+            harness.files.dead_socket("s")
         elif vector.setup == "file":
             harness.path.write_bytes(b"mine")
         keys = self.keys()
@@ -262,17 +261,21 @@ class _Play:
                 harness.fail("residue", f"the socket file has mode {mode}", f"mode {oct(int(step[1], 8))}", "residue")
             return connection
         if kind == "replace-file":
-            harness.unshown = "the socket's file is replaced meanwhile"
             # Clients still reach the socket by its new name.
-            self.place = str(harness.path.rename(harness.path.with_name("moved")))
-            harness.path.write_bytes(b"mine")
+            self.place = str(harness.files.move(harness.path, "moved"))
+            harness.files.write("s", b"mine")
             return connection
         if kind == "expect-refused":
             await refused(harness, self.place, step[1] if len(step) > 1 else "")
             return connection
         assert connection is not None
+        await self._on_the_wire(step, connection, call)
+        return connection
+
+    async def _on_the_wire(self, step: vectors.Step, connection: Connection, call: Call) -> None:
+        kind = step[0]
         if kind in ("send", "close") and self.vector.rule == "time.stall" and call.ended.is_set():
-            return connection  # sending to a closed end causes a reset, which destroys unread bytes
+            return  # sending to a closed end causes a reset, which destroys unread bytes
         if kind == "send":
             octets = vectors.joined(step[1:], self.nonce)
             parts = step[1:]
@@ -299,7 +302,6 @@ class _Play:
         else:
             assert kind == "reset"
             await connection.reset()
-        return connection
 
     async def is_held_whole(self, call: Call, within: float) -> bool:
         """Returns whether the server's kernel buffers all of a large frame, so that the server ends unconfirmed."""

@@ -11,6 +11,7 @@ from ..harness.adapter import Adapter
 from ..harness.case import NotRun
 from ..harness.frame import HELLO, frame
 from ..harness.harness import Harness
+from ..report.acts import Act
 from .registry import Run, add, case
 from .steps import MIB, receiving, served
 
@@ -107,10 +108,10 @@ def _flat(outcome: Callable[[Harness, int], Awaitable[None]]) -> Run:
     async def run(harness: Harness) -> None:
         async def rounds(count: int) -> None:
             for _ in range(count):
+                harness.forget()
                 for kind in range(5):
                     await outcome(harness, kind)
                     harness.close()
-                    harness.forget()
 
         await rounds(20)
         pids = harness.adapter.processes()
@@ -166,7 +167,7 @@ async def sockets_of_a_client_are_not_inherited(harness: Harness) -> None:
 
 
 def _not_inherited(harness: Harness, before: dict[str, bool], pids: list[int], when: str) -> None:
-    harness.unshown = "the suite reads in /proc which sockets a child inherits"
+    harness.acts.append(Act("inherits"))
     new = {name: inherited for name, inherited in procfs.sockets(pids).items() if name not in before}
     if not new:
         raise NotRun("none of its sockets is seen: they are in a process that is not the adapter's")

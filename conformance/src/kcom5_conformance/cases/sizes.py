@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import operator
-import os
 
 from ..harness.adapter import Adapter
 from ..harness.case import NotRun
@@ -24,8 +23,7 @@ def _pages_sent(from_file: bool) -> Run:
     async def run(harness: Harness) -> None:
         for pages in PAGES:
             data = counter(pages * PAGE)
-            source = harness.folder / f"in-{pages}"
-            source.write_bytes(data)
+            source = harness.files.write(f"in-{pages}", data)
             given = {"file": str(source)} if from_file else {"size": len(data), "fill": "counter251"}
             call = await harness.send("", given)
             connection = await harness.connect(call.place)
@@ -66,12 +64,10 @@ for _name, _is_file in (("memory", False), ("a-file", True)):
 
 def _sparse(size: int) -> Run:
     async def run(harness: Harness) -> None:
-        source = harness.folder / "in"
         try:
-            with source.open("wb") as file:
-                os.truncate(file.fileno(), size)
+            source = harness.files.sparse("in", size)
         except OSError as error:
-            raise NotRun(f"{source.parent} takes no file of {size:,} octets: {error.strerror}") from None
+            raise NotRun(f"{harness.folder} takes no file of {size:,} octets: {error.strerror}") from None
         call = await harness.send("", {"file": str(source)})
         connection = await harness.connect(call.place)
         await connection.send(HELLO)
@@ -219,13 +215,13 @@ async def no_seed_is_shared(harness: Harness) -> None:
 @case("file.size/becomes-shorter-while-it-is-sent", "server", "a mapped file kills the process; or zeros are sent",
       ("tcp6", "unix"), needs=("file",))  # fmt: skip
 async def becomes_shorter_while_it_is_sent(harness: Harness) -> None:
-    source, size = harness.folder / "in", 16 * MIB
-    source.write_bytes(counter(size))
+    size = 16 * MIB
+    source = harness.files.write("in", counter(size))
     call = await harness.send("", {"file": str(source)})
     connection = await harness.connect(call.place)
     await connection.send(HELLO)
     await connection.expect(HELLO + frame(b"", counter(size))[: 12 + MIB])
-    os.truncate(source, MIB)
+    harness.files.truncate(source, MIB)
     left = size - MIB
     came = await connection.read(left)
     if len(came) == left:
@@ -238,15 +234,14 @@ async def becomes_shorter_while_it_is_sent(harness: Harness) -> None:
 @case("file.size/grows-while-it-is-sent", "server", "the length was said, and more is sent", ("tcp6", "unix"),
       needs=("file",))  # fmt: skip
 async def grows_while_it_is_sent(harness: Harness) -> None:
-    source, size = harness.folder / "in", 16 * MIB
-    source.write_bytes(counter(size))
+    size = 16 * MIB
+    source = harness.files.write("in", counter(size))
     call = await harness.send("", {"file": str(source)})
     connection = await harness.connect(call.place)
     await connection.send(HELLO)
     stream = HELLO + frame(b"", counter(size))
     await connection.expect(stream[:MIB])
-    with source.open("ab") as file:
-        file.write(b"more" * 1000)
+    harness.files.append(source, b"more" * 1000)
     await harness.pause(harness.tick)
     await connection.expect(stream[MIB:])
     await connection.expect_end()

@@ -16,7 +16,7 @@ from ..harness.call import Call
 from ..harness.connection import Connection
 from ..harness.frame import HELLO, frame
 from ..harness.harness import Harness
-from ..report.reproduction import Act
+from ..report.acts import Act
 
 MIB = 1 << 20
 BIG = 16 * MIB

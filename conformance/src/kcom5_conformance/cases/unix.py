@@ -21,6 +21,7 @@ from ..harness.connection import Connection
 from ..harness.frame import HELLO, frame
 from ..harness.harness import Harness
 from ..harness.subject import SLOW_LISTEN, why_not_slow
+from ..report.acts import Act
 from .other_user import other_user
 from .registry import add, case
 from .steps import BIG, COUNTER, OLD, counter, served
@@ -31,6 +32,7 @@ async def before_it_listens(harness: Harness) -> None:
     """Delays the return of listen() with `strace`, while the socket already listens."""
     if words := why_not_slow():
         raise NotRun(words)
+    harness.unshown = "a client comes between listen and chmod: start it by `strace -f -e inject=listen:delay_exit=1s`"
     call = await harness.call("send", str(harness.path), adapter=await harness.another(*SLOW_LISTEN), message="hi",
                               data={"hex": "000102"})  # fmt: skip
     connection: Connection | None = None
@@ -72,7 +74,7 @@ async def whatever_the_umask(harness: Harness) -> None:
 async def asks_without_connecting(harness: Harness) -> None:
     async with harness.listen() as listener:
         await (await harness.call("send", listener.place, message="", data={"hex": ""})).expect_error("in-use")
-        harness.unshown = "the suite looks into the queue of its listener"
+        harness.acts.append(Act("queue"))
         if select.select([listener.raw], [], [], 0)[0]:
             harness.fail("wire", "a connection in the listener's queue", "none")
 
@@ -87,8 +89,8 @@ def _path(role: str, name: str) -> Callable[[Harness], Awaitable[None]]:
             "file-as-a-folder": f"{folder}/file/s",
             "loop": f"{folder}/loop/s",
         }[name]
-        (folder / "file").write_bytes(OLD)
-        (folder / "loop").symlink_to("loop")
+        harness.files.write("file", OLD)
+        harness.files.link("loop", "loop")
         if role == "client":
             await (await harness.call("receive", place)).expect_error("io")
             return
@@ -149,9 +151,7 @@ async def at_sign_is_a_file_client(harness: Harness) -> None:
 @case("unix.stale/of-another-user", "server", "it removes what another user left there", ("unix",))
 async def of_another_user(harness: Harness) -> None:
     user = other_user()
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(harness.path))
-    os.chown(harness.path, user, -1)
+    harness.files.give(harness.files.dead_socket("s"), user)
     before = harness.path.lstat().st_ino
     await (await harness.call("send", str(harness.path), message="", data={"hex": ""})).expect_error("in-use")
     if not harness.path.exists() or harness.path.lstat().st_ino != before:
@@ -160,17 +160,16 @@ async def of_another_user(harness: Harness) -> None:
 
 def _other(kind: str) -> Callable[[Harness], Awaitable[None]]:
     async def run(harness: Harness) -> None:
-        path = harness.path
+        path, files = harness.path, harness.files
         if kind == "link":
-            path.symlink_to("elsewhere")
+            files.link("s", "elsewhere")
         elif kind == "link-to-a-stale-socket":
-            path.symlink_to("stale")
-            with socket.socket(socket.AF_UNIX) as dead:
-                dead.bind(str(harness.folder / "stale"))
+            files.link("s", "stale")
+            files.dead_socket("stale")
         elif kind == "folder":
-            path.mkdir()
+            files.make_folder("s")
         elif kind == "pipe":
-            os.mkfifo(path)
+            files.pipe("s")
         before = sorted(entry.name for entry in harness.folder.iterdir())
         call = await harness.call("send", str(path), message="", data={"hex": ""})
         await call.expect_error("in-use")
@@ -189,11 +188,8 @@ for _kind in ("link", "link-to-a-stale-socket", "folder", "pipe"):
     "unix.stale/no-socket-at-the-path-client", "client", "a file that is not a socket has another error name", ("unix",)
 )
 async def no_socket_at_the_path(harness: Harness) -> None:
-    file, folder, pipe = (harness.folder / name for name in ("file", "folder", "pipe"))
-    file.write_bytes(OLD)
-    folder.mkdir()
-    os.mkfifo(pipe)
-    for path in (file, folder, pipe):
+    files = harness.files
+    for path in (files.write("file", OLD), files.make_folder("folder"), files.pipe("pipe")):
         await (await harness.call("receive", str(path))).expect_error("refused")
 
 
@@ -201,9 +197,7 @@ async def no_socket_at_the_path(harness: Harness) -> None:
 async def two_at_one_instant(harness: Harness) -> None:
     other = await harness.another()
     for number in range(40):
-        place = str(harness.folder / f"s{number}")
-        with socket.socket(socket.AF_UNIX) as dead:
-            dead.bind(place)
+        place = str(harness.files.dead_socket(f"s{number}"))
         pair: list[Call] = []
         for adapter in (harness.adapter, other):
             pair.append(await harness.call("send", place, adapter=adapter, message="", data={"hex": ""}))
@@ -225,6 +219,7 @@ async def two_at_one_instant(harness: Harness) -> None:
 async def bound_and_not_listening(harness: Harness) -> None:
     with socket.socket(socket.AF_UNIX) as owner:
         owner.bind(str(harness.path))
+        harness.files.bound_socket(harness.path)
         before = harness.path.lstat().st_ino
         await (await harness.call("send", str(harness.path), message="", data={"hex": ""})).expect_error("in-use")
         if not harness.path.exists() or harness.path.lstat().st_ino != before:
@@ -233,9 +228,8 @@ async def bound_and_not_listening(harness: Harness) -> None:
 
 @case("unix.stale/client-follows-a-link", "client", "the path of a server may be a link", ("unix",))
 async def client_follows_a_link(harness: Harness) -> None:
-    link = harness.folder / "link"
     async with harness.listen() as listener:
-        link.symlink_to(str(listener.place))
+        link = harness.files.link("link", str(listener.place))
         call = await harness.call("receive", str(link))
         connection = await listener.accept()
         await connection.send(await connection.hello() + frame(b"", b"1"))
@@ -250,6 +244,7 @@ _AS_ANOTHER = "import os, sys; os.setgroups([]); os.setuid(int(sys.argv[1])); os
 async def _as_another_user(harness: Harness) -> Adapter:
     """Starts an adapter as a user other than root, although the suite runs as root."""
     user = other_user()
+    harness.unshown = "its user is another one than its peer's: start it as root, and the peer as any other user"
     harness.folder.chmod(0o777)
     try:
         adapter = await harness.another(sys.executable, "-I", "-c", _AS_ANOTHER, str(user))
@@ -285,7 +280,7 @@ async def root_is_another_user_client(harness: Harness) -> None:
 async def owner_of_the_peer(harness: Harness) -> None:
     user = other_user()
     async with harness.listen() as listener:
-        os.chown(str(listener.place), user, -1)
+        harness.files.give(Path(str(listener.place)), user)
         call = await harness.call("receive", listener.place)
         connection = await listener.accept()
         await connection.send(await connection.hello() + frame(b"", b"1"))
@@ -297,10 +292,11 @@ async def owner_of_the_peer(harness: Harness) -> None:
 @case("unix.cleanup/another-socket-meanwhile", "server", "it removes the socket of another server", ("unix",))
 async def another_socket_meanwhile(harness: Harness) -> None:
     call = await harness.send()
-    moved = harness.path.rename(harness.path.with_name("moved"))
+    moved = harness.files.move(harness.path, "moved")
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(harness.path))
         other.listen()
+        harness.files.bound_socket(harness.path)
         connection = await harness.connect(str(moved))
         await connection.send(HELLO)
         await connection.expect(HELLO + frame(b"hi", b"\x00\x01\x02"))

@@ -406,7 +406,7 @@ class Lane:
         plays: list[Play] = []
 
         async def run(harness: Harness) -> None:
-            harness.folder = self._folder  # reused: creating one takes as long as a conversation
+            harness.files.folder = self._folder  # reused: creating one takes as long as a conversation
             plays.append(Play(script, expected, harness, self._of.peer))
             await plays[0].run()
 

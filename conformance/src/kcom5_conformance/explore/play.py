@@ -22,7 +22,7 @@ from ..harness.case import Mismatch, TooBusy
 from ..harness.connection import Connection
 from ..harness.harness import Harness
 from ..harness.ports import HOSTS
-from ..report.reproduction import Act
+from ..report.acts import Act
 from ..results import Axis, Json, Level, Problem, Saw
 from .model import Expected, expect
 from .script import Octets, Script, Step

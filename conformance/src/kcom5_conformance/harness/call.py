@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from ..report.reproduction import Act
+from ..report.acts import Act
 from ..results import Json, Saw
 from .adapter import Adapter, AdapterError, Misplaced
 

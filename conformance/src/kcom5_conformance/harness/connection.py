@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import trio
 
-from ..report.reproduction import Act
+from ..report.acts import Act
 from ..results import KEPT, Axis, Problem, Saw
 from . import procfs
 from .case import Mismatch

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import os
 import random
 import socket
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,19 +15,17 @@ from typing import Any, NoReturn
 import trio
 
 from ..report import reproduction
-from ..report.reproduction import Act
+from ..report.acts import Act
+from ..report.reproduction import MOST_TAKEN
 from ..results import KEPT, Axis, Event, Json, Problem, Saw
 from .adapter import Adapter
 from .call import Call, shown
 from .case import Case, Mismatch
 from .connection import Connection
+from .files import Files
 from .frame import HELLO, frame
 from .ports import HOSTS
 
-MOST_TAKEN = 256 << 10
-"""Bytes of the receive buffer of the suite's end, so that its kernel accepts little that is not read."""
-MOST_FILE = 1 << 20
-"""Bytes of a file that a reproduction makes."""
 NO_BOUND = 30
 """T in seconds for cases that do not depend on it."""
 
@@ -57,13 +53,15 @@ class Harness:
     _ends: int = 0
     """The number of connections so far."""
     _reserved: dict[int, socket.socket] = field(default_factory=dict)
-    _temporary: tempfile.TemporaryDirectory[str] | None = None
 
     @cached_property
+    def files(self) -> Files:
+        return Files(self.acts)
+
+    @property
     def folder(self) -> Path:
         """Returns the case's own directory, which is empty at the start."""
-        self._temporary = tempfile.TemporaryDirectory(prefix="kcom5-")
-        return Path(self._temporary.name)
+        return self.files.folder
 
     @property
     def via(self) -> str:
@@ -115,7 +113,7 @@ class Harness:
         elif op == "send" and "port" not in request:
             request["port"] = 0 if "port-zero" in (adapter or self.adapter).supports else await self.own_place()
         request = {key: value for key, value in request.items() if value is not None}
-        self._keep_files(request)
+        self.unshown = self.files.keep(request) or self.unshown
         self.acts.append(Act("ask", request))
         call = Call(self, request, adapter or self.adapter)
         self.calls.append(call)
@@ -127,25 +125,11 @@ class Harness:
         self._ends += 1
         return self._ends - 1
 
-    def _keep_files(self, request: Json) -> None:
-        """Records the files that a reproduction must create before this request."""
-        given = [request.get(key) for key in ("data", "message", "to")]
-        paths = [one["file"] for one in given if isinstance(one, dict) and "file" in one]
-        paths += [request[key] for key in ("message_file",) if key in request]
-        if request["op"] == "send" and "path" in request and not any(act.what == "listen" for act in self.acts):
-            paths.append(request["path"])
-        for file in map(Path, paths):
-            if file.is_file() and not file.is_symlink() and file.stat().st_size <= MOST_FILE:
-                self.acts.append(Act("file", (str(file), file.read_bytes())))
-            elif os.path.lexists(file):
-                self.unshown = "it needs a large file, or something that is not a regular file"
-
     async def another(self, *under: str, words: list[str] | None = None, **environment: str) -> Adapter:
         """Starts a second process of the adapter, which ends with the case.
 
         `under` is a program that runs it, and `words` replaces its command.
         """
-        self.unshown = "it starts a second process of the adapter"
         command = [*under, *(words or self.adapter.command)]
         adapter = Adapter(command, self.adapter.supports, environment, self.adapter.cwd)
         await adapter.start()
@@ -215,6 +199,7 @@ class Harness:
             finally:
                 if via == "unix":
                     Path(str(here)).unlink(missing_ok=True)
+                self.acts.append(Act("unlisten", listener.place))
 
     async def nowhere(self) -> int | str:
         """Returns a place without a listener, reserved until the case is over."""
@@ -265,9 +250,8 @@ class Harness:
 
     def forget(self) -> None:
         """Discards the transcript so far, for a case with many exchanges."""
-        for kept in (self.connections, self.calls, self.rungs, self.acts):
+        for kept in (self.connections, self.calls, self.rungs, self.acts, self.files.made):
             kept.clear()
-        self.unshown = "it takes hundreds of exchanges of several kinds"
 
     def close(self) -> None:
         """Closes its connections."""
@@ -278,16 +262,17 @@ class Harness:
         """Removes its directory and releases its ports."""
         for sign in self._reserved.values():
             sign.close()
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        self.files.clean()
 
     def reproduction(self, problem: Problem | None) -> tuple[str, str]:
         """Returns a program that reproduces the problem without the suite, or the reason why there is none."""
-        if reason := self.unshown or reproduction.why_not(problem, self.acts):
+        asked = {call.adapter for call in self.calls} or {self.adapter}
+        several = "two processes of the adapter take part" if len(asked) > 1 else ""
+        if reason := self.unshown or several or reproduction.why_not(self.acts, problem):
             return "", reason
-        folder = str(self.folder) if "folder" in self.__dict__ else ""
+        adapter = asked.pop()
         return reproduction.reproduction(
-            self.via, self.acts, self.adapter.command, str(self.adapter.cwd or ""), folder, problem
+            self.via, self.acts, adapter.command, str(adapter.cwd or ""), self.files.name, problem, adapter.environment
         )
 
     # ---- whole exchanges
