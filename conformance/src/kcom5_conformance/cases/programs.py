@@ -19,6 +19,7 @@ import trio
 from ..harness import procfs
 from ..harness.case import Case, NotRun
 from ..harness.harness import Harness
+from ..report.seen import RUNS
 from ..results import Level
 
 SECRET = "secret-that-no-stranger-sees"
@@ -83,6 +84,10 @@ def _command(template: str, harness: Harness, port: int) -> list[str]:
     return [program, *words[1:]]
 
 
+def _by_hand(template: str) -> str:
+    return template.format(port=13600, folder="/tmp")
+
+
 async def _end(program: trio.Process) -> None:
     """Kills the program and all its children."""
     with trio.CancelScope(shield=True):
@@ -101,8 +106,10 @@ class _Client:
 
     async def run(self, harness: Harness) -> None:
         _command(self.template, harness, 1)  # before anything is opened
+        harness.unshown = f"a program takes part: let it send on port 13600, then run `{_by_hand(self.template)}`"
         call = await harness.send(SECRET, SECRET.encode(), close=T)
         command = _command(self.template, harness, int(call.place))
+        harness.log("suite", "wait", text=f"{RUNS}{self.template.format(port=call.place, folder=harness.folder)}")
         program = await trio.lowlevel.open_process(
             command,
             stdin=subprocess.DEVNULL,
@@ -134,6 +141,7 @@ class _Server:
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             port: int = probe.getsockname()[1]
+        harness.unshown = f"a program takes part: run `{_by_hand(self.template)}`, then let it receive from port 13600"
         program = await trio.lowlevel.open_process(
             _command(self.template, harness, port),
             stdin=subprocess.DEVNULL,
@@ -147,6 +155,7 @@ class _Server:
                     await trio.sleep(harness.tick)
             if scope.cancelled_caught or program.poll() is not None:
                 raise NotRun(f"{self.template.split()[0]} does not listen on {HOST}:{port}")
+            harness.log("suite", "wait", text=f"{RUNS}{self.template.format(port=port, folder=harness.folder)}")
             call = await harness.call("receive", port, close=T)
             # An echo service passes the handshake, and closes after the half-close of the client.
             names = ("timeout", "truncated") if "socat" in self.template else ("invalid-connection", "timeout")

@@ -520,12 +520,12 @@ class Play:
         self.outcome = _outcome_of(call)
         if self.outcome == "error":  # an implementation without names
             self.outcome = next((name for name in outcomes if name != "ok"), "error")
+        saw: Saw = "accepts" if self.outcome == "ok" else "refuses" if self.expected.likely == "ok" else "name"
         if self.outcome not in outcomes:
             names = " or ".join(name for name, left in outcomes.items() if not left)
-            saw: Saw = "accepts" if self.outcome == "ok" else "refuses" if self.expected.likely == "ok" else "name"
             self.fail(self._blamed(call), "delivered", f"the answer {call.told}", names, saw=saw)
         if left := outcomes[self.outcome]:
-            self.note(left, "delivered", f"the answer {call.told}", self.expected.likely, "name")
+            self.note(left, "delivered", f"the answer {call.told}", self.expected.likely, saw)
         wanted = self.expected.is_confirmed
         if self.outcome == "ok" and wanted is not None and answer.get("confirmed", wanted) != wanted:
             self.fail("close.confirm", "delivered", f"the answer {call.told}", f"confirmed: {wanted}".lower())

@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ..results import KEPT, Json, Result
+from . import likely
 from .conduct import conduct
-from .seen import Seen
+from .seen import MAGIC, Seen
 
-MAGIC = b"KCOM5"
 ROW = 16
 """Bytes in a row of a hexdump."""
 
@@ -388,7 +388,7 @@ def _piece(seen: Seen) -> int:
 
 def _of_message_said(said: str, message: bytes) -> str:
     if "\ufffd" in said:
-        return "the message is decoded with replacement characters (U+FFFD) instead of being checked"
+        return likely.REPLACED
     if b"\0" in message and said.encode() == message.split(b"\0")[0]:
         return "the message ends at its first NUL: it is handled as a C string"
     if message.startswith(b"\xef\xbb\xbf") and said.encode() == message[3:]:

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from ..results import Json, Result, Role, Run, Verdict
-from . import words
+from . import likely, words
 from .seen import PHASES, Seen
 
 SAID = {
@@ -57,6 +57,10 @@ DIFFERENT = 5
 """If at least this many kinds of failure have one name, it is assumed to be the only name."""
 
 
+MOST_WAITS = 3
+"""If at least this many waits of a role have no timeout, they are one cause."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """The observation in words, and the phase, a key of `PHASES`."""
@@ -79,6 +83,8 @@ class Group:
     """Whether one of them fails the run. A broken SHOULD fails it only with `strict`."""
     cause: str
     """The likely cause of most of them; empty if none is recognised."""
+    own: frozenset[str] = frozenset()
+    """The causes of the cases that `cause` stands for."""
     weak: int = 0
     """How many of them do not fail the run. One change may fix broken MUST and SHOULD rules."""
     follows: str = ""
@@ -95,7 +101,7 @@ class Group:
     @property
     def example(self) -> Result:
         """Returns the shortest case with the group's cause: the fewest steps, then the fastest."""
-        return next((result for result in self.results if result.cause == self.cause), self.results[0])
+        return next((result for result in self.results if result.cause in self.own), self.results[0])
 
     @property
     def rules(self) -> list[str]:
@@ -105,7 +111,7 @@ class Group:
     @property
     def explained(self) -> int:
         """Returns how many cases have the group's cause."""
-        return sum(result.cause == self.cause for result in self.results)
+        return sum(result.cause in self.own for result in self.results)
 
     @property
     def others(self) -> list[tuple[Result, int]]:
@@ -150,7 +156,8 @@ def groups(run: Run) -> list[Group]:
             kinds = [kind for kind, _ in Counter(kind_of(result) for result in some).most_common()]
             some.sort(key=lambda result: (not run.counts_as_failure(result), *_length(result)))
             weak = sum(not run.counts_as_failure(result) for result in some)
-            group = Group(peer, role, kinds, some, weak < len(some), cause, weak)
+            own = frozenset(one.cause for one in some if one.cause)
+            group = Group(peer, role, kinds, some, weak < len(some), cause, own, weak)
             first = smoke.get((peer, role))
             made.append(replace(group, follows=_followed(group, first)) if first else group)
     return sorted(made, key=lambda group: (not group.counts, -len(group.results), group.peer, group.title))
@@ -160,15 +167,27 @@ def _by_cause(results: list[Result]) -> list[tuple[str, list[Result]]]:
     alike: dict[Kind, list[Result]] = {}
     for result in results:
         alike.setdefault(kind_of(result), []).append(result)
+    known = frozenset(result.cause for result in results)
     found: dict[tuple[str, Kind | None], list[Result]] = {}
     for kind, some in alike.items():
         whole = _one_name(kind, some)
         causes = Counter(result.cause for result in some if result.cause)
         most = causes.most_common(1)[0][0] if causes else ""
         for result in some:
-            cause = whole or result.cause or most
+            cause = whole or _root(result.cause or most, known)
             found.setdefault((cause, None if cause else kind), []).append(result)
     return [(cause, some) for (cause, _), some in found.items()]
+
+
+def _root(cause: str, known: frozenset[str]) -> str:
+    """Returns the cause behind this one, given all that were found for the role."""
+    for simpler in likely.COVERED.get(cause, ()):
+        if simpler in known:
+            return _root(simpler, known)
+    waits = [wait for one, wait in likely.MISSING_TIMEOUTS.items() if one in known]
+    if cause in likely.MISSING_TIMEOUTS and len(waits) >= MOST_WAITS:
+        return f"these waits have no timeout: {', '.join(waits)}"
+    return cause
 
 
 def _one_name(kind: Kind, results: list[Result]) -> str:

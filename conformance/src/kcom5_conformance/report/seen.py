@@ -6,14 +6,19 @@ Causes and groups use these facts and never the rule of the case.
 from __future__ import annotations
 
 import json
+from codecs import getincrementaldecoder
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..results import Event, Json, Problem, Result
 
+MAGIC = b"KCOM5"
 MOST_MESSAGE = 1 << 24
 """The default limit of a client for the message, in bytes."""
+LONGEST_MESSAGE = (1 << 32) - 1
+RUNS = "runs "
+"""The start of the event of a foreign program, before its command."""
 NO_TIMEOUT = 20
 """Seconds. A case with a longer T does not measure it."""
 
@@ -77,6 +82,11 @@ class Seen:
     @cached_property
     def sent_size(self) -> int:
         return sum(event.size for event in self._octets("suite"))
+
+    @property
+    def has_right_start(self) -> bool:
+        """Returns whether the suite sent the magic, or the start of it."""
+        return self.sent[:5] == MAGIC[: len(self.sent)]
 
     @cached_property
     def got(self) -> bytes:
@@ -177,10 +187,22 @@ class Seen:
         return not isinstance(message, dict) or "hex" not in message or _is_utf8(bytes.fromhex(message["hex"]))
 
     @property
+    def is_too_long(self) -> bool:
+        """Returns whether the message that a server is asked to send is longer than the protocol allows."""
+        message = self.request.get("message", "")
+        return isinstance(message, dict) and message.get("size", 0) > LONGEST_MESSAGE
+
+    @property
+    def program(self) -> str:
+        """Returns the command of the foreign program that took part; empty without one."""
+        ran = [event.text for event in self.result.events if event.what == "wait" and event.text.startswith(RUNS)]
+        return ran[0].removeprefix(RUNS) if ran else ""
+
+    @property
     def is_malformed(self) -> bool:
         """Returns whether the message that was sent to a client is complete and not UTF-8."""
-        message = self.frame.message
-        return len(message) == self.frame.message_size and not _is_utf8(message)
+        is_whole = self.sent_size >= 12 + self.frame.message_size and len(self.sent) >= 12
+        return is_whole and not _is_utf8(self.frame.message, is_start=len(self.frame.message) < self.frame.message_size)
 
     @property
     def is_over_limit(self) -> bool:
@@ -203,7 +225,7 @@ class Seen:
         if not self.is_connected:
             return "start"
         if self.role == "server":
-            if self.sent_size < 8 or self.sent[:5] != b"KCOM5"[: len(self.sent)]:
+            if self.sent_size < 8 or not self.has_right_start:
                 return "hello"
             if self.problem.at is not None and self.saw in ("octets", "short", "silent"):
                 return Frame(self.wanted, len(self.wanted)).phase_at(self.problem.at)
@@ -281,9 +303,10 @@ class Frame:
         return "data" if at < self.head + self.data_size else "confirming"
 
 
-def _is_utf8(octets: bytes) -> bool:
+def _is_utf8(octets: bytes, *, is_start: bool = False) -> bool:
+    """Returns whether the bytes are UTF-8, or the start of it."""
     try:
-        octets.decode()
+        getincrementaldecoder("utf-8")().decode(octets, final=not is_start)
     except UnicodeDecodeError:
         return False
     return True
