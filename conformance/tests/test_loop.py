@@ -10,8 +10,8 @@ import pytest
 from suite_command import FEW, ODD, PADS, RIGHT, inside, is_error, pasted, suite
 
 from kcom5_conformance import data
-from kcom5_conformance.cases import vectors
-from kcom5_conformance.report import conduct
+from kcom5_conformance.cases import openings, vectors
+from kcom5_conformance.report import likely
 from kcom5_conformance.report.json import read_json
 from kcom5_conformance.report.possible import possible
 from kcom5_conformance.results import Result, Verdict
@@ -154,15 +154,27 @@ def test_explain_takes_a_pattern_and_tells_steps_what_is_expected_and_causes(tmp
 @pytest.mark.parametrize(
     ("case", "cause"),
     [
-        ("hello.eof/close-after-4", conduct.EOF_MISSED),
-        ("close.extra/one-octet", conduct.EXTRA),
+        ("hello.eof/close-after-4", likely.EOF_MISSED),
+        ("close.extra/one-octet", likely.EXTRA),
         ("address.reject/groups-35", "the number of groups is not checked: it has to divide 48"),
         ("time.stall/in-the-data", "the wait for the frame has no timeout"),
+        ("hello.alone/nine-octets", likely.NINTH),
+        ("hello.alone/opening-of-http-method-kcom5", likely.NINTH),
     ],
 )
 def test_the_causes_of_a_case_are_those_that_its_failures_can_have(case: str, cause: str) -> None:
-    vector = next(one for one in vectors.load(data.vectors_folder()) if one.id == case)
-    assert cause in possible(vector)
+    known = [*vectors.load(data.vectors_folder()), *openings.as_vectors()]
+    assert cause in possible(next(one for one in known if one.id == case))
+
+
+def test_a_server_that_is_to_be_silent_cannot_stop_too_early() -> None:
+    vector = next(one for one in openings.as_vectors() if one.id == "hello.alone/opening-of-http-method-kcom5")
+    assert not {likely.EXTRA, likely.UNREAD, likely.MORE_HELLO} & set(possible(vector))
+
+
+def test_explain_says_where_causes_are_known_only_from_a_run(tmp_path: Path) -> None:
+    out = inside("explain", "close.residue/nobody-comes-three-times", at=tmp_path).stdout
+    assert "  likely, if it fails: known only from what a run sees: the report says it" in out
 
 
 def test_list_can_be_read_by_a_program(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from itertools import groupby
 from textwrap import fill
 
 from . import data, program, spec
-from .cases import vectors
+from .cases import openings, vectors
 from .errors import UsageError
 from .exits import AS_EXPECTED
 from .harness.case import Case
@@ -28,7 +28,7 @@ def explain(options: argparse.Namespace) -> int:
         names = {*rules, *(_slug(case) for case in every_case())}
         hint = did_you_mean(name, names) or f"`{program.command()} list` shows all of them"
         raise UsageError(f"no case and no rule matches {name!r}", hint)
-    steps = {vector.id: vector for vector in vectors.load(data.vectors_folder())}
+    steps = {vector.id: vector for vector in (*vectors.load(data.vectors_folder()), *openings.as_vectors())}
     for slug, same in groupby(found, key=_slug):
         _case(list(same), slug, steps.get(slug))
     for rule in [rules[one] for one in dict.fromkeys(case.rule for case in found)] if found else chosen:
@@ -51,6 +51,8 @@ def _case(same: list[Case], slug: str, vector: vectors.Vector | None) -> None:
         _line("expected", ", ".join(f"{key} {value}" for key, value in vector.outcome.items()))
         for cause in possible(vector):
             _line("likely, if it fails", cause)
+    else:
+        _line("likely, if it fails", "known only from what a run sees: the report says it")
     print()
 
 

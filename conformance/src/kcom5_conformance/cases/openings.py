@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..harness.harness import Harness
+from ..results import Json, Level
 from .registry import Run, add, case
 from .steps import receiving
+from .vectors import Step, Vector
+
+REJECT: tuple[str, Level, str] = ("hello.reject", "MUST", "an old address reaches a foreign client")
+ALONE: tuple[str, Level, str] = ("hello.alone", "SHOULD", "a web page makes a browser fetch the data")
+METHODS = ("http-method-kcom5",)
+"""The openings that begin with a hello."""
 
 OPENINGS = {
+    "http-method-kcom5": b"KCOM5abc / HTTP/1.1\r\nHost: x\r\n\r\n",
     "http-get": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "http-post": b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nKCOM5",
     "http-options": b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\r\n",
@@ -75,12 +85,25 @@ def _greeting(octets: bytes) -> Run:
     return run
 
 
-for _name, _octets in OPENINGS.items():
-    add(f"hello.reject/opening-of-{_name}", "server", "an old address reaches a foreign client", _opening(_octets))
-add("hello.alone/opening-of-http-method-kcom5", "server", "a web page makes a browser fetch the data",
-    _opening(b"KCOM5abc / HTTP/1.1\r\nHost: x\r\n\r\n"), level="SHOULD")  # fmt: skip
-for _name, _octets in GREETINGS.items():
-    add(f"echo.mismatch/greeting-of-{_name}", "client", "an old address reaches a foreign server", _greeting(_octets))
+def as_vectors() -> Iterator[Vector]:
+    """Yields the conversations of these cases in the notation of the vectors."""
+    outcome: Json = {"error": "invalid-connection"}
+    for name, octets in OPENINGS.items():
+        rule, level, note = ALONE if name in METHODS else REJECT
+        steps: tuple[Step, ...] = (("send", octets.hex(" ")), ("half-close",))
+        yield Vector(f"{rule}/opening-of-{name}", rule, level, "server", note, outcome, steps)
+    for name, octets in GREETINGS.items():
+        steps = (("expect", "4b 43 4f 4d 35 n0 n1 n2"), ("send", octets.hex(" ")))
+        note = "an old address reaches a foreign server"
+        yield Vector(f"echo.mismatch/greeting-of-{name}", "echo.mismatch", "MUST", "client", note, outcome, steps)
+
+
+for _vector in as_vectors():
+    _run = _opening if _vector.role == "server" else _greeting
+    _octets = bytes.fromhex(next(step[1] for step in _vector.steps if step[0] == "send"))
+    add(
+        _vector.id, "server" if _vector.role == "server" else "client", _vector.note, _run(_octets), level=_vector.level
+    )
 
 
 @case(

@@ -31,24 +31,26 @@ def possible(vector: Vector) -> list[str]:
     ladders = list(_ladders(vector))
     found = (
         _cause(vector, events, wrong, got, ladders[-1][1])
-        for events, got, is_last in ladders
-        for wrong in _wrongs(vector, is_last)
+        for events, got, following in ladders
+        for wrong in _wrongs(vector, following)
     )
     return [cause for cause in dict.fromkeys(found) if cause]
 
 
-def _ladders(vector: Vector) -> Iterator[tuple[list[Event], bytes, bool]]:
-    """Yields the events up to each step, the bytes that the implementation sent, and whether the step is the last."""
+def _ladders(vector: Vector) -> Iterator[tuple[list[Event], bytes, str]]:
+    """Yields the events up to each step, the bytes that the implementation sent, and the kind of the next step; empty
+    after the last one."""
+    kinds = [*(step[0] for step in vector.steps), ""]
     bound = float(max(1, vector.give.get("close", NO_BOUND)))
     is_server = vector.role == "server"
     request = {"op": "send" if is_server else "receive", "close": NO_BOUND, **vector.give}
     events, at, got = [Event(0, "suite", "request", text=json.dumps(request))], 0.001, b""
     if is_server:
         events.append(Event(at, "implementation", "answer", text='{"listening": 1}'))
-    yield list(events), got, not vector.steps
+    yield list(events), got, kinds[0]
     if vector.setup not in ("nobody", "full"):
         events.append(Event(at, "suite" if is_server else "implementation", "connect"))
-    for number, step in enumerate(vector.steps):
+    for number, step in enumerate(vector.steps, 1):
         at += 0.001
         kind, who = step[0], "suite" if step[0] == "send" else "implementation"
         if kind in ("send", "expect"):
@@ -61,18 +63,19 @@ def _ladders(vector: Vector) -> Iterator[tuple[list[Event], bytes, bool]]:
             events.append(Event(at, "implementation", kind.removeprefix("expect-")))
         elif kind == "pause":
             at += {"tick": 0.01, "half": 0.5 * bound, "most": 0.6 * bound}[step[1]]
-        yield list(events), got, number == len(vector.steps) - 1
+        yield list(events), got, kinds[number]
 
 
-def _wrongs(vector: Vector, is_last: bool) -> Iterator[_Wrong]:
+def _wrongs(vector: Vector, following: str) -> Iterator[_Wrong]:
     error = vector.outcome.get("error")
     yield "hangs", [_UP], {}
-    yield "silent", [_UP], {}
-    for how in ("end", "reset"):
-        for name in ("", "invalid-connection", "timeout"):
-            answer = {"error": name} if name else {"ok": True}
-            yield "short", [("implementation", how, ""), ("implementation", "answer", json.dumps(answer))], answer
-    if not is_last:
+    if following == "expect":
+        yield "silent", [_UP], {}
+        for how in ("end", "reset"):
+            for name in ("", "invalid-connection", "timeout"):
+                answer = {"error": name} if name else {"ok": True}
+                yield "short", [("implementation", how, ""), ("implementation", "answer", json.dumps(answer))], answer
+    if following:
         return
     delivered: Json = {"ok": True, "data": {}}
     ended = [("implementation", "answer", "")]
@@ -93,6 +96,10 @@ def _cause(vector: Vector, before: list[Event], wrong: _Wrong, got: bytes, whole
     bound = vector.give.get("close", NO_BOUND) if vector.role in ("server", "client") else 0
     at = before[-1].at + max(PATIENCE, bound + 1.0 if 0 < bound < NO_BOUND else 0)
     events = [*before, *(Event(at, who, what, text=text) for who, what, text in after)]
+    if saw == "surplus" and vector.role == "server":
+        sent = next((event.octets for event in before if event.what == "octets"), "")[:16]
+        events.append(Event(at, "implementation", "octets", sent, len(sent) // 2))
+        got = bytes.fromhex(sent)
     expected = vector.outcome.get("error") or "success"
     stream = whole.hex() if vector.role == "server" and saw in ("short", "silent") else ""
     problem = Problem(vector.rule, vector.level, "ended", "", expected, got.hex(), stream, len(got), saw)
