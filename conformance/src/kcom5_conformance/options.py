@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import __version__, templates
+from . import __version__, program, templates
 from .errors import UsageError
 
 EXPLORE_SECONDS = 2.0
@@ -21,8 +24,15 @@ class _Parser(argparse.ArgumentParser):
         # argparse ignores a failed write; here it is reported.
         (file or sys.stderr).write(message)
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            names = ", ".join(map(str, action.choices))
+            raise argparse.ArgumentError(action, f"got {value!r}, expected one of {names}")
+
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, f"`{self.prog} --help` lists the commands and options")
+        words = re.sub(r"^the following arguments are required: (.*)", r"\1 is missing", message)
+        asked = self.prog.replace(program.SCRIPT, program.command(), 1)
+        raise UsageError(words.removeprefix("argument "), f"`{asked} --help` lists the commands and options")
 
 
 def parser() -> _Parser:
@@ -35,13 +45,26 @@ def parser() -> _Parser:
     )
     made.add_argument("--version", action="version", version=__version__)
     commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_add_run, _add_explore, _add_learn, _add_matrix, _add_list, _add_explain, _add_baseline, _add_compare,
+                _add_init, _add_verify):  # fmt: skip
+        add(partial(_command, commands))
+    return made
 
-    def command(name: str, help_text: str) -> argparse.ArgumentParser:
-        description = help_text[0].upper() + help_text[1:] + "."
-        sub = commands.add_parser(name, help=help_text, description=description, allow_abbrev=False)
-        sub.set_defaults(what=name)
-        return sub
 
+_Command = Callable[[str, str], argparse.ArgumentParser]
+"""Adds a command, given its name and its help."""
+
+
+def _command(commands: Any, name: str, help_text: str) -> argparse.ArgumentParser:
+    description = help_text[0].upper() + help_text[1:] + "."
+    sub: argparse.ArgumentParser = commands.add_parser(
+        name, help=help_text, description=description, allow_abbrev=False
+    )
+    sub.set_defaults(what=name)
+    return sub
+
+
+def _add_run(command: _Command) -> None:
     run = command("run", "test each implementation by itself")
     run.usage = "kcom5-conformance run [OPTIONS] [NAME...] | [OPTIONS] -- ADAPTER-COMMAND"
     _subject_options(run)
@@ -62,11 +85,12 @@ def parser() -> _Parser:
     )
     _reasons_option(run)
     run.add_argument("--matrix", action="store_true", help="afterwards, run every server with every client")
-
     run.add_argument("--explore", type=_seconds, default=EXPLORE_SECONDS, metavar="SECONDS",
                      help="afterwards, if all cases were selected, explore each role for this long (default: "
                      f"{EXPLORE_SECONDS:.0f}; 0 turns it off)")  # fmt: skip
 
+
+def _add_explore(command: _Command) -> None:
     conversations = command("explore", "generate conversations from the rules and try them")
     conversations.usage = "kcom5-conformance explore [OPTIONS] [NAME...] | [OPTIONS] -- ADAPTER-COMMAND"
     _subject_options(conversations)
@@ -87,6 +111,8 @@ def parser() -> _Parser:
     _run_options(conversations)
     _report_option(conversations)
 
+
+def _add_learn(command: _Command) -> None:
     machine = command("learn", "learn the state machine from its answers and compare it with the tables of the spec")
     machine.usage = "kcom5-conformance learn [OPTIONS] [NAME...] | [OPTIONS] -- ADAPTER-COMMAND"
     _subject_options(machine)
@@ -94,6 +120,8 @@ def parser() -> _Parser:
     _run_options(machine)
     _report_option(machine)
 
+
+def _add_matrix(command: _Command) -> None:
     pairs = command("matrix", "run every server with every client")
     _subject_options(pairs)
     _run_options(pairs)
@@ -107,13 +135,19 @@ def parser() -> _Parser:
         help="only the cells whose id matches; * and ? are wildcards",
     )
 
+
+def _add_list(command: _Command) -> None:
     listing = command("list", "list the cases and the rule that each tests")
     _selection_options(listing)
     listing.add_argument("--json", action="store_true", help="print a JSON array of objects")
 
+
+def _add_explain(command: _Command) -> None:
     explain = command("explain", "describe cases (steps, expectation, likely causes of a failure) or rules")
     explain.add_argument("name", metavar="CASE|RULE", help="an id from `list`; * and ? are wildcards")
 
+
+def _add_baseline(command: _Command) -> None:
     known = command("baseline", "write or update the list of known failures")
     known.add_argument("how", choices=("write", "repair"), help="write: make the list; repair: update it")
     known.add_argument("file", type=Path, metavar="FILE", help="the list, in TOML")
@@ -124,11 +158,15 @@ def parser() -> _Parser:
     _selection_options(known)
     _run_options(known)
 
+
+def _add_compare(command: _Command) -> None:
     two = command("compare", "show the differences between two JSON reports")
     two.add_argument("old", type=Path, metavar="OLD", help="report.json of the earlier run")
     two.add_argument("new", type=Path, metavar="NEW", help="report.json of the later run")
     two.add_argument("--format", choices=("text", "markdown"), default="text", help="output format (default: text)")
 
+
+def _add_init(command: _Command) -> None:
     start = command("init", "create an adapter from a template")
     start.add_argument(
         "--lang", required=True, choices=tuple(templates.TEMPLATES), help="the language of your implementation"
@@ -142,6 +180,8 @@ def parser() -> _Parser:
         help="where to write it (default: the current folder)",
     )
 
+
+def _add_verify(command: _Command) -> None:
     record = command("verify", "judge a recorded exchange: a capture (pcap) or bytes")
     record.add_argument(
         "file", type=Path, metavar="FILE", help="a capture, or lines `> HEX` and `< HEX`; - reads standard input"
@@ -153,7 +193,6 @@ def parser() -> _Parser:
         help="the bytes that the server sent; then the first FILE holds those of the client",
     )
     record.add_argument("--strict", action="store_true", help="a broken SHOULD rule counts as a failure")
-    return made
 
 
 def _subject_options(parser: argparse.ArgumentParser) -> None:

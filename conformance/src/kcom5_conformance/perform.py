@@ -58,20 +58,30 @@ def perform(
     conversations: Sequence[Result] = (),
 ) -> Done:
     """Performs the run. The results so far survive an early end. `conversations` are failures that exploring found,
-    which are tried again."""
-    chosen = selection.choose() if selection is not None else []
-    tested = subjects(options.names, options.command, options.peers)
+    which are tried again. Raises UsageError."""
     seed = options.seed if options.seed is not None else secrets.randbelow(1 << 31)
-    jobs, long_lanes = _lanes(options.jobs)
-    console = Console(stderr=True)
-    progress = terminal.Progress(console, is_quiet=options.quiet)
-    started, clock = datetime.now(timezone.utc), time.monotonic()
-    run = Run(
+    done, clock = Done(_new_run(options, seed)), time.monotonic()
+    stages = _Stages(options, selection, done, with_matrix, conversations)
+    try:
+        trio.run(stages.all)
+    except UsageError:
+        raise
+    except BaseException as error:
+        done.ended = error
+        done.run.complaints.append(f"the run ended before its end: {why(error)}")
+    finally:
+        stages.progress.finish()
+        done.run.seconds = time.monotonic() - clock
+    return done
+
+
+def _new_run(options: argparse.Namespace, seed: int) -> Run:
+    return Run(
         suite=__version__,
         command=f"{program.command()} {shlex.join(options.given)}",
         program=program.command(),
         subjects=shlex.join(_subject_words(options)),
-        started=started.isoformat(timespec="seconds"),
+        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         seconds=0,
         seed=seed,
         strict=options.strict,
@@ -82,80 +92,102 @@ def perform(
         results=[],
     )
 
-    def add(result: Result) -> None:
+
+class _Stages:
+    """The stages of a run, one after the other for each implementation."""
+
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        selection: Selection | None,
+        done: Done,
+        with_matrix: bool,
+        conversations: Sequence[Result],
+    ) -> None:
+        self.options, self.selection, self.conversations = options, selection, conversations
+        self.with_matrix = with_matrix
+        self.done, self.run = done, done.run
+        self.chosen = selection.choose() if selection is not None else []
+        self.tested = subjects(options.names, options.command, options.peers)
+        self.jobs, self.long_lanes = _lanes(options.jobs)
+        self.console = Console(stderr=True)
+        self.progress = terminal.Progress(self.console, is_quiet=options.quiet)
+        self.stops_first = getattr(options, "stop_first", False)
+        self.testing = trio.CancelScope()
+        """The scope of the cases of one implementation."""
+
+    def add(self, result: Result) -> None:
         if result.verdict.has_failed and not result.cause:
             result.cause = causes.cause_of(result)
-        run.results.append(result)
+        self.run.results.append(result)
 
-    testing: list[trio.CancelScope] = []
-    is_stopping = getattr(options, "stop_first", False)
+    def report(self, result: Result) -> None:
+        self.add(result)
+        self.progress.advance(result)
+        if self.stops_first and self.run.counts_as_failure(result):
+            self.testing.cancel()
 
-    def report(result: Result) -> None:
-        add(result)
-        progress.advance(result)
-        if is_stopping and testing and run.counts_as_failure(result):
-            testing[-1].cancel()
-
-    done = Done(run)
-
-    async def every_stage() -> None:
-        smoked: dict[str, tuple[Subject, Smoke]] = {}
-        for subject in tested:
-            try:
-                smoked[subject.name] = (subject, await smoke(subject, PATIENCE * options.timeout_scale))
-            except AdapterBroken as error:
-                raise AdapterBroken(f"{subject.name}: {error}") from error
-            for failure in smoked[subject.name][1].failures:
-                what = f"a right exchange over {failure.via} as {failure.role} fails: {words.seen(failure)}"
-                console.print(Text(f"{safe(subject.name)}: warning: {safe(what)}", "yellow"), soft_wrap=True)
+    async def all(self) -> None:
+        smoked = {subject.name: (subject, await self._smoke(subject)) for subject in self.tested}
         for subject, found in smoked.values():
-            waits = Waits(samples=options.what != "baseline" and getattr(options, "baseline", None) is None)
-            runner = Runner(
-                subject, found, seed, options.timeout_scale, jobs, report, long_lanes=long_lanes, waits=waits
-            )
-            runner.defects = done.defects
-            if options.what == "run":
-                runner.repeat = options.repeat
-            run.peers.append(runner.peer)
-            if chosen:
-                progress.start(subject.name, len(chosen))
-                before = len(run.results)
-                testing.append(trio.CancelScope())
-                with testing[-1]:
-                    await runner.run(chosen)
-                progress.finish()
-                if testing[-1].cancelled_caught:
-                    left = len(chosen) - (len(run.results) - before)
-                    console.print(f"{safe(subject.name)}: stopped at the first failure, {left:,} cases are left out")
-                    return
-            if runner.complaint:
-                run.complaints.append(runner.complaint)
-            if options.what == "learn":
-                from .explore.learned import learn
+            if not await self._cases(subject, found):
+                return
+            await self._generated(subject, found)
+        if self.with_matrix:
+            seed = self.run.seed
+            self.run.complaints += await _run_matrix(self.options, smoked, seed, self.progress, self.report)
 
-                roles = [role for role in exploring.ROLES if options.role in (None, role)]
-                await learn(subject, found, roles, options.timeout_scale, options.report, add, console)
-            await _replay(subject, found, conversations, exploring.Settings(seed, 0, options.timeout_scale, jobs), add,
-                          console)  # fmt: skip
-            if how := _exploring(options, selection, seed):
-                roles = [role for role in exploring.ROLES if options.what == "run" or options.role in (None, role)]
-                from .explore.command import explore
+    async def _smoke(self, subject: Subject) -> Smoke:
+        try:
+            found = await smoke(subject, PATIENCE * self.options.timeout_scale)
+        except AdapterBroken as error:
+            raise AdapterBroken(f"{subject.name}: {error}") from error
+        for failure in found.failures:
+            what = f"a right exchange over {failure.via} as {failure.role} fails: {words.seen(failure)}"
+            self.console.print(Text(f"{safe(subject.name)}: warning: {safe(what)}", "yellow"), soft_wrap=True)
+        return found
 
-                run.explored += await explore(subject, found, roles, how, add, console)
-        if with_matrix:
-            run.complaints += await _run_matrix(options, smoked, seed, progress, report)
+    async def _cases(self, subject: Subject, found: Smoke) -> bool:
+        """Runs the chosen cases. Returns False if it stopped at the first failure."""
+        options, run = self.options, self.run
+        waits = Waits(samples=options.what != "baseline" and getattr(options, "baseline", None) is None)
+        runner = Runner(subject, found, run.seed, options.timeout_scale, self.jobs, self.report,
+                        long_lanes=self.long_lanes, waits=waits)  # fmt: skip
+        runner.defects = self.done.defects
+        if options.what == "run":
+            runner.repeat = options.repeat
+        run.peers.append(runner.peer)
+        if self.chosen:
+            self.progress.start(subject.name, len(self.chosen))
+            before = len(run.results)
+            self.testing = trio.CancelScope()
+            with self.testing:
+                await runner.run(self.chosen)
+            self.progress.finish()
+            if self.testing.cancelled_caught:
+                left = len(self.chosen) - (len(run.results) - before)
+                words_left = f"stopped at the first failure, {left:,} cases are left out"
+                self.console.print(f"{safe(subject.name)}: {words_left}")
+                return False
+        if runner.complaint:
+            run.complaints.append(runner.complaint)
+        return True
 
-    try:
-        trio.run(every_stage)
-    except UsageError:
-        raise
-    except BaseException as error:
-        done.ended = error
-        run.complaints.append(f"the run ended before its end: {why(error)}")
-    finally:
-        progress.finish()
-        run.seconds = time.monotonic() - clock
-    return done
+    async def _generated(self, subject: Subject, found: Smoke) -> None:
+        """Learns, repeats conversations and explores, as the options ask for."""
+        options, run, scale = self.options, self.run, self.options.timeout_scale
+        if options.what == "learn":
+            from .explore.learned import learn
+
+            roles = [role for role in exploring.ROLES if options.role in (None, role)]
+            await learn(subject, found, roles, scale, options.report, self.add, self.console)
+        again = exploring.Settings(run.seed, 0, scale, self.jobs)
+        await _replay(subject, found, self.conversations, again, self.add, self.console)
+        if how := _exploring(options, self.selection, run.seed):
+            roles = [role for role in exploring.ROLES if options.what == "run" or options.role in (None, role)]
+            from .explore.command import explore
+
+            run.explored += await explore(subject, found, roles, how, self.add, self.console)
 
 
 async def _replay(
