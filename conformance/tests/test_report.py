@@ -6,6 +6,7 @@ import copy
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -15,7 +16,7 @@ from report_sample import HOSTILE, case, failure, large, sample
 from rich.console import Console
 
 from kcom5_conformance import report
-from kcom5_conformance.report import roots, words
+from kcom5_conformance.report import likely, roots, words
 from kcom5_conformance.report.json import read_json, schema
 from kcom5_conformance.results import Json, Problem, Run, Verdict, run_from_json
 
@@ -62,14 +63,14 @@ def test_a_json_report_with_another_key_or_value_is_refused(tmp_path: Path, dama
     document = sample().to_json()
     damage(document)
     (tmp_path / "report.json").write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(ValueError, match="no report: "):
+    with pytest.raises(ValueError, match="not a report: "):
         read_json(tmp_path / "report.json")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]"])
 def test_a_file_that_is_no_report_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "report.json").write_bytes(content)
-    with pytest.raises(ValueError, match="no report: "):
+    with pytest.raises(ValueError, match="not a report: "):
         read_json(tmp_path / "report.json")
 
 
@@ -194,6 +195,30 @@ def test_a_case_in_which_something_else_was_seen_is_never_folded_away() -> None:
     assert "also 1 case, as message.order/alike@tcp6: frame.order: got nothing, expected an end" in flat
 
 
+SEVERAL = "these waits have no timeout: accept, the hello, the client's end"
+
+
+@pytest.mark.parametrize(
+    ("found", "groups"),
+    [
+        ((likely.NO_ACCEPT, likely.NO_HELLO, likely.NO_CLOSE), {SEVERAL: 3}),
+        ((likely.NO_ACCEPT, likely.NO_HELLO, likely.NO_CLOSE, likely.PIECES, likely.PROGRESS), {SEVERAL: 5}),
+        ((likely.NO_ACCEPT, likely.NO_CLOSE), {likely.NO_ACCEPT: 1, likely.NO_CLOSE: 1}),
+        ((likely.NO_CLOSE, likely.CLOSE_ENDLESS, likely.PIECES), {likely.NO_CLOSE: 2, likely.PIECES: 1}),
+        ((likely.PIECES, likely.UNCHECKED), {likely.PIECES: 1, likely.UNCHECKED: 1}),
+        ((likely.LATE_UTF8, likely.NOT_CHECKED, likely.REPLACED), {likely.REPLACED: 3}),
+    ],
+)
+def test_a_cause_that_a_simpler_one_covers_joins_its_group(found: tuple[str, ...], groups: dict[str, int]) -> None:
+    run = sample()
+    run.results = [failure(f"time.wait/case-{number}", "mine", cause=cause) for number, cause in enumerate(found)]
+    for number, result in enumerate(run.results):
+        result.problems = [replace(result.problems[0], at=number)]
+    made = roots.groups(run)
+    assert {group.cause: len(group.results) for group in made} == groups
+    assert all(group.explained == len(group.results) for group in made)
+
+
 def test_a_right_exchange_that_fails_explains_what_follows_from_it() -> None:
     run = sample()
     run.peers[1].smoke = [failure("frame.order/smoke", "mine")]
@@ -206,6 +231,18 @@ def test_a_right_exchange_that_fails_explains_what_follows_from_it() -> None:
 def test_no_line_is_longer_than_the_screen_but_those_to_be_pasted(width: int) -> None:
     lines = printed(sample(), width).splitlines()
     assert [line for line in lines if len(line.rstrip()) > width and not line.startswith("again ")] == []
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_legend_of_the_bar_breaks_between_its_parts(width: int) -> None:
+    run = sample()
+    run.results += [case(f"hello.form/{number}", "go", Verdict.NOT_RUN) for number in range(1000)]
+    lines = printed(run, width).splitlines()
+    at = next(number for number, line in enumerate(lines) if "█" in line)
+    legend = " ".join(line.strip() for line in lines[at + 1 : at + 4])
+    assert "1,001 not run" in legend
+    assert all(len(line.rstrip()) <= width for line in lines[at : at + 4])
+    assert not any(line.rstrip().endswith((" not", " of a", "of", "1,001")) for line in lines[at + 1 : at + 4])
 
 
 def test_a_run_that_is_as_expected_ends_so() -> None:

@@ -56,7 +56,7 @@ def observation(result: Result) -> str:
 
 def read(path: Path) -> list[Entry]:
     """Returns the entries of a file, sorted. Raises `UsageError` with the place of a fault in the file."""
-    document = files.read_toml(path, "the baseline", f"make one with `{program.command()} baseline write`")
+    document = files.read_toml(path, "the baseline", f"make one with `{program.command()} baseline write {path}`")
     unknown = document.keys() - {"failure"}
     failures = document.get("failure", [])
     if unknown or not isinstance(failures, list):

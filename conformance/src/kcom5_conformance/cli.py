@@ -66,7 +66,8 @@ def run_command(given: list[str]) -> int:
         if at < len(given) and not hasattr(options, "peers"):
             raise UsageError("this command takes no adapter", "leave out -- and what follows")
         if at < len(given) and not options.command:
-            raise UsageError("nothing follows --", "expected the adapter's command")
+            hint = f"for example: {program.command()} run -- python3 my_adapter.py"
+            raise UsageError("got nothing after --, expected the adapter's command", hint)
         code = ACTIONS[options.what](options)
         return code or flushed()
     except UsageError as error:
@@ -75,6 +76,8 @@ def run_command(given: list[str]) -> int:
         hint = 'try the adapter by hand with one line on its standard input: {"op":"about"}'
         if "is no JSON" in str(error):
             hint = "standard output is for answers alone: write a banner and a log to standard error"
+        elif "cannot be started" in str(error):
+            hint = "build it first, or give the path of the program from that folder"
         return complain(f"adapter broken: {error}", hint, BROKEN_ADAPTER)
     except BaseException as error:
         if isinstance(error, OSError) and error.errno in streams.FAULTS:
@@ -155,7 +158,7 @@ def _baseline(options: argparse.Namespace) -> int:
     elif options.file.exists():
         raise UsageError(f"{options.file} is there already", "mend it with `baseline repair`")
     elif not options.file.parent.is_dir():
-        raise UsageError(f"there is no folder {options.file.parent}", "make it first")
+        raise UsageError(f"cannot write {options.file}: there is no folder {options.file.parent}", "make it first")
     done = perform(options, _selection(options), with_matrix=False)
     if done.ended is not None:
         raise done.ended
@@ -287,7 +290,7 @@ def _report(path: Path) -> Run:
     """Returns the run of a report, given its file or its folder."""
     hint = f"a report is the report.json that `{program.command()} run --report DIR` writes"
     try:
-        return json.read_json(path / "report.json" if path.is_dir() else path)
+        return json.read_json(path / "report.json" if path.is_dir() else path, hint)
     except ValueError as error:
         raise UsageError(str(error), hint) from error
 

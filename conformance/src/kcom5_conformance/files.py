@@ -98,7 +98,8 @@ def check_folder(folder: Path, *names: str) -> None:
     except ValueError as error:
         raise UsageError(f"cannot use the folder {shown}: {error}", "choose another folder") from error
     except OSError as error:
-        raise UsageError(f"cannot write to the folder {shown}: {error.strerror}", "choose another folder") from error
+        what = "it is a file" if folder.is_file() else error.strerror
+        raise UsageError(f"cannot write to the folder {shown}: {what}", "choose another folder") from error
     for name in names:
         if (folder / name).is_dir():
             raise UsageError(f"{one_line(str(folder / name))} is a folder", "choose another folder")

@@ -88,7 +88,7 @@ def subjects(names: list[str], command: list[str], peers_file: Path) -> list[Sub
         return [Subject(_name_of(command), command)]
     if not peers_file.exists():
         raise UsageError(
-            f"there is no {peers_file}",
+            f"cannot read the peers file {peers_file}: there is none",
             f"name the file with --peers, or give the adapter's command: {program.command()} run -- COMMAND",
         )
     table = files.read_toml(peers_file, "the peers file", _FORM)
@@ -119,7 +119,7 @@ def _check_peer(file: Path, name: str, peer: object) -> None:
         and all(isinstance(part, str) for part in peer["command"])
     )
     if not is_right:
-        raise UsageError(f"{file}: [{name}] is {str(peer)[:200]}", _FORM)
+        raise UsageError(f"{file}: got {str(peer)[:200]} in [{name}], expected a command", _FORM)
 
 
 def _command(command: list[str]) -> list[str]:

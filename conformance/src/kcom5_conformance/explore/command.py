@@ -14,7 +14,7 @@ from rich.console import Console
 from ..escape import safe
 from ..harness.smoke import Smoke
 from ..harness.subject import Subject
-from ..report import words
+from ..report import causes, words
 from ..results import Explored, Json, Problem, Result, Role, Verdict
 from .engine import Explorer, Failure, Visited
 from .model import expect
@@ -72,11 +72,12 @@ async def explore(
             report(result)
         found.append(_summary(visited, subject.name, role))
         did = "replayed" if options.replayed else "explored"
-        rate = f"{visited.conversations / max(visited.seconds, 0.001):.0f} a second"
+        rate = visited.conversations / max(visited.seconds, 0.001)
         line = f"{safe(subject.name)}: {did} as {role}: {words.count(visited.conversations, 'conversation')}"
         unrepeated = f", {visited.unrepeated} failed once and not again" if visited.unrepeated else ""
-        console.print(f"{line} in {visited.seconds:.1f} s, {rate}, {len(failed) or 'no'} rules broken{unrepeated}",
-                      markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+        broken = f"{rate:.0f} a second, {words.count(len(failed), 'rule') if failed else 'no rule'} broken{unrepeated}"
+        ended = broken if visited.conversations else "none ended in that time: allow it more seconds"
+        console.print(f"{line} in {visited.seconds:.1f} s, {ended}", markup=False, highlight=False, soft_wrap=True)
     return found
 
 
@@ -103,6 +104,7 @@ def result_of(failure: Failure, peer: str) -> Result:
     )
     if played.harness is not None:
         result.events = played.harness.events
+        result.cause = causes.cause_of(result, played.harness.answer)
         result.reproduction, result.unshown = played.harness.reproduction(problem)
     result.script = to_text(script)
     result.vector = json.dumps({"about": "Found by exploring.", "vectors": [vector]}, ensure_ascii=False)

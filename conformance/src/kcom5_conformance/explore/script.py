@@ -176,7 +176,7 @@ def from_text(text: str) -> Script:
             text = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), MOST_UNPACKED).decode()
         return from_json(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, zlib.error) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from None
+        raise ValueError(f"it cannot be decoded ({type(error).__name__})") from None
 
 
 def to_vector(script: Script, rule: str, level: str, note: str, outcome: Json) -> Json:

@@ -19,9 +19,10 @@ def write_json(run: Run, path: Path) -> None:
     files.write(path, json.dumps(document, ensure_ascii=True, indent=1) + "\n")
 
 
-def read_json(path: Path) -> Run:
-    """Returns the run of a report. Raises `ValueError` if it is not a report, `UsageError` if it is unreadable."""
-    octets = files.read(path, files.MOST_REPORT)
+def read_json(path: Path, hint: str = "") -> Run:
+    """Returns the run of a report. Raises `ValueError` if it is not a report, `UsageError` with the hint if it is
+    unreadable."""
+    octets = files.read(path, files.MOST_REPORT, hint)
     try:
         document = json.loads(octets.decode(), parse_constant=_no_number)
         if isinstance(document, dict):
@@ -29,11 +30,11 @@ def read_json(path: Path) -> Run:
         jsonschema.Draft202012Validator(schema()).validate(document)
         return run_from_json(document)
     except jsonschema.ValidationError as error:
-        raise ValueError(f"{path}: no report: {error.json_path}: {error.message[:200]}") from None
+        raise ValueError(f"{path}: not a report: {error.json_path}: {error.message[:200]}") from None
     except RecursionError:
-        raise ValueError(f"{path}: no report: it is nested too deeply") from None
+        raise ValueError(f"{path}: not a report: it is nested too deeply") from None
     except ValueError as error:
-        raise ValueError(f"{path}: no report: {str(error)[:200]}") from None
+        raise ValueError(f"{path}: not a report: {str(error)[:200]}") from None
 
 
 def _complete(document: Json) -> None:

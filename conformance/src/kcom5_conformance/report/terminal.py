@@ -18,6 +18,8 @@ from . import causes, roots, summary, words
 
 MOST_BAR = 60
 """Columns of the bar."""
+GAP = "   "
+"""Between two parts of the legend."""
 MOST_VECTOR = 4000
 """Characters of a vector that is printed."""
 MOST_BROKEN = 10
@@ -112,7 +114,7 @@ def print_summary(run: Run, console: Console, *, is_quiet: bool = False) -> None
 
 def _overview(run: Run, found: list[roots.Group], console: Console) -> None:
     _counts(run, console)
-    console.print(_bar(run, min(console.width, MOST_BAR)))
+    console.print(_bar(run, min(console.width, MOST_BAR), console.width))
     console.print(Text(summary.rules_in_words(run)))
     if earlier := [result for result in run.results if result.is_earlier]:
         failed = sum(run.counts_as_failure(result) for result in earlier)
@@ -147,14 +149,17 @@ def _style(group: roots.Group) -> str:
     return "red" if group.counts else "yellow"
 
 
-def _bar(run: Run, width: int) -> Text:
-    """Returns a bar of the parts, and their numbers."""
+def _bar(run: Run, width: int, most: int) -> Text:
+    """Returns a bar of the parts, `width` columns long, and their numbers in lines of at most `most` columns."""
     counts = summary.parts(run)
     total = sum(counts.values()) or 1
     bar, legend = Text(), Text("\n")
     for name, count in counts.items():
         bar.append("█" * max(1, round(width * count / total)), _PARTS[name])
-        legend.append(f"{count:,} {summary.PARTS[name]}   ", _PARTS[name])
+        part = f"{count:,} {summary.PARTS[name]}"
+        line = legend.plain.rpartition("\n")[2]
+        legend.append("" if not line else GAP if len(line + GAP + part) <= most else "\n")
+        legend.append(part, _PARTS[name])
     return bar + legend
 
 

@@ -76,7 +76,8 @@ MOST_READ = 256 << 20
 
 
 def read(path: Path) -> bytes:
-    hint = f"a record may have {MOST_READ >> 20} MiB: capture the loopback interface and the port of the exchange only"
+    most = f"at most {MOST_READ >> 20} MiB"
+    hint = f"a record is a capture of one port of the loopback interface, or lines `> HEX` and `< HEX`, {most}"
     return files.read(path, MOST_READ, hint)
 
 
