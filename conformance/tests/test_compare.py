@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -54,6 +55,13 @@ def test_each_change_has_its_place(old: Verdict | None, new: Verdict | None, whe
     assert {name: len(getattr(comparison, name)) for name in LISTS} == {name: int(name == where) for name in LISTS}
     assert comparison.same == int(where is None)
     assert comparison.exit_code == code
+
+
+@pytest.mark.parametrize(("reason", "where"), [("sampled: cases wait", "others"), ("no curl", "regressions")])
+def test_a_failure_that_the_old_run_left_out_after_others_like_it_is_not_a_regression(reason: str, where: str) -> None:
+    left_out = replace(result("a.b/c@tcp6", V.NOT_RUN), reason=reason)
+    comparison = compare(run(left_out), run(result("a.b/c@tcp6", V.FAIL)))
+    assert [name for name in LISTS if getattr(comparison, name)] == [where]
 
 
 def test_peers_are_compared_each_with_itself() -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from .baseline import observation
 from .escape import one_line
-from .results import Result, Run, Verdict, without_baseline
+from .results import SAMPLED, Result, Run, Verdict, without_baseline
 
 _FAILED = (Verdict.FAIL, Verdict.FLAKY, Verdict.CRASHED, Verdict.KNOWN_FAILURE)
 _PASSED = (Verdict.PASS, Verdict.UNEXPECTED_PASS)
@@ -32,7 +32,7 @@ class Comparison:
     fixes: list[Change] = field(default_factory=list)
     """Cases that pass and failed before."""
     others: list[Change] = field(default_factory=list)
-    """Cases with another change of the verdict, such as from flaky to fail."""
+    """Cases with another change of the verdict, such as from flaky to fail, or a failure that the old run left out."""
     new: list[Change] = field(default_factory=list)
     """Cases that only the new run has."""
     gone: list[Change] = field(default_factory=list)
@@ -73,7 +73,9 @@ def compare(old: Run, new: Run) -> Comparison:
 def _sort_in(comparison: Comparison, old: Result, new: Result) -> None:
     change = Change(old, new)
     lost = old.verdict in _PASSED and new.verdict is Verdict.UNSUPPORTED
-    if lost or (_has_failed(new) and not _has_failed(old)):
+    # Others like it failed in the old run, too.
+    was_left_out = old.verdict is Verdict.NOT_RUN and old.reason.startswith(SAMPLED)
+    if lost or (_has_failed(new) and not _has_failed(old) and not was_left_out):
         comparison.regressions.append(change)
     elif _has_failed(old) and new.verdict in _PASSED:
         comparison.fixes.append(change)

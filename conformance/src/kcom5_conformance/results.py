@@ -84,6 +84,8 @@ class Event:
     text: str = ""
 
 
+SAMPLED = "sampled: "
+"""The start of the reason of a case that was left out because others like it had failed."""
 KEPT = 1024
 """The maximum number of bytes that an event keeps."""
 

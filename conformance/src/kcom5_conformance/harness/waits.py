@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ..results import SAMPLED
 from .attempt import PATIENCE
 from .case import Case
 
@@ -44,6 +45,6 @@ class Waits:
         if not self.samples or not self.is_known(case) or not self.rules[case.level, case.role, case.rule]:
             return ""
         return (
-            f"sampled: cases of level {case.level} as {case.role} wait in vain, the first was "
+            f"{SAMPLED}cases of level {case.level} as {case.role} wait in vain, the first was "
             f"{self.first[case.level, case.role]}; of each rule one that does is enough"
         )
