@@ -7,11 +7,11 @@ import shlex
 from pathlib import Path
 
 import pytest
-from suite_command import FEW, ODD, PADS, RIGHT, inside, is_error, pasted, suite
+from suite_command import FEW, ODD, PADS, RIGHT, WRONG, inside, is_error, pasted, suite
 
 from kcom5_conformance import data
 from kcom5_conformance.cases import openings, vectors
-from kcom5_conformance.report import likely
+from kcom5_conformance.report import likely, roots
 from kcom5_conformance.report.json import read_json
 from kcom5_conformance.report.possible import possible
 from kcom5_conformance.results import Result, Verdict
@@ -76,6 +76,19 @@ def test_stop_first_ends_at_the_first_failure(tmp_path: Path) -> None:
     assert verdicts.count(Verdict.FAIL) == 1
 
 
+def test_one_group_of_the_failures_can_be_run_again(tmp_path: Path) -> None:
+    peer = ("--", *WRONG, "unpack-is-lenient")
+    inside("run", "--rule", "address.reject", "--report", "report", *peer, at=tmp_path)
+    groups = [group.results for group in roots.groups(read_json(tmp_path / "report/report.json"))]
+    assert len(groups) > 1
+    inside("run", "--failed", "report", "--group", "2", "--report", "two", *peer, at=tmp_path)
+    again = [result for result in read_json(tmp_path / "two/report.json").results if not result.is_earlier]
+    assert {result.id for result in again} == {result.id for result in groups[1]}
+    few = f"report has {len(groups)} groups of failures, got --group 99"
+    is_error(inside("run", "--failed", "report", "--group", "99", *peer, at=tmp_path), 2, few)
+    is_error(inside("run", "--group", "1", *peer, at=tmp_path), 2, "got --group without --failed")
+
+
 def test_repeat_tells_what_fails_now_and_then(tmp_path: Path) -> None:
     inside("run", *FEW, "--repeat", "4", "--report", "report", "--", *PADS, at=tmp_path)
     tried = {
@@ -99,7 +112,7 @@ def test_the_end_of_a_run_tells_the_next_step(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == f"next: {again.removeprefix('again').strip()}"
     done = suite("run", *FEW, "--report", "a folder", "--seed", "3", "--", *PADS, at=tmp_path)
     step = done.stdout.splitlines()[-1].removeprefix("next: ")
-    options = "run --failed 'a folder' --stop-first --report 'a folder' --seed 3 -- "
+    options = "run --failed 'a folder' --group 1 --stop-first --report 'a folder' --seed 3 -- "
     assert step.endswith(f" {options}{shlex.join(PADS)}")
     pasted_step = pasted(step, tmp_path)
     assert pasted_step.returncode == 1, pasted_step.stderr

@@ -89,10 +89,20 @@ def run_command(given: list[str]) -> int:
         return ended_by(error)
 
 
-def _selection(options: argparse.Namespace, earlier: Run | None = None) -> Selection:
+def _failed(options: argparse.Namespace, earlier: Run) -> list[Result]:
+    """Returns the failures of the earlier run, or those of the group that the options name."""
+    if options.group is None:
+        return [result for result in earlier.results if result.verdict in FAILED]
+    found = roots.groups(earlier)
+    if options.group > len(found):
+        has = f"{options.failed} has {words.count(len(found), 'group')} of failures"
+        raise UsageError(f"{has}, got --group {options.group}", "take a number that the report shows")
+    return found[options.group - 1].results
+
+
+def _selection(options: argparse.Namespace, failed: list[Result] | None = None) -> Selection:
     only = None
-    if earlier is not None:
-        failed = [result for result in earlier.results if result.verdict in FAILED]
+    if failed is not None:
         only = frozenset({result.id for result in failed} & _every_id())
         if not only and not any(result.script for result in failed):
             raise UsageError(f"no case failed in {options.failed}", "leave --failed out to run every case")
@@ -102,9 +112,12 @@ def _selection(options: argparse.Namespace, earlier: Run | None = None) -> Selec
 def _run(options: argparse.Namespace) -> int:
     known = baseline.read(options.baseline) if options.baseline else None
     _check_report(options)
+    if options.group is not None and options.failed is None:
+        raise UsageError("got --group without --failed", "the groups are those of a report: --failed REPORT --group N")
     earlier = _report(options.failed) if options.failed is not None else None
-    conversations = [one for one in earlier.results if one.script and one.verdict in FAILED] if earlier else []
-    done = perform(options, _selection(options, earlier), with_matrix=options.matrix, conversations=conversations)
+    failed = _failed(options, earlier) if earlier is not None else None
+    conversations = [one for one in failed or [] if one.script]
+    done = perform(options, _selection(options, failed), with_matrix=options.matrix, conversations=conversations)
     if earlier is not None:
         done.run.carry_over(earlier)
     if known is not None and done.ended is None:
@@ -218,15 +231,26 @@ def _finish(options: argparse.Namespace, done: Done) -> int:
 
 
 def _next(options: argparse.Namespace, run: Run) -> str:
-    """Returns the command to run next: the failed cases with `--stop-first`, or the shortest case of the first group
-    if there is no report. Empty if nothing has failed."""
-    failed = [group.example for group in roots.groups(run) if group.counts and group.example.verdict.has_failed]
+    """Returns the command to run next: the first group with `--stop-first`, or its shortest case if there is no report.
+    Empty if nothing has failed."""
+    numbered = enumerate(roots.groups(run), 1)
+    failed = [(number, group) for number, group in numbered if group.counts and group.example.verdict.has_failed]
     if not failed:
         return ""
-    if options.report is None or not any(one.script or one.id in _every_id() for one in failed):
-        return words.again(run, failed[0])
+    number, first = failed[0]
+    if options.report is None or not any(one.script or one.id in _every_id() for one in first.results):
+        return words.again(run, first.example)
     folder = str(options.report)
-    given = ["--failed", folder, "--stop-first", "--report", folder, *(["--strict"] if run.strict else [])]
+    given = [
+        "--failed",
+        folder,
+        "--group",
+        str(number),
+        "--stop-first",
+        "--report",
+        folder,
+        *(["--strict"] if run.strict else []),
+    ]
     if getattr(options, "baseline", None) is not None:
         given += ["--baseline", str(options.baseline)]
     return f"{run.program} run {shlex.join(given)} {words.settings(run)} {run.subjects}"

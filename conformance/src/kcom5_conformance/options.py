@@ -77,6 +77,7 @@ def _add_run(command: _Command) -> None:
         metavar="REPORT",
         help="run only the cases that failed in this report; the results of the others are carried over",
     )
+    run.add_argument("--group", type=_positive, metavar="N", help="with --failed: run only this group of its failures")
     run.add_argument("--stop-first", action="store_true", help="stop after the first failure that fails the run")
     run.add_argument("--repeat", type=_positive, default=1, metavar="N",
                      help="run each case N times; a case that fails in some of them is flaky")  # fmt: skip
