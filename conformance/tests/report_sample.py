@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 from kcom5_conformance import spec
 from kcom5_conformance.report import causes
-from kcom5_conformance.report.reproduction import Act, reproduction
+from kcom5_conformance.report.acts import Act
+from kcom5_conformance.report.reproduction import reproduction
 from kcom5_conformance.results import Event, Json, Peer, Problem, Result, Run, Verdict
 
 if TYPE_CHECKING:

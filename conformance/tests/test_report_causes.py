@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from kcom5_conformance.report import causes
+from kcom5_conformance.report import causes, dump
 from kcom5_conformance.results import Axis, Event, Json, Problem, Result, Saw, Verdict
 
 HELLO = b"KCOM5\xaa\xbb\xcc"
@@ -20,7 +20,7 @@ def frame(message: bytes = b"hi", data: bytes = b"\0\1\2") -> bytes:
 
 
 def test_the_fields_of_a_server_stream_are_named() -> None:
-    assert [(part.name, part.start, part.end) for part in causes.fields(frame() + b"\n", "server")] == [
+    assert [(part.name, part.start, part.end) for part in dump.fields(frame() + b"\n", "server")] == [
         ("echo magic", 0, 5),
         ("nonce", 5, 8),
         ("message length", 8, 12),
@@ -32,23 +32,23 @@ def test_the_fields_of_a_server_stream_are_named() -> None:
 
 
 def test_the_fields_of_a_client_stream_are_named() -> None:
-    assert [part.name for part in causes.fields(HELLO + b"\0", "client")] == ["hello magic", "nonce", "surplus"]
+    assert [part.name for part in dump.fields(HELLO + b"\0", "client")] == ["hello magic", "nonce", "surplus"]
 
 
 def test_fields_that_were_not_sent_are_not_there() -> None:
-    assert [part.name for part in causes.fields(b"KCO", "server")] == ["echo magic"]
-    assert causes.fields(b"", "server") == []
+    assert [part.name for part in dump.fields(b"KCO", "server")] == ["echo magic"]
+    assert dump.fields(b"", "server") == []
 
 
 def test_a_hexdump_marks_the_first_wrong_octet_and_shows_what_should_stand_there() -> None:
     wrong = bytearray(frame())
     wrong[8:12] = b"\0\0\0\2"
-    rows = causes.annotate(wrong.hex(), "server", expected=frame().hex())
+    rows = dump.annotate(wrong.hex(), "server", expected=frame().hex())
     assert [row.offset for row in rows] == [0, 16]
     assert rows[0].wrong == 8
     assert rows[0].names[8:12] == ("message length",) * 4
     assert rows[0].label == "echo magic, nonce, message length, message, data length"
-    assert causes.hexdump(rows) == "\n".join(
+    assert dump.hexdump(rows) == "\n".join(
         [
             "00000000  4b 43 4f 4d 35 aa bb cc 00 00 00 02 68 69 03 00  |KCOM5.......hi..|",
             " " * 34 + "^^ first wrong octet",
@@ -63,25 +63,25 @@ def test_a_hexdump_marks_the_first_wrong_octet_and_shows_what_should_stand_there
 def test_a_missing_octet_is_marked_past_the_last_one() -> None:
     whole = frame(b"", bytes(12))
     assert len(whole) == 32
-    assert causes.annotate(whole[:16].hex(), "server", expected=whole.hex())[-1].wrong == 0
-    assert causes.annotate("", "server", expected=whole.hex())[0].wrong == 0
+    assert dump.annotate(whole[:16].hex(), "server", expected=whole.hex())[-1].wrong == 0
+    assert dump.annotate("", "server", expected=whole.hex())[0].wrong == 0
 
 
 def test_a_long_hexdump_keeps_the_head_the_wrong_octet_and_the_end() -> None:
-    rows = causes.annotate(frame(data=bytes(999)).hex(), "server", at=500)
+    rows = dump.annotate(frame(data=bytes(999)).hex(), "server", at=500)
     assert [row.offset for row in rows if not row.skipped] == [0, 16, 32, 48, 480, 496, 512, 528, 1008]
     assert sum(row.skipped or 1 for row in rows) == 64
     assert [row.wrong for row in rows if row.wrong is not None] == [4]
 
 
 def test_an_offset_that_was_not_kept_marks_nothing() -> None:
-    assert [row.wrong for row in causes.annotate("4b43", "client", at=5000)] == [None]
+    assert [row.wrong for row in dump.annotate("4b43", "client", at=5000)] == [None]
 
 
 def test_the_field_of_a_missing_octet_is_known() -> None:
-    assert causes.field_at(frame()[:8], "server", 8) == "message length"
-    assert causes.field_at(frame(), "server", 23) == "data"
-    assert causes.field_at(HELLO, "client", 8) == "surplus"
+    assert dump.field_at(frame()[:8], "server", 8) == "message length"
+    assert dump.field_at(frame(), "server", 23) == "data"
+    assert dump.field_at(HELLO, "client", 8) == "surplus"
 
 
 # Likely causes
@@ -265,4 +265,4 @@ def test_any_octets_give_a_cause_or_none_and_no_error() -> None:
         role = source.choice(["server", "client", "both", "address"])
         events = [*sends(bytes(wrong)), delivered(bytes(wrong)), *sends(b"x")]
         assert isinstance(cause(problem(got=bytes(wrong), wanted=bytes(right)), role, events), str)
-        causes.hexdump(causes.annotate(wrong.hex(), role, expected=right.hex()))
+        dump.hexdump(dump.annotate(wrong.hex(), role, expected=right.hex()))

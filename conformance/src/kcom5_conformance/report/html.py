@@ -21,7 +21,7 @@ import jinja2
 from .. import data, files, spec
 from ..escape import safe
 from ..results import Event, Json, Problem, Result, Run, Verdict
-from . import causes, roots, summary, words
+from . import dump, roots, summary, words
 
 _SHOWN = 48
 """The maximum number of bytes of an event in the ladder."""
@@ -186,7 +186,7 @@ def _event(event: Event) -> list[Any]:
 def _problem(problem: Problem, role: str) -> Json:
     rows = []
     if problem.stream or problem.expected_stream:
-        for row in causes.annotate(problem.stream, role, problem.at, problem.expected_stream):
+        for row in dump.annotate(problem.stream, role, problem.at, problem.expected_stream):
             rows.append(
                 [row.offset, " ".join(row.octets), row.text, _runs(row.names), row.wrong, row.expected, row.skipped]
             )

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ..escape import safe
 from ..results import Problem, Result, Run, Verdict
-from . import causes, roots, summary, words
+from . import dump, roots, summary, words
 
 MOST_BAR = 60
 """Columns of the bar."""
@@ -211,8 +211,8 @@ def _failure(run: Run, result: Result) -> RenderableType:
             shown = problem
     parts.append(_rows(lines))
     if shown:
-        rows = causes.annotate(shown.stream, result.role, shown.at, shown.expected_stream)
-        parts.append(Text(causes.hexdump(rows)))
+        rows = dump.annotate(shown.stream, result.role, shown.at, shown.expected_stream)
+        parts.append(Text(dump.hexdump(rows)))
     if result.events:
         parts.append(_ladder(result))
     if result.stderr:

@@ -6,7 +6,7 @@ import shlex
 
 from ..escape import safe
 from ..results import Event, Result, Run, Verdict
-from . import causes
+from . import dump
 
 EARLIER = "not run again: this is the result of the earlier run"
 
@@ -85,8 +85,8 @@ def explain(run: Run, result: Result) -> str:
             lines += [f"says      {rule.sentence}", f"effect    {rule.effect}"]
         lines += [f"got       {safe(problem.got)}", f"expected  {safe(problem.expected)}"]
         if problem.stream or problem.expected_stream:
-            rows = causes.annotate(problem.stream, result.role, problem.at, problem.expected_stream)
-            lines += ["", causes.hexdump(rows)]
+            rows = dump.annotate(problem.stream, result.role, problem.at, problem.expected_stream)
+            lines += ["", dump.hexdump(rows)]
     if result.cause:
         lines += ["", f"likely    {safe(result.cause)}"]
     if result.stderr:
