@@ -1,4 +1,4 @@
-"""An adapter that gives the same answers to everybody: `constant_adapter.py FILE`, an object of lines by op."""
+"""An adapter with constant answers. Usage: `constant_adapter.py FILE`; FILE is a JSON object of lines by op."""
 
 import json
 import sys

@@ -1,9 +1,9 @@
-"""Damaged captures, reports, TOML files and lines of an adapter: none ends the suite, and each takes a second at most.
+"""Damages captures, reports, TOML files and adapter lines. None may crash the suite or take more than a second.
 
-    python conformance/tests/damage.py              100,000 of them, a quarter of each kind: some minutes
-    python conformance/tests/damage.py --count 400  fewer; --seed N for others
+    python conformance/tests/damage.py              100,000 files, a quarter of each kind; takes minutes
+    python conformance/tests/damage.py --count 400  fewer files; --seed N makes others
 
-What reads them has to give a verdict, or to say what is wrong with them. Exit code: 0 none failed, 1 one did.
+The code that reads them must give a verdict or an error. Exit code: 0 all passed, 1 one failed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ VIA = "tcp6"
 
 
 def odd(octets: bytes, chooser: random.Random) -> bytes:
-    """The JSON with another value somewhere."""
+    """Returns the JSON with one value replaced."""
     document = json.loads(octets)
     place: Any = {"": document}
     while True:
@@ -65,7 +65,7 @@ def odd(octets: bytes, chooser: random.Random) -> bytes:
 
 
 def mutated(octets: bytes, chooser: random.Random) -> bytes:
-    """The octets with one to four things wrong."""
+    """Returns the bytes with one to four changes."""
     changed = bytearray(octets)
     for _ in range(chooser.randint(1, 4)):
         at = chooser.randrange(len(changed) + 1)
@@ -94,11 +94,11 @@ def mutated(octets: bytes, chooser: random.Random) -> bytes:
     return bytes(changed)
 
 
-# ---- what is damaged, and what reads it
+# ---- what is damaged, and the code that reads it
 
 
 def captures(folder: Path) -> list[bytes]:
-    """A capture of an exchange in small pieces, and the same as text."""
+    """Returns a capture of an exchange in small pieces, and the same as text."""
     stream = HELLO + frame("héllo".encode(), bytes(range(200)))
     passed = [Passed(0.0, True, "octets", HELLO)]
     passed += [Passed(0.1, False, "octets", stream[at : at + 9]) for at in range(0, len(stream), 9)]
@@ -155,7 +155,7 @@ def lines(_folder: Path) -> list[bytes]:
 
 
 def read_line(path: Path) -> None:
-    """A line is refused, or what it says is judged, told and diagnosed."""
+    """Refuses a line, or judges its answer and writes the report."""
     line = path.read_bytes().split(b"\n")[0]
     adapter.understood(line, "answer-about")
     adapter.understood(line, "answer-unpack", "error")
@@ -168,7 +168,7 @@ def read_line(path: Path) -> None:
 
 async def _judge(op: str, answer: Json) -> None:
     async def nothing(_: Any) -> None:
-        """A case needs something to run."""
+        """Does nothing; a case needs a function."""
 
     case = Case("mutated", "echo.exact", "MUST", "client", VIA, "", nothing)
     async with trio.open_nursery() as nursery:
@@ -210,7 +210,7 @@ def _right(kind: str, folder: Path) -> list[bytes]:
 
 
 def try_one(kind: str, number: int, seed: int, folder: Path) -> str:
-    """Reads one damaged file; what went wrong, else empty. The file stays, as `KIND`, until the next one."""
+    """Reads one damaged file. Returns the fault, or "". The file stays as `KIND` until the next one."""
     read = KINDS[kind][1]
     chooser = random.Random(f"{seed} {kind} {number}")
     path = folder / kind
@@ -229,7 +229,7 @@ def try_one(kind: str, number: int, seed: int, folder: Path) -> str:
 
 
 def main() -> None:
-    """Tries as many as asked for."""
+    """Tries `--count` files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--count", type=int, default=100_000, help="how many in all (default: 100,000)")
     parser.add_argument("--seed", type=int, default=1, help="of what is done to them (default: 1)")

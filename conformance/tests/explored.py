@@ -1,4 +1,4 @@
-"""How many mutants does `explore` find alone, and after how long? No case of the suite is used.
+"""Measures how many mutants `explore` finds without the cases of the suite, and how fast.
 
 Prints a line for each mutant whose rule a conversation can show, and the share that was found.
 Exit code: 0 if the share is at least that of `--share`, 1 if it is less.
@@ -23,18 +23,18 @@ from rich.progress import track
 ROOT = Path(__file__).resolve().parents[2]
 MUTANTS = ROOT / "conformance" / "tests" / "mutants"
 APART = ("address.", "file.", "listen.", "unix.")
-"""Rules about the text of an address, files, ports and socket files: none of them is a matter of a conversation."""
+"""Rules about addresses, files, ports and socket files. A conversation cannot show them."""
 
 
 @dataclass
 class Found:
-    """What `explore` says of a mutant."""
+    """The result of `explore` for a mutant."""
 
     name: str
     rule: str
     seconds: float
     broken: list[str]
-    """The rules that it reports: the first of a failed conversation."""
+    """The rules of the first failed conversation."""
     why: str = ""
     """Why there is no report."""
 
@@ -44,7 +44,7 @@ class Found:
 
 
 def explore(mutant: dict[str, str], seconds: int) -> Found:
-    """Explores the role in which a mutant is wrong, to its first failure."""
+    """Explores the role in which a mutant is wrong until the first failure."""
     command = [sys.executable, "-m", "kcom5_conformance", "explore", "--quiet", "--first", "--strict"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "conformance" / "src")}
     with tempfile.TemporaryDirectory(prefix="kcom5-") as report:
@@ -65,7 +65,7 @@ def explore(mutant: dict[str, str], seconds: int) -> Found:
 
 
 def main() -> None:
-    """Explores all, or the mutants named."""
+    """Explores all mutants, or those named."""
     parser = argparse.ArgumentParser(description="How many mutants does explore find alone, and after how long?")
     parser.add_argument("names", nargs="*", metavar="NAME", help="mutants (default: all that a conversation can show)")
     parser.add_argument("--seconds", type=int, default=60, help="for each mutant (default: 60)")

@@ -1,4 +1,4 @@
-"""The least that a right implementation does: every MUST of the spec, no SHOULD, no MAY.
+"""A minimal correct implementation: every MUST of the spec, no SHOULD, no MAY.
 
 The suite passes it without `--strict`, and reports each SHOULD that it leaves out. Contract: ADAPTER.md.
 """
@@ -19,7 +19,7 @@ class Minimal(ReferencePeer):
     # The MAY: listen.port-zero.
     supports: ClassVar[tuple[str, ...]] = tuple(key for key in ReferencePeer.supports if key != "port-zero")
     is_storage_at_fault = False
-    """Its own file failed: then the reset is a MUST (`file.size`, `close.last`)."""
+    """Whether its own file failed. The reset is a MUST then (`file.size`, `close.last`)."""
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         self.is_storage_at_fault = False
@@ -31,24 +31,24 @@ class Minimal(ReferencePeer):
         return 1
 
     def limit_of(self, close: int) -> float | None:
-        """time.prompt: it is a second and a half late."""
+        """Leaves out time.prompt: it is 1.5 seconds late."""
         return close + 1.5 if close > 0 else None
 
     def nonce(self) -> bytes:
-        """hello.nonce: not random."""
+        """Leaves out hello.nonce: not random."""
         return b"abc"
 
     def new_socket(self) -> socket.socket:
-        """A child of the program inherits it."""
+        """Leaves out that children do not inherit the socket."""
         new = super().new_socket()
         new.set_inheritable(True)
         return new
 
     def after_accept(self) -> None:
-        """listen.refuse-others: others wait in the queue, until the call returns."""
+        """Leaves out listen.refuse-others: others wait in the queue until the call returns."""
 
     def read_hello(self, end: socket.socket) -> bytes:
-        """hello.reject-early and hello.alone: it looks when it has eight octets, and at no ninth."""
+        """Leaves out hello.reject-early and hello.alone: it checks at eight bytes, and ignores a ninth."""
         hello = b""
         try:
             while len(hello) < 8:
@@ -57,14 +57,14 @@ class Minimal(ReferencePeer):
                     raise Failure("invalid-connection", "closed in the hello")
                 hello += piece
         except Failure:
-            self.check_hello(hello)  # `hello.reject` holds when the bound has passed, too
+            self.check_hello(hello)  # `hello.reject` also holds after the timeout
             raise
         self.check_hello(hello)
         return hello
 
     def half_close_and_drain(self, end: socket.socket) -> None:
-        """close.confirm: it does not wait for the client's end. `close.extra` is a MUST, so that it reads what the
-        client says for as long as octets are under way."""
+        """Leaves out close.confirm: it does not wait for the client's end. `close.extra` is a MUST, so it reads
+        the client's bytes until all of its own are acknowledged."""
         try:
             end.shutdown(socket.SHUT_WR)
         except OSError:
@@ -105,10 +105,10 @@ class Minimal(ReferencePeer):
             raise
 
     def reset_when_killed(self, new: socket.socket) -> None:
-        """close.abort: the end of a process that is killed looks orderly."""
+        """Leaves out close.abort: a killed process ends its connection in order."""
 
     def abort(self, end: socket.socket) -> None:
-        """close.abort: so does that of a call that fails."""
+        """Leaves out close.abort: so does a call that fails."""
         if self.is_storage_at_fault:
             super().abort(end)
             return

@@ -1,8 +1,8 @@
-"""Adapters that break the contract, and not the protocol: `odd_adapter.py MANNER [FILE]`.
+"""Adapters that break the contract of ADAPTER.md, not the protocol. Usage: `odd_adapter.py MANNER [FILE]`.
 
-Otherwise they are the reference peer.
+Everything else is the reference peer.
 
-Some are odd from the start; others at the request to send or receive of which the message is "now".
+Some are odd from the start, others when a request to send or receive has the message "now".
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Odd(ReferencePeer):
         return {**super().about(request), "supports": claims.get(self.manner, list(self.supports))}
 
     def encode_head(self, message: bytes, size: int) -> bytes:
-        # Wrong once in three times, whatever process it is.
+        # Wrong once in three times, counted over all processes.
         if self.manner == "unsteady" and self.is_turn:
             with Path(self.file).open("a+b") as log:
                 log.write(b".")
@@ -126,7 +126,7 @@ class Odd(ReferencePeer):
 
 
 def leave_a_child(file: str, in_its_session: bool) -> None:
-    """A process that nobody waits for, and that says its number in the file."""
+    """Starts a process that nobody waits for, and that writes its id to the file."""
     if (child := os.fork()) > 0:
         os.waitpid(child, 0)
         return

@@ -1,8 +1,8 @@
-"""The suite proves itself: every mutant is caught by the rule that it breaks, and every right peer by none.
+"""Tests the suite: it catches every mutant by the rule that it breaks, and no correct peer.
 
-A mutant meets the cases of its own rule; with `--whole` every case of its role, and the rules that catch it besides
-are printed: the matrix mutant × rule. A right peer (the reference peer, the minimal one, and those of
-`unusual_peers.py`) meets all cases: no MUST may catch it, and of the SHOULDs exactly those that it leaves out.
+A mutant runs against the cases of its own rule. With `--whole` it runs against all cases of its role, and the other
+rules that catch it are printed: the matrix mutant × rule. A correct peer (the reference peer, the minimal one, those of
+`unusual_peers.py`) runs against all cases. It must pass every MUST and fail exactly the SHOULDs that it leaves out.
 Exit code: 0 proved, 1 not.
 """
 
@@ -32,29 +32,29 @@ from kcom5_conformance.selection import every_case
 
 HERE = Path(__file__).resolve().parent
 SIDE_BY_SIDE = 6
-"""Mutants at a time: most of what they do is to wait."""
+"""Mutants at a time. They wait most of the time."""
 SHOULDS = [
     *("hello.nonce", "hello.reject-early", "hello.alone", "listen.refuse-others"),
     *("close.confirm", "close.abort", "close.residue", "time.prompt"),
 ]
-"""What the minimal peer leaves out: every rule of that level, and a case of `close.residue` about children."""
+"""The minimal peer leaves out every rule of that level, and a case of `close.residue` about children."""
 SCALE = 0.4
-"""Scale of the suite's: the peers are on this machine and in one language."""
+"""The suite's time scale. The peers are local and in one language."""
 
 
 @dataclass
 class Proof:
-    """What the suite says of one peer."""
+    """The result of the suite for one peer."""
 
     name: str
     rule: str
-    """That it breaks; empty for a right one."""
+    """The rule that it breaks; empty for a correct peer."""
     caught_by: set[str] = field(default_factory=set)
     """The rules of which a case failed."""
     leaves_out: set[str] = field(default_factory=set)
-    """Of a right one: the rules of level SHOULD that it does not follow."""
+    """The rules of level SHOULD that a correct peer does not follow."""
     broken: str = ""
-    """Why the suite could not say anything."""
+    """Why the suite has no result."""
     not_run: str = ""
     """Why a case of its rule was not run."""
 
@@ -72,12 +72,12 @@ class Proof:
 
     @property
     def is_missed(self) -> bool:
-        """Neither proved, nor left open by a case that cannot be tried here."""
+        """Whether it is not proved, although all of its cases could run here."""
         return not self.is_proved and (bool(self.broken) or not self.not_run)
 
 
 def mutants() -> list[dict[str, str]]:
-    """Name, rule and role of each."""
+    """Returns name, rule and role of each."""
     listing = subprocess.run([sys.executable, HERE / "mutants", "--list"], check=True, capture_output=True)
     found: list[dict[str, str]] = json.loads(listing.stdout)
     return found
@@ -114,7 +114,7 @@ async def prove(name: str, rule: str, role: str, command: list[str], whole: bool
     subject = Subject(name, command)
     try:
         found = await smoke(subject, PATIENCE)
-        # One failure of a rule is enough, and a peer that is wrong is wrong at the first try.
+        # One failure of a rule is enough, and a wrong peer fails at the first try.
         run = Runner(subject, found, 1, SCALE, 2, count, lambda case: case.rule not in failed, tries=1, long_lanes=8)
         await run.run(cases_for(rule, role, whole))
     except AdapterBroken as error:
@@ -123,7 +123,7 @@ async def prove(name: str, rule: str, role: str, command: list[str], whole: bool
 
 
 def controls() -> list[dict[str, Any]]:
-    """The right peers: name, command, and the rules of level SHOULD that each leaves out."""
+    """The correct peers: name, command, and the rules of level SHOULD that each leaves out."""
     script = HERE / "unusual_peers.py"
     listing = subprocess.run([sys.executable, script, "--list"], check=True, capture_output=True)
     found = [{**peer, "command": [script, peer["name"]]} for peer in json.loads(listing.stdout)]
@@ -145,7 +145,7 @@ def cases_for_right(supports: list[str]) -> list[Case]:
 
 
 async def prove_right(name: str, command: list[str], leaves_out: list[str]) -> Proof:
-    """Runs the suite against a right peer. What fails may be the machine's business: it is tried again."""
+    """Runs the suite against a correct peer. A failure may come from a busy machine, so it is tried again."""
     proof = Proof(name, "", leaves_out=set(leaves_out))
     levels: dict[str, str] = {}
 
@@ -170,7 +170,7 @@ async def prove_right(name: str, command: list[str], leaves_out: list[str]) -> P
 
 
 async def prove_all(peers: Iterable[dict[str, str]], console: Console, whole: bool) -> list[Proof]:
-    """Every peer, some side by side."""
+    """Runs every peer, several in parallel."""
     waiting = list(peers)[::-1]
     proofs: list[Proof] = []
     done, next_done = trio.open_memory_channel[Proof](len(waiting))
@@ -192,7 +192,7 @@ async def prove_all(peers: Iterable[dict[str, str]], console: Console, whole: bo
 
 
 def main() -> None:
-    """Proves all, or the peers named."""
+    """Tests all peers, or those named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("names", nargs="*", metavar="NAME", help="of mutants and right peers (default: all)")
     parser.add_argument("--whole", action="store_true", help="with every case of a peer's role: the matrix")

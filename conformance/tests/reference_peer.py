@@ -1,7 +1,7 @@
-"""A right implementation of KCOM5 as an adapter, in small methods that a mutant overrides one by one.
+"""A correct implementation of KCOM5 as an adapter, in small methods that mutants override.
 
-It shares nothing with the implementations under impl/: it is what the suite's mutants are made of, and the control
-that no case may catch. Blocking calls only, one exchange at a time. Contract: ADAPTER.md. Spec: the whole of kcom5.md.
+It shares nothing with the implementations under impl/. The suite's mutants derive from it, and no case may catch it.
+It uses blocking calls, one exchange at a time. Contract: ADAPTER.md. Spec: all of kcom5.md.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Failure(Exception):
 
 
 class Source:
-    """The data to send: hexadecimal, a fill, or a file whose size counts as it is at the start."""
+    """The data to send: hexadecimal, a fill, or a file with its size at the start."""
 
     def __init__(self, given: dict[str, Any]) -> None:
         self.file: Any = None
@@ -85,7 +85,7 @@ class Source:
 
 
 class Sink:
-    """What is received: in memory, or in a file that has its name only when it is complete."""
+    """The received content: in memory, or in a file that gets its name when it is complete."""
 
     def __init__(self, to: str | None) -> None:
         self.digest, self.size = hashlib.sha256(), 0
@@ -130,7 +130,7 @@ class Sink:
 
 
 class ReferencePeer:
-    """One adapter. Each exchange sets the attributes anew."""
+    """One adapter. Each exchange sets the attributes again."""
 
     supports: ClassVar[tuple[str, ...]] = (
         "pack",
@@ -225,7 +225,7 @@ class ReferencePeer:
     def expand(self, key: bytes) -> bytes:
         return key * (48 // len(key))
 
-    # Time: one absolute deadline on the monotonic clock for every wait, None for never.
+    # Time: each wait has one deadline on the monotonic clock, or None.
 
     def limit_of(self, close: int) -> float | None:
         return close if close > 0 else None
@@ -236,14 +236,14 @@ class ReferencePeer:
         self.deadline = None if self.limit is None else time.monotonic() + self.limit
 
     def each_octet(self) -> None:
-        """An octet of the frame has moved (`time.stall`, `time.confirm`)."""
+        """Restarts the wait, because a byte of the frame has moved (`time.stall`, `time.confirm`)."""
         self.start_wait("confirm" if self.phase == "confirm" else "frame")
 
     def remaining(self) -> float | None:
         return None if self.deadline is None else self.deadline - time.monotonic()
 
     def wait(self, end: socket.socket, events: int, most: float = 60) -> None:
-        """Wait for an event, at most `most` seconds; `timeout` only where the bound had passed before (`time.late`)."""
+        """Waits for an event for at most `most` seconds. Raises `timeout` only if the deadline had passed (`time.late`)."""
         remaining = self.remaining()
         poll = select.poll()
         poll.register(end, events)
@@ -299,7 +299,7 @@ class ReferencePeer:
         return int(struct.unpack("3i", credentials)[1])
 
     def recv(self, end: socket.socket, most: int, flags: int = 0) -> bytes:
-        """At least one octet, or none at the end and after a reset. What has arrived comes before the bound."""
+        """Returns at least one byte, or none after an end or reset. Arrived bytes count after the deadline too."""
         while True:
             try:
                 return end.recv(most, flags)
@@ -337,7 +337,7 @@ class ReferencePeer:
     def give_up(self, end: socket.socket) -> None:
         """`close.abort`, and after the half-close `close.keep`."""
         if self.is_half_closed:
-            with contextlib.suppress(OSError):  # octets unread would make a reset of it
+            with contextlib.suppress(OSError):  # unread bytes would turn the close into a reset
                 while end.recv(1 << 16):
                     pass
             end.close()
@@ -385,7 +385,7 @@ class ReferencePeer:
 
     @contextlib.contextmanager
     def locked_folder(self) -> Iterator[None]:
-        """From the test of the path to listen (`unix.stale`)."""
+        """Locks the folder from the test of the path to listen (`unix.stale`)."""
         if self.via != "unix":
             yield
             return
@@ -445,7 +445,7 @@ class ReferencePeer:
         self.path.unlink()
 
     def has_listener(self) -> bool:
-        """A datagram socket finds out without disturbing whoever listens (`unix.stale`)."""
+        """A datagram socket tests the path without a connection to a listening server (`unix.stale`)."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
             return probe.connect_ex(self.place()) != errno.ECONNREFUSED
 
@@ -468,7 +468,7 @@ class ReferencePeer:
                 pass
 
     def after_accept(self) -> None:
-        """Others are refused from now on (`listen.refuse-others`)."""
+        """Refuses other clients from now on (`listen.refuse-others`)."""
         self.drop_listener()
 
     def drop_listener(self) -> None:
@@ -518,7 +518,7 @@ class ReferencePeer:
     def send_some(self, end: socket.socket, pending: memoryview) -> int:
         try:
             if not self.client_ended:
-                self.discard(end)  # an end before the last octet is taken is early
+                self.discard(end)  # an end before the last byte is taken is early
             return end.send(pending)
         except BlockingIOError:
             self.blocked(end)
@@ -527,7 +527,7 @@ class ReferencePeer:
         return 0
 
     def queue(self, end: socket.socket) -> int:
-        """Octets that the client's system has not acknowledged."""
+        """Returns how many bytes the client's system has not acknowledged."""
         if sys.platform != "linux":
             return 0
         import fcntl
@@ -535,12 +535,12 @@ class ReferencePeer:
         return int(struct.unpack("i", fcntl.ioctl(end, SIOCOUTQ, bytes(4)))[0])
 
     def has_moved(self, end: socket.socket) -> bool:
-        """The client's system has taken octets since this was asked last."""
+        """Whether the client's system has acknowledged bytes since the last call."""
         before, self.acknowledged = self.acknowledged, self.taken - self.queue(end)
         return self.acknowledged > before
 
     def blocked(self, end: socket.socket) -> None:
-        """Wait a moment for room, reading what nobody asked for, and see whether the queue moves."""
+        """Waits a moment for room, discards extra bytes, and checks whether the queue moves."""
         self.wait(end, select.POLLOUT | (0 if self.client_ended else select.POLLIN), 0.1)
         if not self.client_ended:
             self.discard(end)
@@ -629,7 +629,7 @@ class ReferencePeer:
                 self.abort(self.connection)
 
     def open_sink(self, to: str | None) -> Sink:
-        """`file.once`: before the client connects, and within T."""
+        """`file.once`: opens the output before the client connects, and within T."""
         self.start_wait("connect")
         while True:
             try:
@@ -642,13 +642,13 @@ class ReferencePeer:
             time.sleep(0.01)
 
     def deliver(self, sink: Sink, note: Sink, message: str) -> dict[str, Any]:
-        """`close.last`: all of it is stored before the connection is closed."""
+        """`close.last`: stores everything before the connection is closed."""
         note.write(message.encode())
         note.store()
         return sink.store()
 
     def take_last(self, end: socket.socket) -> None:
-        """The frame's last octet, which was left unread on a Unix-domain socket until all was stored."""
+        """Takes the frame's last byte, which stays unread on a Unix-domain socket until everything is stored."""
         if self.is_held:
             end.recv(1)
 
@@ -683,7 +683,7 @@ class ReferencePeer:
             return new
 
     def reset_when_killed(self, new: socket.socket) -> None:
-        """`close.abort`: until the orderly close every end of this process is a reset."""
+        """`close.abort`: until the orderly close the end of this process resets the connection."""
         if self.via != "unix":
             new.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -706,7 +706,7 @@ class ReferencePeer:
     def check_ends(self, end: socket.socket) -> None:
         """`connect.self`"""
         if self.via != "unix":
-            with contextlib.suppress(OSError):  # reset already: the first read says so
+            with contextlib.suppress(OSError):  # already reset; the first read reports it
                 if end.getsockname() == end.getpeername():
                     raise Failure("refused", "the connection is to itself")
 
@@ -740,7 +740,7 @@ class ReferencePeer:
         return hello.startswith(echo)
 
     def read_exact(self, end: socket.socket, count: int) -> bytes:
-        """A field of the head. Never more, so that an abort leaves octets unread (`close.abort`)."""
+        """Reads a field of the head and nothing after it, so that an abort leaves bytes unread (`close.abort`)."""
         octets = bytearray()
         while len(octets) < count:
             self.each_octet()
@@ -780,11 +780,11 @@ class ReferencePeer:
         return size
 
     def holds(self) -> bool:
-        """On a Unix-domain socket the frame's last octet stays unread until all is stored: a close is then a reset."""
+        """On a Unix-domain socket the frame's last byte stays unread until everything is stored, so a close resets."""
         return bool(self.via == "unix")
 
     def peek(self, end: socket.socket) -> bytes:
-        """The next octet, which stays unread."""
+        """Returns the next byte without taking it."""
         self.each_octet()
         octet = self.recv(end, 1, socket.MSG_PEEK)
         if not octet:

@@ -1,4 +1,4 @@
-"""A made-up run in which everything occurs once, for the tests of the reports; and the same with many results."""
+"""An invented run in which everything occurs once, for the tests of the reports, and the same with many results."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def case(name: str, peer: str, verdict: Verdict, via: str = "tcp6", role: str = 
 
 
 class More(TypedDict, total=False):
-    """What a failure may have of its own."""
+    """The optional parts of a failure."""
 
     note: str
     events: list[Event]

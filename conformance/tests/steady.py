@@ -1,5 +1,5 @@
-"""Does the suite raise a false alarm? Runs it again and again on right implementations; half of the runs beside
-processes that keep every processor busy.
+"""Looks for false alarms: runs the suite many times on correct implementations. During half of the runs, other
+processes keep every processor busy.
 
 Prints a line per run and a summary. Exit code: 0 without an alarm, 1 otherwise.
 """
@@ -22,7 +22,7 @@ BUSY = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
 
 @contextmanager
 def busy(processes: int) -> Iterator[None]:
-    """With so many processes that do nothing but compute."""
+    """Starts so many processes that only compute."""
     hogs = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(processes)]
     try:
         yield
@@ -49,7 +49,7 @@ def run_once(peer: str, report: Path) -> tuple[int, float, list[str]]:
 
 
 def main() -> None:
-    """Runs and counts."""
+    """Runs the suite, and counts alarms."""
     parser = argparse.ArgumentParser(description="Does the suite raise a false alarm?")
     parser.add_argument("runs", type=int, nargs="?", default=100, help="of each implementation (default: 100)")
     parser.add_argument("peers", nargs="*", default=["cpp", "python", "go"], help="of conformance/peers.toml")

@@ -1,4 +1,4 @@
-"""How the tests ask the command: by a process of its own, by a shell, or within."""
+"""How the tests run the command: in a process, in a shell, or by a function call."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ ODD = [sys.executable, str(HERE / "odd_adapter.py")]
 FEW = ["--case", "address.canonical/*"]
 """Cases that take no time."""
 PADS = [*WRONG, "pack-pads-the-port"]
-"""Fails one of them, by a rule that is a MUST."""
+"""Fails one of these cases, by a MUST rule."""
 ALL_THE_TIME = 120
-"""Seconds after which the suite is taken to hang."""
+"""Timeout in seconds for a run of the suite."""
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -42,7 +42,7 @@ def suite(*arguments: str | Path, at: Path | None = None, **more: Any) -> subpro
 
 
 def pasted(line: str, at: Path) -> subprocess.CompletedProcess[str]:
-    """A line that was printed, as a user gives it to a shell: nothing is installed, and nothing in the environment."""
+    """Runs a printed line in a shell as a user does, with nothing installed and an empty environment."""
     kept = {key: value for key, value in environment().items() if key != "PYTHONPATH"}
     return subprocess.run(
         ["bash", "-c", line], cwd=at, env=kept, capture_output=True, text=True, check=False, timeout=ALL_THE_TIME
@@ -50,7 +50,7 @@ def pasted(line: str, at: Path) -> subprocess.CompletedProcess[str]:
 
 
 def inside(*arguments: str | Path, at: Path) -> subprocess.CompletedProcess[str]:
-    """The same without a process of its own, where there is much to ask."""
+    """The same in this process, for tests that run many commands."""
     output, errors, before = io.StringIO(), io.StringIO(), Path.cwd()
     os.chdir(at)
     try:
@@ -62,7 +62,7 @@ def inside(*arguments: str | Path, at: Path) -> subprocess.CompletedProcess[str]
 
 
 def is_error(done: subprocess.CompletedProcess[str], code: int, detail: str) -> None:
-    """One error, one hint, no more."""
+    """Checks that there is exactly one error and one hint."""
     assert done.returncode == code, done.stderr + done.stdout
     lines = done.stderr.splitlines()
     assert lines[0].startswith("kcom5-conformance: error: ")
@@ -72,7 +72,7 @@ def is_error(done: subprocess.CompletedProcess[str], code: int, detail: str) -> 
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs: one that has ended and that nobody has asked for does not."""
+    """Whether the process runs. A zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -81,7 +81,7 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_until_gone(pid: int) -> None:
-    """Returns when the process has ended, which one that was killed does in its own time."""
+    """Returns when the process has ended; a killed one may take a moment."""
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:

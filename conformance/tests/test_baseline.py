@@ -1,4 +1,4 @@
-"""The file of known failures: read, applied, written and repaired."""
+"""Tests of the file of known failures: read, applied, written and repaired."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command as a user meets it: each exit code, each message, each report, by a process of its own."""
+"""Tests of the command in a process, as a user runs it: exit codes, messages, reports."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def test_defect_of_the_suite_in_a_case_is_named(here: Path, monkeypatch: pytest.
 
 
 def adapters_of(folder: Path) -> list[int]:
-    """The processes that were started by the adapter that notes its id here."""
+    """The ids of the processes of an adapter that writes them to a file."""
     return [int(line) for file in folder.glob("pids") for line in file.read_text().split()]
 
 
@@ -285,7 +285,7 @@ def until(holds: Any) -> None:
 
 
 def test_known_failure_passes_the_gate_and_each_change_fails_it(here: Path) -> None:
-    """From a failure to its baseline, and all that can happen to it."""
+    """A baseline from its first failure to all later changes."""
     done = inside("baseline", "write", "known.toml", *FEW, "--", *PADS, at=here)
     assert (done.returncode, done.stdout) == (0, "known.toml: 1 known failure\n")
     known = here / "known.toml"
@@ -298,7 +298,7 @@ def test_known_failure_passes_the_gate_and_each_change_fails_it(here: Path) -> N
 
     written = known.read_text()
     changes = {
-        # The peer has it right now: that the list still says otherwise fails the run.
+        # The peer is fixed, so the entry in the list fails the run.
         written.replace("leading-zero-digit", "document-example"): "2 failed",
         # No such case any more.
         written.replace("leading-zero-digit", "gone"): "is no case any more",
@@ -457,7 +457,7 @@ def test_capture_of_the_matrix_is_judged_as_conforming(here: Path) -> None:
 
 @pytest.fixture
 def shown(here: Path) -> Any:
-    """What a run shows on a terminal."""
+    """Returns what a run shows on a terminal."""
 
     def show(**more: str) -> tuple[int, str]:
         ours, theirs = pty.openpty()

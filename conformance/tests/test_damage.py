@@ -1,4 +1,4 @@
-"""A part of what `damage.py` tries."""
+"""A small run of `damage.py`."""
 
 from __future__ import annotations
 

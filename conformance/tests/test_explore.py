@@ -1,4 +1,4 @@
-"""The oracle against the vectors, what is generated against the schema, and exploring of peers, right and wrong."""
+"""Tests of explore: its oracle against the vectors, conversations against the schema, correct and wrong peers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NONCE = b"\xaa\xbb\xcc"
 
 
 def script_of(vector: Vector) -> Script | None:
-    """A vector as a script; None for one that needs more than a conversation."""
+    """Returns a vector as a script, or None if a conversation cannot express it."""
     give = vector.give
     is_large = isinstance(give.get("data"), dict) and give["data"].get("size", 0) > 1 << 17
     if vector.role not in ("server", "client") or vector.setup or vector.times > 1 or "port" in give or is_large:
@@ -100,7 +100,7 @@ def test_tables_are_those_of_the_spec() -> None:
 
 @pytest.mark.parametrize("kind", STRATEGIES)
 def test_generated_scripts_are_vectors(kind: tuple[str, bool]) -> None:
-    """Each has an outcome of the spec's, comes back from what is saved, and is a vector that the schema allows."""
+    """Each has an outcome of the spec, can be saved and loaded, and is a valid vector."""
     schema = json.loads((data.vectors_folder() / "schema.json").read_text("utf-8"))
     check = jsonschema.Draft202012Validator({"$ref": "#/$defs/conversation", "$defs": schema["$defs"]})
     scripts = generate.portion(*kind, 7, 40)
@@ -122,7 +122,7 @@ def test_half_of_the_scripts_are_right_conversations() -> None:
 
 
 def test_shrinking_finds_the_least() -> None:
-    """A failure of every message with a NUL: the least such script has nothing else."""
+    """Every message with a NUL fails, so the smallest script has nothing else."""
 
     def fails(script: Script) -> bool:
         return b"\0" in script.message
@@ -149,7 +149,7 @@ def test_right_peer_is_failed_by_none(role: str, capsys: pytest.CaptureFixture[s
     ],
 )
 def test_wrong_peer_is_found(role: str, name: str, rule: str, tmp_path: Path) -> None:
-    """Without a case of the suite: the report has the rule, a program and a vector; what is saved comes first."""
+    """The report has the rule, a program and a vector, and saved conversations run first."""
     options = ("--seconds", "90", "--first", "--seed", "1", "--save", str(tmp_path / "saved"))
     assert _explore(role, "mutants", name, *options, "--report", str(tmp_path)) == 1
     results = _failures(tmp_path)

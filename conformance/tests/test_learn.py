@@ -1,4 +1,4 @@
-"""Machines: that of the tables, what tells two apart, and learning the reference peer and a mutant."""
+"""Tests of learn: the machine of the tables, differences of machines, and learning the reference peer and a mutant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop of a developer: run what failed, stop early, repeat, compare with the last run, and find a name."""
+"""Tests of a developer's loop: run failed cases again, stop early, compare with the last run, find a name."""
 
 from __future__ import annotations
 

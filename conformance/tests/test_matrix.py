@@ -1,4 +1,4 @@
-"""The matrix and its relay: what passes is never changed, how a side ends is passed on, and a mutant fails in its
+"""Tests of the matrix and its relay: the relay passes all bytes and ends on unchanged, and a mutant fails in its
 rows."""
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def stream(via: str) -> trio.socket.SocketType:
 
 
 def through_a_wire(via: str, manner: Manner, folder: Path, ends: Ends, seed: int = 1) -> list[Passed]:
-    """What passed while `ends` had a client's and a server's stream with a relay between them."""
+    """Returns what passed while `ends` had a client's and a server's stream with a relay between them."""
 
     async def run() -> list[Passed]:
         case = Case("relay", "data.opaque", "MUST", "both", via, "", _unused)
@@ -295,7 +295,7 @@ def test_adapter_that_breaks_costs_its_cells_and_no_others(manner: str) -> None:
     failed = {(result.peer, result.id) for result in results if result.verdict is Verdict.FAIL}
     expected = {("odd>right", broken[1].id)}
     if manner in ("twice", "leaves"):
-        # It broke after its answer: that is seen at the next request at the latest.
+        # It broke after its answer; the next request shows it at the latest.
         expected |= {("odd>right", fair[2].id)}
         assert len(failed) == 1
         assert failed <= expected

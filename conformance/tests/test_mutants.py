@@ -1,4 +1,4 @@
-"""The mutants as a set: what each breaks."""
+"""Tests of the set of mutants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the command's output goes, and what becomes of the run when it cannot go there."""
+"""Tests of the command's output, and of a run whose output cannot be written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ needs_full = pytest.mark.skipif(not FULL.exists(), reason="NOT RUN: no /dev/full
 
 
 def shell(line: str, at: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """A line of bash, in which `suite` is the command, and `right` and `wrong` are adapters."""
+    """Runs a line of bash, in which `suite` is the command, and `right` and `wrong` are adapters."""
     script = (
         f'suite() {{ {sys.executable} -m kcom5_conformance "$@"; }}\n'
         f"right={' '.join(RIGHT)!r} wrong={' '.join(PADS)!r} few={' '.join(FEW)!r}\n{line}"
@@ -108,7 +108,7 @@ def test_few_descriptors_are_said_and_the_run_goes_on(tmp_path: Path) -> None:
 
 
 def test_report_is_written_though_the_suite_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A defect in one case costs that case."""
+    """A defect in one case fails only that case."""
 
     async def row(harness: Any, *_: Any) -> None:
         raise SuiteBroken("two and two are five")
@@ -141,7 +141,7 @@ def test_report_is_written_though_the_runner_dies(tmp_path: Path, monkeypatch: p
 
 
 def test_suites_on_one_machine_do_not_disturb_each_other(tmp_path: Path) -> None:
-    """All of them want the default port."""
+    """All of them need the default port."""
     line = "suite run --case '*default*' -- $right > $one & " * 4
     names = iter("abcd")
     while "$one" in line:

@@ -1,4 +1,4 @@
-"""What is published: the sdist has all that its wheel needs, and the wheel all that a run needs."""
+"""Tests of the published package: the sdist has what its wheel needs, and the wheel has what a run needs."""
 
 from __future__ import annotations
 

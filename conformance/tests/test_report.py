@@ -1,4 +1,4 @@
-"""One run, every format: terminal, JSON, JUnit XML. Text of a peer stays text."""
+"""Tests of one run in each format: terminal, JSON, JUnit XML. A peer's text is escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Likely causes, hexdumps and reproductions."""
+"""Tests of likely causes, hexdumps and reproductions."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_the_field_of_a_missing_octet_is_known() -> None:
 
 
 def cause(found: Problem, role: str = "", events: Sequence[Event] = (), answer: Json | None = None) -> str:
-    """Of a case of an implementation in this role."""
+    """Returns the likely cause of a failed case in this role."""
     result = Result("x/y@tcp6", "mine", found.rule, "MUST", role, "tcp6", "", Verdict.FAIL)  # type: ignore[arg-type]
     result.problems, result.events = [found], list(events)
     return causes.cause_of(result, answer)

@@ -1,8 +1,8 @@
-"""Causes by conduct: each text has wrong peers that have it, and others that fail alike without it.
+"""Tests of causes by conduct. Each cause has wrong peers that show it, and others with a similar failure that do not.
 
-A situation is a ladder in a line, named after a peer in which it is seen, of `mutants` where there is one. `T=1` is the
+A situation is a ladder in one line, named after a mutant in which it is seen if there is one. `T=1` is the
 timeout, `big` at the start an exchange with more data; `listen` and `ask` are requests to a server and to a client.
-`>8`: the suite sends octets up to the eighth of a right exchange; `<25`: the implementation does. `end>` and `reset>`:
+`>8`: the suite sends bytes up to the eighth of a right exchange; `<25`: the implementation does. `end>` and `reset>`:
 the suite ends; `<end` and `<reset`: the implementation does. `wait=2` takes seconds, `ok` and `err=NAME` are answers,
 and with `up` the suite gives up.
 """
@@ -50,7 +50,7 @@ PROGRAMS = {
 
 @dataclass(frozen=True)
 class Situation:
-    """What was seen of a peer, and the cause that is to be told."""
+    """What was seen of a peer, and the expected cause."""
 
     peer: str
     role: str

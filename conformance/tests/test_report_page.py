@@ -1,4 +1,4 @@
-"""The HTML report in a real browser: Chromium, without a window and without a network."""
+"""Tests of the HTML report in headless Chromium, without a network."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ WIDE = """
     .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll, .dump, pre"))
     .map((e) => [e.tagName, e.className, e.textContent.slice(0, 40)]);
 """
-"""What reaches past the right edge, and does not scroll by itself."""
+"""Elements that reach past the right edge and do not scroll."""
 
 SCROLLS = """
   return [...document.querySelectorAll(".scroll, .dump, pre")].filter((e) => e.scrollWidth > e.clientWidth + 1)
     .map((e) => [e.tagName, e.className, e.textContent.slice(0, 40)]);
 """
-"""What is cut on a narrow screen until it is scrolled."""
+"""Elements that a narrow screen cuts until they are scrolled."""
 
 TABS = ["groups", "rules", "cases", "matrix", "compare"]
 
@@ -89,7 +89,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     ]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    # Selenium chooses the driver's port before the driver listens there: another program may take it in between.
+    # Selenium chooses the driver's port before the driver listens there, so another program may take it.
     for left in (2, 1, 0):
         try:
             driver = webdriver.Chrome(options, webdriver.ChromeService(str(found[1])))
@@ -102,7 +102,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 
 class Page:
-    """The page of a run in the browser, at one of its tabs; "" for the one that it opens with."""
+    """Opens the page of a run in the browser, at one of its tabs, or "" for the first."""
 
     def __init__(self, browser: webdriver.Chrome, run: Run, path: Path, tab: str = "cases") -> None:
         write_html(run, path)
@@ -162,14 +162,14 @@ class Page:
 
 
 def attribute(element: WebElement, name: str) -> str:
-    """One that is there."""
+    """Returns the one visible element."""
     value = element.get_attribute(name)
     assert value is not None, name
     return value
 
 
 def console(browser: webdriver.Chrome) -> list[dict[str, object]]:
-    """What was written there since it was last asked."""
+    """Returns what was written there since the last call."""
     get_log: Callable[[str], list[dict[str, object]]] = browser.get_log  # selenium gives it no types
     return get_log("browser")
 
@@ -429,7 +429,7 @@ def test_without_a_script_the_page_is_readable_and_has_no_dead_control(page: Pag
 
 
 def other(started: str = "2026-01-01T00:00:00Z") -> Run:
-    """A run with one change of each kind, seen from the sample's."""
+    """A run with one change of each kind from the sample."""
     run = sample()
     run.started = started
     by_id = {result.id: result for result in run.results}
@@ -471,7 +471,7 @@ DROP = """
 
 
 def said(page: Page, start: str) -> str:
-    """What the page says once it has read the file; the browser reads it in the background."""
+    """Returns the page's text after the browser has read the file in the background."""
     WebDriverWait(page.browser, 120).until(lambda _: page.one("#said").text.startswith(start))
     return page.one("#said").text
 

@@ -1,4 +1,4 @@
-"""Reproductions: each starts a wrong peer and shows what is wrong; the same with the right peer shows it not."""
+"""Tests of reproductions: each shows the fault with a wrong peer, and does not with the correct one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def failed(name: str, case_id: str) -> Result:
 
 
 def shown(program: str) -> str:
-    """What it prints; nonces, sizes of memory and places differ from time to time."""
+    """Returns the output without nonces, memory sizes and paths, which differ between runs."""
     command = ["bash", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE * 20, check=False)
     assert "Error" not in done.stderr, done.stderr
@@ -59,7 +59,7 @@ def shown(program: str) -> str:
 
 
 def is_shown(program: str, name: str) -> bool:
-    """Whether the program prints something else if the mutant is the right peer."""
+    """Whether the program prints something else for the correct peer."""
     right = program.replace(repr([*WRONG, name])[1:-1], repr(RIGHT)[1:-1])
     assert right != program
     return shown(program) != shown(right)
@@ -209,7 +209,7 @@ FRAME = frame(b"hi", b"123")
 def test_a_conversation_is_replayed_and_its_program_shows_it(
     name: str, script: Script, rule: str, tmp_path: Path
 ) -> None:
-    """Again exactly that one: the same failure by the same name, in a moment."""
+    """Runs exactly that conversation again, with the same failure and name."""
     for folder in ("one", "two"):
         arguments = ("--strict", "--replay", to_text(script), "--report", folder, "--", *WRONG, name)
         assert inside("explore", *arguments, at=tmp_path).returncode == 1

@@ -1,4 +1,4 @@
-"""The rules as read from the specification, and their effects."""
+"""Tests of the rules as read from the specification, and of their effects."""
 
 from __future__ import annotations
 

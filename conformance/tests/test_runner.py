@@ -1,4 +1,4 @@
-"""The runner against adapters that break the contract: whose fault it is, and that the rest goes on."""
+"""Tests of the runner with adapters that break the contract: who is blamed, and that the run continues."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ from kcom5_conformance.selection import every_case
 
 ODD = Path(__file__).parent / "odd_adapter.py"
 SHORT = 0.3
-AMPLE = 1.5  # where what is right has to be in time, too, on a busy machine
-"""Scale of every patience where something is waited for in vain."""
+AMPLE = 1.5  # for tests in which correct answers must be in time on a busy machine
+"""Time scale for tests that wait for something that never comes."""
 
 
 def subject(manner: str, *arguments: str) -> Subject:
@@ -58,7 +58,7 @@ def smoke_of(manner: str, scale: float = 1) -> Smoke:
 def conduct(
     tested: Subject, *cases: Case, scale: float = 1, tries: int = 3, jobs: int = 1, hangs: int = 0, samples: bool = True
 ) -> tuple[dict[str, Result], Runner]:
-    """Runs the cases, in the order of a fixed seed; the results by id."""
+    """Runs the cases in the order of a fixed seed. Returns the results by id."""
     results: list[Result] = []
 
     async def run() -> Runner:
@@ -325,7 +325,7 @@ def test_diagnosis_that_fails_costs_the_diagnosis(monkeypatch: pytest.MonkeyPatc
 
 
 def test_wrong_octets_that_are_cut_for_display_are_diagnosed() -> None:
-    """A client that says `ok` with 51 to 4,096 wrong octets."""
+    """A client that says `ok` with 51 to 4,096 wrong bytes."""
 
     async def run(harness: Harness) -> None:
         async with harness.listen() as listener:
@@ -428,7 +428,7 @@ def test_what_is_not_claimed_is_not_asked_for() -> None:
 
 
 def raising(*errors: Exception) -> Callable[[Harness], Awaitable[None]]:
-    """One after the other, and then nothing."""
+    """Returns one after the other, and then nothing."""
     waiting = list(errors)[::-1]
 
     async def run(harness: Harness) -> None:
@@ -809,7 +809,7 @@ ODD_ANSWERS: list[dict[str, list[dict[str, Any]]]] = [
     {"unpack": [{"port": 1 << 70, "key": ""}], "pack": [{"address": ""}], "send": [{"listening": "/"}, {"ok": True}]},
     {"unpack": [{"port": -1.0, "key": "00" * 100_000}], "pack": [{"address": "\n" * 100_000}]},
 ]
-"""Each is allowed by the schema, and none is what an implementation would say."""
+"""The schema allows each of them, but no implementation would answer them."""
 MET = (
     *("address.form/pack-port-1", "address.expand/key-of-2", "address.reject/empty", "frame.order/one-exchange@tcp6"),
     *("frame.order/client-reads-in-order@tcp6", "close.last/stored-before-the-close@tcp6", "result.class/refused@tcp6"),

@@ -1,4 +1,4 @@
-"""A sanitizer's report is a crash in the case that caused it, with the report's text."""
+"""Tests that a sanitizer's report is a crash, with its text, in the case that caused it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each adapter template, built and driven by the contract's lines. A language without its tools is skipped by name."""
+"""Tests of each adapter template, by the lines of the contract. A language without its tools is skipped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LANGUAGES = list(TEMPLATES)
 HOSTS = {"tcp6": "::1", "tcp4": "127.0.0.1"}
 AWKWARD = 'a "quoted" \\ line\n\x00\x1f Grüße \U0001d11e'
 WAIT = 60
-"""Seconds after which a template is taken to hang."""
+"""Timeout in seconds for a template."""
 
 
 class Adapter:
@@ -61,7 +61,7 @@ def start(folder: Path) -> Adapter:
 
 @pytest.fixture(scope="module")
 def adapter(built: Path) -> Iterator[Adapter]:
-    """One process that answers all the tests of a template."""
+    """The one process that all tests of a template use."""
     running = start(built)
     with running.process:
         yield running

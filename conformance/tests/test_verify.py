@@ -1,4 +1,4 @@
-"""The verdict on a recorded exchange: right ones, each fault, and records that are no exchange."""
+"""Tests of verify: correct exchanges, each fault, and files that are not an exchange."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RIGHT = HELLO + frame()
 
 
 class Recorder:
-    """Makes the IP packets of one connection."""
+    """Builds the IP packets of one connection."""
 
     def __init__(
         self, *, six: bool = True, client: int = CLIENT, server: int = SERVER, first: int = 0xFFFFFFF0
@@ -39,7 +39,7 @@ class Recorder:
         self.packets: list[bytes] = []
 
     def packet(self, way: str, flags: int = ACK, octets: bytes = b"", back: int = 0) -> Recorder:
-        """`back` sends that many octets before the next one, again."""
+        """`back` sends that many bytes before the next one again."""
         source, target = self.ports[way]
         sequence = (self.sequence[way] - back) % (1 << 32)
         tcp = dpkt.tcp.TCP(sport=source, dport=target, seq=sequence, flags=flags, data=octets)
@@ -345,7 +345,7 @@ def _seconds(path: Path) -> float:
 
 
 def _early(count: int) -> list[bytes]:
-    """Every segment of the data comes before the one that stands before it."""
+    """Every segment of the data arrives before its predecessor."""
     stream = HELLO + frame(b"", bytes(500 * count))
     recorder = exchange(server=b"")
     first = recorder.sequence["<"]
@@ -358,7 +358,7 @@ def _early(count: int) -> list[bytes]:
 
 @pytest.mark.parametrize("count", [10_000])
 def test_capture_with_early_segments_takes_time_by_its_length(tmp_path: Path, count: int) -> None:
-    """5.7 MB took 34 s."""
+    """An earlier version took 34 s for 5.7 MB."""
     path = capture(tmp_path / "a", _early(count))
     assert path.stat().st_size > 5_700_000
     (connection,) = verify(path).connections
@@ -368,7 +368,7 @@ def test_capture_with_early_segments_takes_time_by_its_length(tmp_path: Path, co
 
 
 def test_text_full_of_right_lengths_takes_time_by_its_length(tmp_path: Path) -> None:
-    """1.28 MB took 37 s."""
+    """An earlier version took 37 s for 1.28 MB."""
     path = tmp_path / "a"
 
     def write(count: int) -> None:
@@ -397,7 +397,7 @@ def test_capture_that_stops_in_the_middle_is_not_judged(tmp_path: Path, kept: in
     verdicts = judged(tmp_path, exchange(server=RIGHT[:kept]))
     assert (rules(verdicts), verdicts.word()) == ([], "not judged")
     assert show(tmp_path / "a.pcap", Console(file=io.StringIO())) == 5
-    # What is wrong already stays wrong.
+    # An earlier fault stays a fault.
     wrong = judged(tmp_path, exchange(server=b"kcom5"))
     assert (rules(wrong), wrong.word()) == (["echo.exact"], "does not conform")
 

@@ -1,4 +1,4 @@
-"""ReferencePeer peers that do it another way than most: no case of a MUST may catch one of them.
+"""Correct peers with an unusual design. No case of a MUST may catch one.
 
     python3 unusual_peers.py NAME      runs it as an adapter (ADAPTER.md)
     python3 unusual_peers.py --list    prints [{"name", "what", "leaves_out"}, …]
@@ -28,7 +28,7 @@ SLICE = 0.05
 
 
 class Unusual(ReferencePeer):
-    """What all of them have."""
+    """The base of all unusual peers."""
 
     registry: ClassVar[dict[str, type[Unusual]]] = {}
     leaves_out: ClassVar[tuple[str, ...]] = ()
@@ -38,7 +38,7 @@ class Unusual(ReferencePeer):
 
 
 class WritesOctetByOctet(Unusual):
-    """It gives the system the first hundred octets one by one."""
+    """It sends the first hundred bytes one by one."""
 
     def send_some(self, end: socket.socket, pending: memoryview) -> int:
         return super().send_some(end, pending[:1] if self.taken < 100 else pending)
@@ -50,7 +50,7 @@ class WritesOctetByOctet(Unusual):
 
 
 class ComesLate(Unusual):
-    """It takes its time before it listens and before it connects."""
+    """It pauses before it listens and before it connects."""
 
     def listen(self) -> socket.socket:
         time.sleep(MOMENT)
@@ -62,7 +62,7 @@ class ComesLate(Unusual):
 
 
 class SetsTheUmask(Unusual):
-    """Its socket file has its mode from the umask."""
+    """Its socket file gets its mode from the umask."""
 
     def bind_unix(self, listener: socket.socket) -> None:
         before = os.umask(0o177)
@@ -76,7 +76,7 @@ class SetsTheUmask(Unusual):
 
 
 class ClosesLate(Unusual):
-    """It has all, and takes its time before it closes, and before it answers."""
+    """It pauses before it closes and before it answers."""
 
     def close_confirming(self, end: socket.socket) -> None:
         time.sleep(MOMENT)
@@ -89,7 +89,7 @@ class ClosesLate(Unusual):
 
 
 class HalfCloses(Unusual):
-    """The client has nothing to say after its hello, and says so."""
+    """The client half-closes after its hello."""
 
     def send_hello(self, end: socket.socket, hello: bytes) -> None:
         super().send_hello(end, hello)
@@ -128,7 +128,7 @@ class HasAProcessPerCall(Unusual):
 
 
 class DoesNotLinger(Unusual):
-    """It closes and lets the system decide what that means."""
+    """It closes without asking for a reset or an orderly end."""
 
     leaves_out = ("close.abort",)
 
@@ -167,7 +167,7 @@ class DoesNotLinger(Unusual):
 
 
 class ReadsAhead(Unusual):
-    """The client takes whatever has arrived, also past the field that it is in. Over TCP that is nobody's business."""
+    """The client reads past the current field, which TCP allows."""
 
     is_client = False
     ahead = b""
@@ -189,7 +189,7 @@ class ReadsAhead(Unusual):
 
 
 class ClosesOthers(Unusual):
-    """It accepts whoever comes later, and closes the connection in order."""
+    """It accepts later clients, and closes their connections in order."""
 
     leaves_out = ("listen.refuse-others",)
 
@@ -215,7 +215,7 @@ class ClosesOthers(Unusual):
 
 
 class SelectsInSlices(Unusual):
-    """It waits by select, a slice of time after the other, and ends up to a slice late."""
+    """It waits with select in slices of time, so it ends up to one slice late."""
 
     def wait(self, end: socket.socket, events: int, most: float = 60) -> None:
         remaining = self.remaining()
@@ -236,7 +236,7 @@ class HasSmallBuffers(Unusual):
 
 
 class MappedSink(Sink):
-    """A file that is written through memory mapped to it."""
+    """A file that is written through a memory map."""
 
     room = 0
 
@@ -262,7 +262,7 @@ class MappedSink(Sink):
 
 
 class MapsItsOutput(Unusual):
-    """The client's file is memory."""
+    """The client's file is a memory map."""
 
     def open_sink(self, to: str | None) -> Sink:
         sink = super().open_sink(to)
@@ -274,7 +274,7 @@ class MapsItsOutput(Unusual):
 
 
 class Chatters(Unusual):
-    """It tells its standard error everything."""
+    """It logs everything to standard error."""
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         for number in range(20):
@@ -283,7 +283,7 @@ class Chatters(Unusual):
 
 
 class SaysLittle(Unusual):
-    """It answers what an answer must have, and no more, and names what it supports in another order."""
+    """Its answers have only the required keys, and it lists what it supports in another order."""
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         answer = super().answer(request)
@@ -300,7 +300,7 @@ class SaysLittle(Unusual):
 
 
 class SaysMuch(Unusual):
-    """Its answers have every key that they may have, and numbers and letters written in every way."""
+    """Its answers have every optional key, with numbers and letters in unusual spellings."""
 
     def say(self, answer: dict[str, Any]) -> None:
         if "error" in answer:
@@ -338,7 +338,7 @@ class IsInterrupted(Unusual):
         signal.signal(signal.SIGALRM, lambda *_: None)
         signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
         super().main()
-        signal.setitimer(signal.ITIMER_REAL, 0)  # at the interpreter's end nobody handles it
+        signal.setitimer(signal.ITIMER_REAL, 0)  # nothing handles it at the interpreter's exit
 
 
 class ChoosesItsOwnPort(Unusual):
@@ -353,7 +353,7 @@ class ChoosesItsOwnPort(Unusual):
 
 
 class SendsHeadAndDataApart(Unusual):
-    """Echo, lengths, message and data are a write each, a moment apart, and Nagle's algorithm is as it was."""
+    """It writes echo, lengths, message and data separately, with pauses, and does not set TCP_NODELAY."""
 
     def prepare(self, end: socket.socket) -> None:
         end.setblocking(False)
@@ -372,7 +372,7 @@ class SendsHeadAndDataApart(Unusual):
 
 
 class LooksAtTheHelloLast(Unusual):
-    """The server looks when it has eight octets, or no more time."""
+    """The server checks the hello at eight bytes, or at the timeout."""
 
     leaves_out = ("hello.reject-early",)
 
@@ -404,7 +404,7 @@ class OnlyReceives(Unusual):
 
 
 class HasNoLimit(Unusual):
-    """It cannot be told a limit, and has none."""
+    """It has no limit and no way to set one."""
 
     supports: ClassVar[tuple[str, ...]] = tuple(key for key in ReferencePeer.supports if key != "limits")
     default_limit = 1 << 32

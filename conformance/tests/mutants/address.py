@@ -10,7 +10,7 @@ from .registry import Mutant
 
 
 class PackTakesAnyPort(Mutant):
-    """pack does not look at the port."""
+    """pack does not check the port."""
 
     rule, role = "address.pack-reject", "address"
 
@@ -19,7 +19,7 @@ class PackTakesAnyPort(Mutant):
 
 
 class PackTakesAnyKey(Mutant):
-    """pack takes keys of 1 to 48 octets, whatever divides 48."""
+    """pack accepts every key of 1 to 48 bytes."""
 
     rule, role = "address.pack-reject", "address"
 
@@ -48,7 +48,7 @@ class PackLooksAtTheKeyFirst(Mutant):
 
 
 class PackWrapsThePort(Mutant):
-    """pack stores the port in 16 bits before it looks at it."""
+    """pack stores the port in 16 bits before it checks it."""
 
     rule, role = "address.pack-reject", "address"
 
@@ -57,7 +57,7 @@ class PackWrapsThePort(Mutant):
 
 
 class PackRefusesReservedPorts(Mutant):
-    """pack takes a recommendation for a rule and refuses ports up to 1023."""
+    """pack treats a recommendation as a rule and refuses ports up to 1023."""
 
     rule, role = "address.form", "address"
 
@@ -66,7 +66,7 @@ class PackRefusesReservedPorts(Mutant):
 
 
 class PackTakesNoLongKey(Mutant):
-    """pack refuses the best key of 48 octets."""
+    """pack refuses a key of 48 bytes."""
 
     rule, role = "address.form", "address"
 
@@ -84,7 +84,7 @@ class PackWritesCapitals(Mutant):
 
 
 class PackDropsZeros(Mutant):
-    """pack writes an octet below 16 with one digit."""
+    """pack writes a byte below 16 with one digit."""
 
     rule, role = "address.canonical", "address"
 
@@ -120,7 +120,7 @@ class UnpackWantsOneCase(Mutant):
 
 
 class UnpackDoesNotExpand(Mutant):
-    """unpack returns the key as short as it is written."""
+    """unpack does not expand a short key."""
 
     rule, role = "address.expand", "address"
 
@@ -138,7 +138,7 @@ class UnpackFillsWithZeros(Mutant):
 
 
 class UnpackRepeatsEachOctet(Mutant):
-    """unpack repeats each octet and not the key."""
+    """unpack repeats each byte instead of the key."""
 
     rule, role = "address.expand", "address"
 
@@ -147,7 +147,7 @@ class UnpackRepeatsEachOctet(Mutant):
 
 
 class UnpackIsLenient(Mutant):
-    """unpack leaves the checks to int(): spaces, signs, underscores and every port pass."""
+    """unpack leaves the checks to int(), which accepts spaces, signs, underscores and every port."""
 
     rule, role = "address.reject", "address"
 
@@ -159,7 +159,7 @@ class UnpackIsLenient(Mutant):
 
 
 class UnpackJoinsGroups(Mutant):
-    """unpack takes all digits together: 13600.abcd is two octets."""
+    """unpack joins all digits of a key, so 13600.abcd is two bytes."""
 
     rule, role = "address.reject", "address"
 
@@ -170,7 +170,7 @@ class UnpackJoinsGroups(Mutant):
 
 
 class UnpackCrashes(Mutant):
-    """unpack of an address without a key ends the process."""
+    """unpack of an address without a key crashes the process."""
 
     rule, role = "address.reject", "address"
 
@@ -180,7 +180,7 @@ class UnpackCrashes(Mutant):
 
 
 class UnpackTakesEveryDigit(Mutant):
-    """unpack takes digits outside ASCII in the port."""
+    """unpack accepts digits outside ASCII in the port."""
 
     rule, role = "address.reject", "address"
 
@@ -189,7 +189,7 @@ class UnpackTakesEveryDigit(Mutant):
 
 
 class UnpackTakesLeadingZeros(Mutant):
-    """unpack takes 013600 for 13600."""
+    """unpack reads 013600 as 13600."""
 
     rule, role = "address.reject", "address"
 
@@ -198,7 +198,7 @@ class UnpackTakesLeadingZeros(Mutant):
 
 
 class UnpackTakesEveryPort(Mutant):
-    """unpack takes ports up to 99999."""
+    """unpack accepts ports up to 99999."""
 
     rule, role = "address.reject", "address"
 
@@ -207,7 +207,7 @@ class UnpackTakesEveryPort(Mutant):
 
 
 class UnpackTakesEveryCount(Mutant):
-    """unpack takes 1 to 48 groups, whether the key can be repeated to 48 octets or not."""
+    """unpack accepts every number of groups from 1 to 48."""
 
     rule, role = "address.reject", "address"
 
@@ -220,7 +220,7 @@ class UnpackTakesEveryCount(Mutant):
 
 
 class UnpackStrips(Mutant):
-    """unpack strips white space and line ends first."""
+    """unpack first strips white space and line ends."""
 
     rule, role = "address.reject", "address"
 
@@ -229,7 +229,7 @@ class UnpackStrips(Mutant):
 
 
 class UnpackTakesTrailingDot(Mutant):
-    """unpack takes a dot after the last group."""
+    """unpack accepts a dot after the last group."""
 
     rule, role = "address.reject", "address"
 
@@ -238,7 +238,7 @@ class UnpackTakesTrailingDot(Mutant):
 
 
 class UnpackStopsAtNul(Mutant):
-    """unpack looks at the text up to a NUL."""
+    """unpack ignores the text after a NUL."""
 
     rule, role = "address.reject", "address"
 
@@ -247,7 +247,7 @@ class UnpackStopsAtNul(Mutant):
 
 
 class UnpackTakesPortZero(Mutant):
-    """unpack takes port 0."""
+    """unpack accepts port 0."""
 
     rule, role = "address.reject", "address"
 

@@ -15,7 +15,7 @@ from .registry import Mutant
 
 
 class HalfCloseIsTheEnd(Mutant):
-    """A server whose client has half-closed gives up."""
+    """A server fails when its client half-closes."""
 
     rule, role = "close.half", "server"
 
@@ -28,7 +28,7 @@ class HalfCloseIsTheEnd(Mutant):
 
 
 class ClosesWithOctetsUnread(Mutant):
-    """The server reads nothing after the hello, and closes: what the client said makes it a reset."""
+    """The server reads nothing after the hello, so unread bytes turn its close into a reset."""
 
     rule, role = "close.extra", "server"
     effect = "0.9 MB of 1 MiB are lost, and the server reports success"
@@ -41,7 +41,7 @@ class ClosesWithOctetsUnread(Mutant):
 
 
 class ReadsNothingWhileItSends(Mutant):
-    """The server reads nothing before it has sent all: with a client that talks both wait for ever."""
+    """The server reads nothing before it has sent everything, so it and a client that sends both wait forever."""
 
     rule, role = "close.extra", "server"
 
@@ -52,7 +52,7 @@ class ReadsNothingWhileItSends(Mutant):
 
 
 class ExtraIsWrong(Mutant):
-    """The server takes octets after the hello for an error."""
+    """The server treats bytes after the hello as an error."""
 
     rule, role = "close.extra", "server"
 
@@ -64,7 +64,7 @@ class ExtraIsWrong(Mutant):
 
 
 class ClosesAtOnce(Mutant):
-    """The server closes when the system has the octets, and does not wait for the client's end."""
+    """The server closes when the kernel has the bytes, and does not wait for the client's end."""
 
     rule, role = "close.confirm", "server"
 
@@ -73,7 +73,7 @@ class ClosesAtOnce(Mutant):
 
 
 class TakesAResetForSuccess(Mutant):
-    """The server waits for the client's end, and takes a reset for one."""
+    """The server waits for the client's end, and treats a reset as one."""
 
     rule, role = "close.confirm", "server"
 
@@ -86,7 +86,7 @@ class TakesAResetForSuccess(Mutant):
 
 
 class DoesNotHalfClose(Mutant):
-    """The server waits for the client's end, and does not say its own."""
+    """The server waits for the client's end, and does not half-close before."""
 
     rule, role = "close.confirm", "server"
 
@@ -113,7 +113,7 @@ class ServerClosesInOrder(Mutant):
 
 
 class ClientClosesInOrder(Mutant):
-    """A client that fails reads what is there and closes as after a success."""
+    """A client that fails reads what has arrived and closes as after a success."""
 
     rule, role = "close.abort", "client"
     effect = "the server reports that all was taken"
@@ -126,7 +126,7 @@ class ClientClosesInOrder(Mutant):
 
 
 class StoresAfterTheClose(Mutant):
-    """The client closes, so that the server reports success, and then stores what it received."""
+    """The client closes first, so the server reports success, and stores the content after that."""
 
     rule, role = "close.last", "client"
 
@@ -140,7 +140,7 @@ class StoresAfterTheClose(Mutant):
 
 
 class StoresTheMessageAfterTheClose(Mutant):
-    """The client stores the data, closes, and stores the message then."""
+    """The client stores the data, closes, and then stores the message."""
 
     rule, role = "close.last", "client"
     effect = "a full disk loses the message, and send has succeeded"
@@ -210,7 +210,7 @@ class StallIsAnOrderlyEnd(Mutant):
 
 
 class LooksBeforeTheHalfClose(Mutant):
-    """The server looks for the client's end once more before it half-closes: a fast client has ended early."""
+    """The server checks for an end again before it half-closes, so a fast client seems to have ended early."""
 
     rule, role = "close.confirm", "server"
 
@@ -222,7 +222,7 @@ class LooksBeforeTheHalfClose(Mutant):
 
 
 class FullDiskIsAnOrderlyEnd(Mutant):
-    """A client that cannot store what it received says so, after an orderly end."""
+    """A client that cannot store the content reports that after an orderly end."""
 
     rule, role = "close.last", "client"
     effect = "the sender reports success"
@@ -239,7 +239,7 @@ class FullDiskIsAnOrderlyEnd(Mutant):
 
 
 class FullDiskIsSuccess(Mutant):
-    """The client looks at no write: what does not fit is lost."""
+    """The client ignores the results of its writes, so data is lost when the disk is full."""
 
     rule, role = "close.last", "client"
 
@@ -263,7 +263,7 @@ class FullDiskIsSuccess(Mutant):
 
 
 class KilledIsAnOrderlyEnd(Mutant):
-    """The client has not seen to it that its end is a reset when it is killed."""
+    """The connection of a killed client ends in order, without a reset."""
 
     rule, role = "close.abort", "client"
     effect = "the sender reports success, and the receiver was killed before it stored anything"
@@ -290,7 +290,7 @@ class ResetsWhenItIsLate(Mutant):
 
 
 class SaysConfirmedAlways(Mutant):
-    """Each success of the server is said to be confirmed."""
+    """The server reports every success as confirmed."""
 
     rule, role = "close.confirm", "server"
 
@@ -300,7 +300,7 @@ class SaysConfirmedAlways(Mutant):
 
 
 class NeverSaysConfirmed(Mutant):
-    """No success of the server is said to be confirmed."""
+    """The server reports no success as confirmed."""
 
     rule, role = "close.confirm", "server"
 
@@ -310,7 +310,7 @@ class NeverSaysConfirmed(Mutant):
 
 
 class ResetWhileConnectingIsSuccess(Mutant):
-    """A connection that is gone at the client's first look leaves it without data, and without an error."""
+    """If the connection is gone at its first read, the client returns no data and no error."""
 
     rule, role = "result.success", "client"
     effect = "43 of 300 receives succeeded without one octet"

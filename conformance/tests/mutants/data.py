@@ -13,7 +13,7 @@ from .registry import Mutant
 
 
 class SendsText(Mutant):
-    """The server opens the data in text mode: LF goes out as CR LF, within the declared length."""
+    """The server opens the data in text mode and sends LF as CR LF, within the declared length."""
 
     rule, role = "data.opaque", "server"
 
@@ -24,7 +24,7 @@ class SendsText(Mutant):
 
 
 class SendsAStringOfData(Mutant):
-    """The server takes the data for a C string: it ends at the first NUL, and zeros follow."""
+    """The server treats the data as a C string and sends zeros after the first NUL."""
 
     rule, role = "data.opaque", "server"
 
@@ -35,7 +35,7 @@ class SendsAStringOfData(Mutant):
 
 
 class ReceivesText(Mutant):
-    """The client stores the data in text mode: CR LF becomes LF."""
+    """The client stores the data in text mode, so CR LF becomes LF."""
 
     rule, role = "data.opaque", "client"
 
@@ -57,7 +57,7 @@ class ReceivesAString(Mutant):
 
 
 class IgnoresShortWrites(Mutant):
-    """The server takes a short write for a whole one: what the system did not take is lost."""
+    """The server treats a partial write as complete, so the rest is lost."""
 
     rule, role = "data.opaque", "server"
 
@@ -66,7 +66,7 @@ class IgnoresShortWrites(Mutant):
 
 
 class LosesTheLastPiece(Mutant):
-    """The server ends when the last piece is begun: what is left of it after a short write is lost."""
+    """The server stops after the first write of the last piece, so the rest of a partial write is lost."""
 
     rule, role = "result.sync", "server"
 
@@ -76,7 +76,7 @@ class LosesTheLastPiece(Mutant):
 
 
 class DeliversWhatFollows(Mutant):
-    """The client delivers what arrives after the declared octets."""
+    """The client delivers what arrives after the declared bytes."""
 
     rule, role = "data.end", "client"
 
@@ -87,7 +87,7 @@ class DeliversWhatFollows(Mutant):
 
 
 class WaitsForTheEnd(Mutant):
-    """The client has all octets, and waits for the server's end."""
+    """The client waits for the server's end after the last byte."""
 
     rule, role = "data.end", "client"
 
@@ -98,7 +98,7 @@ class WaitsForTheEnd(Mutant):
 
 
 class RefusesWhatFollows(Mutant):
-    """The client takes octets after the data for an error."""
+    """The client treats bytes after the data as an error."""
 
     rule, role = "data.end", "client"
 
@@ -120,7 +120,7 @@ class DeliversAPart(Mutant):
 
 
 class BelievesTheHangUp(Mutant):
-    """A hang-up that poll tells is the end, though octets have arrived before it."""
+    """The client treats a hang-up from poll as the end and drops bytes that arrived before it."""
 
     rule, role = "data.truncated", "client"
 
@@ -133,7 +133,7 @@ class BelievesTheHangUp(Mutant):
 
 
 class DeliversNothingAsAll(Mutant):
-    """A close within the head is an exchange without data."""
+    """The client treats a close within the head as an exchange without data."""
 
     rule, role = "data.truncated", "client"
 
@@ -147,7 +147,7 @@ class DeliversNothingAsAll(Mutant):
 
 
 class TruncatedMessageIsAll(Mutant):
-    """A close within the message is an exchange without a message and without data."""
+    """The client treats a close within the message as an exchange without message and data."""
 
     rule, role = "data.truncated", "client"
 
@@ -175,7 +175,7 @@ class TruncatedIsIo(Mutant):
 
 
 class StoresInPlace(Mutant):
-    """The client writes into the file under its own name, and leaves a part of the data there."""
+    """The client writes to the file under its final name, and leaves a part of the data there."""
 
     rule, role = "data.truncated", "client"
 

@@ -12,7 +12,7 @@ from .registry import Mutant
 
 
 class EchoesItsOwnNonce(Mutant):
-    """The server sends three random octets of its own."""
+    """The server sends three random bytes of its own."""
 
     rule, role = "echo.exact", "server"
 
@@ -21,7 +21,7 @@ class EchoesItsOwnNonce(Mutant):
 
 
 class EchoesTheMagicOnly(Mutant):
-    """The server sends back five octets."""
+    """The server sends back five bytes."""
 
     rule, role = "echo.exact", "server"
 
@@ -30,7 +30,7 @@ class EchoesTheMagicOnly(Mutant):
 
 
 class EchoesUpToNul(Mutant):
-    """The server's echo is a C string: it ends at the first NUL, and zeros follow."""
+    """The server treats the echo as a C string and sends zeros after the first NUL."""
 
     rule, role = "hello.any-nonce", "server"
 
@@ -69,7 +69,7 @@ class OneRecvForTheEcho(Mutant):
 
 
 class WantsTheEchoAlone(Mutant):
-    """The client takes what arrives first for the echo, and throws away what came with it."""
+    """The client treats everything that arrives first as the echo, and discards what follows the echo in it."""
 
     rule, role = "frame.segments", "client"
 
@@ -83,7 +83,7 @@ class WantsTheEchoAlone(Mutant):
 
 
 class ComparesFiveOfTheEcho(Mutant):
-    """The client compares the magic of the echo, and not the three octets."""
+    """The client compares only the magic of the echo, not the three bytes."""
 
     rule, role = "echo.mismatch", "client"
 
@@ -92,7 +92,7 @@ class ComparesFiveOfTheEcho(Mutant):
 
 
 class TakesEveryEcho(Mutant):
-    """The client counts eight octets and does not compare them."""
+    """The client counts eight bytes and does not compare them."""
 
     rule, role = "echo.mismatch", "client"
 
@@ -110,7 +110,7 @@ class ComparesTheEchoAsText(Mutant):
 
 
 class ComparesTheEchoAtTheEnd(Mutant):
-    """The client looks at the echo when it has eight octets."""
+    """The client checks the echo only when it has eight bytes."""
 
     rule, role = "echo.mismatch", "client"
 

@@ -14,7 +14,7 @@ from .registry import Mutant
 
 
 class TakesTheSizeLate(Mutant):
-    """The server sends the file as it is when the client comes, under the length that it had before."""
+    """The server sends the file's content of when the client connects, with the length from before."""
 
     rule, role = "file.size", "server"
 
@@ -26,7 +26,7 @@ class TakesTheSizeLate(Mutant):
 
 
 class FillsAShorterFile(Mutant):
-    """Of a file that became shorter the server sends zeros for what is missing, and succeeds."""
+    """The server fills up a file that became shorter with zeros, and succeeds."""
 
     rule, role = "file.size", "server"
 
@@ -47,7 +47,7 @@ class FillsAShorterFile(Mutant):
 
 
 class ShorterFileIsAnOrderlyEnd(Mutant):
-    """A server whose file became shorter closes in order, with octets owed."""
+    """A server whose file became shorter closes in order before it has sent the declared length."""
 
     rule, role = "file.size", "server"
 
@@ -63,7 +63,7 @@ class ShorterFileIsAnOrderlyEnd(Mutant):
 
 
 class BelievesTheSizeOfProc(Mutant):
-    """The server sends a file of /proc as one of no octets, which is the size that the system tells."""
+    """The server sends a file of /proc as empty, because stat() reports size 0."""
 
     rule, role = "file.size", "server"
 
@@ -74,7 +74,7 @@ class BelievesTheSizeOfProc(Mutant):
 
 
 class OpensTheFileLate(Mutant):
-    """The server looks for its file when a client has come."""
+    """The server opens its file only after a client has connected."""
 
     rule, role = "file.size", "server"
 
@@ -93,7 +93,7 @@ class OpensTheFileLate(Mutant):
 
 
 class NewFileIsReadable(Mutant):
-    """A file that the client makes can be read by everybody."""
+    """A file that the client creates is readable by all users."""
 
     rule, role = "file.whole", "client"
 
@@ -104,7 +104,7 @@ class NewFileIsReadable(Mutant):
 
 
 class LosesTheMode(Mutant):
-    """A file that the client replaces has mode 0600 afterwards, whatever it had."""
+    """A file that the client replaces always gets mode 0600."""
 
     rule, role = "file.whole", "client"
 
@@ -123,7 +123,7 @@ class ShortSink(Sink):
 
 
 class LosesShortWrites(Mutant):
-    """The client does not look at how much of its octets a pipe took."""
+    """The client ignores partial writes to a pipe."""
 
     rule, role = "file.whole", "client"
 
@@ -136,7 +136,7 @@ class LosesShortWrites(Mutant):
 
 
 class RenamesInVain(Mutant):
-    """The client does not look whether the file got its name."""
+    """The client ignores an error of the rename to the final name."""
 
     rule, role = "result.success", "client"
 
@@ -149,7 +149,7 @@ class RenamesInVain(Mutant):
 
 
 class WritesBehindADanglingLink(Mutant):
-    """The client writes into what a dangling link names, from the first byte on."""
+    """The client writes directly to the target of a dangling link."""
 
     rule, role = "file.whole", "client"
 
@@ -163,7 +163,7 @@ class WritesBehindADanglingLink(Mutant):
 
 
 class ReplacesALink(Mutant):
-    """The client replaces a symbolic link, and not the file that it leads to."""
+    """The client replaces a symbolic link instead of its target."""
 
     rule, role = "file.whole", "client"
 
@@ -175,7 +175,7 @@ class ReplacesALink(Mutant):
 
 
 class ReplacesAPipe(Mutant):
-    """The client puts a file in the place of a pipe."""
+    """The client replaces a pipe with a regular file."""
 
     rule, role = "file.whole", "client"
 
@@ -188,7 +188,7 @@ class ReplacesAPipe(Mutant):
 
 
 class ShowsAPart(Mutant):
-    """The client writes into the file under its final name, and removes it when it fails."""
+    """The client writes to the file under its final name, and removes it on failure."""
 
     rule, role = "file.whole", "client"
 
@@ -205,7 +205,7 @@ class ShowsAPart(Mutant):
 
 
 class WaitsForAReaderForEver(Mutant):
-    """The client waits for somebody to open its pipe, whatever T is."""
+    """The client waits without a bound until somebody opens its pipe."""
 
     rule, role = "file.once", "client"
 
@@ -218,7 +218,7 @@ class WaitsForAReaderForEver(Mutant):
 
 
 class LooksIntoThePipe(Mutant):
-    """The client opens and closes a pipe to see whether it can, and opens it again."""
+    """The client opens and closes a pipe as a test, and opens it again later."""
 
     rule, role = "file.once", "client"
 
@@ -230,7 +230,7 @@ class LooksIntoThePipe(Mutant):
 
 
 class OpensItsOutputLate(Mutant):
-    """The client opens its output when the data comes."""
+    """The client opens its output only when data arrives."""
 
     rule, role = "file.once", "client"
 

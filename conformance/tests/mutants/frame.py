@@ -20,7 +20,7 @@ class DataBeforeMessage(Mutant):
 
 
 class LengthsFirst(Mutant):
-    """The server sends both lengths and then both bodies."""
+    """The server sends both lengths, then the message and the data."""
 
     rule, role = "frame.order", "server"
 
@@ -29,7 +29,7 @@ class LengthsFirst(Mutant):
 
 
 class EndsTheMessageWithNul(Mutant):
-    """The server sends a NUL after the message, which its length does not count."""
+    """The server sends a NUL after the message that the length does not count."""
 
     rule, role = "frame.order", "server"
 
@@ -49,7 +49,7 @@ class SendsATrailer(Mutant):
 
 
 class OneRecvForLengths(Mutant):
-    """The client reads each length with one recv, and fills what is missing with zeros."""
+    """The client reads each length with one recv, and fills up a partial one with zeros."""
 
     rule, role = "frame.segments", "client"
 
@@ -79,7 +79,7 @@ class OneRecvForTheMessage(Mutant):
 
 
 class OneRecvForTheData(Mutant):
-    """The client reads the data with one recv, and delivers what it got."""
+    """The client reads the data with one recv, and delivers that."""
 
     rule, role = "data.opaque", "client"
     effect = "127,992 of 1,048,576 octets were delivered as the whole"
@@ -152,7 +152,7 @@ class OmitsAnEmptyMessage(Mutant):
 
 
 class WantsAMessage(Mutant):
-    """The client takes an empty message for an error."""
+    """The client treats an empty message as an error."""
 
     rule, role = "message.length", "client"
 
@@ -199,7 +199,7 @@ class BigEndianDataLengthRead(Mutant):
 
 
 class DataLengthInFourOctetsSent(Mutant):
-    """The server sends the data's length in four octets."""
+    """The server sends the data's length in four bytes."""
 
     rule, role = "data.length", "server"
 
@@ -208,7 +208,7 @@ class DataLengthInFourOctetsSent(Mutant):
 
 
 class DataLengthInFourOctetsRead(Mutant):
-    """The client reads the data's length in four octets."""
+    """The client reads the data's length in four bytes."""
 
     rule, role = "data.length", "client"
 
@@ -217,7 +217,7 @@ class DataLengthInFourOctetsRead(Mutant):
 
 
 class KeepsThirtyTwoBits(Mutant):
-    """The client keeps 32 bits of the data's length: 4 GiB are none."""
+    """The client keeps 32 bits of the data's length, so 4 GiB become 0."""
 
     rule, role = "data.length", "client"
     effect = "the rest of 4 GiB and a bit is delivered as the whole"
@@ -227,7 +227,7 @@ class KeepsThirtyTwoBits(Mutant):
 
 
 class WantsData(Mutant):
-    """The client waits for an octet of data where none is declared."""
+    """The client waits for a byte of data where none is declared."""
 
     rule, role = "data.length", "client"
 
@@ -236,7 +236,7 @@ class WantsData(Mutant):
 
 
 class RefusesToSendNothing(Mutant):
-    """The server takes empty data for an error."""
+    """The server treats empty data as an error."""
 
     rule, role = "data.length", "server"
 

@@ -21,7 +21,7 @@ class SendsNineOctets(Mutant):
 
 
 class SendsLowerCaseMagic(Mutant):
-    """The client says kcom5."""
+    """The client sends kcom5 as its magic."""
 
     rule, role = "hello.form", "client"
 
@@ -39,7 +39,7 @@ class OmitsTheNonce(Mutant):
 
 
 class SaysThanks(Mutant):
-    """The client acknowledges the data with an octet."""
+    """The client acknowledges the data with a byte."""
 
     rule, role = "hello.form", "client"
 
@@ -50,7 +50,7 @@ class SaysThanks(Mutant):
 
 
 class AcknowledgesTheEcho(Mutant):
-    """The client sends an octet when it has the echo."""
+    """The client sends a byte after the echo."""
 
     rule, role = "hello.form", "client"
 
@@ -61,7 +61,7 @@ class AcknowledgesTheEcho(Mutant):
 
 
 class ConstantNonce(Mutant):
-    """The client's three octets are always the same."""
+    """The client's three bytes are always the same."""
 
     rule, role = "hello.nonce", "client"
 
@@ -70,7 +70,7 @@ class ConstantNonce(Mutant):
 
 
 class OneNoncePerProcess(Mutant):
-    """The client draws its three octets once."""
+    """The client chooses its three bytes once per process."""
 
     rule, role = "hello.nonce", "client"
     drawn = os.urandom(3)
@@ -80,7 +80,7 @@ class OneNoncePerProcess(Mutant):
 
 
 class ForgivesALineEnd(Mutant):
-    """The server takes a hello with one line feed behind it."""
+    """The server accepts a line feed after the hello."""
 
     rule, role = "hello.alone", "server"
 
@@ -92,7 +92,7 @@ class ForgivesALineEnd(Mutant):
 
 
 class SevenBitNonce(Mutant):
-    """One of the client's three octets is a character of ASCII."""
+    """One of the client's three bytes is always an ASCII character."""
 
     rule, role = "hello.nonce", "client"
 
@@ -102,7 +102,7 @@ class SevenBitNonce(Mutant):
 
 
 class RefusesNulNonces(Mutant):
-    """The server refuses a NUL among the three octets."""
+    """The server refuses a NUL among the three bytes."""
 
     rule, role = "hello.any-nonce", "server"
 
@@ -111,7 +111,7 @@ class RefusesNulNonces(Mutant):
 
 
 class RefusesBinaryNonces(Mutant):
-    """The server takes the hello for text and refuses octets above 7f."""
+    """The server treats the hello as text and refuses bytes above 7f."""
 
     rule, role = "hello.any-nonce", "server"
 
@@ -133,7 +133,7 @@ class OneRecvForTheHello(Mutant):
 
 
 class TakesEveryHello(Mutant):
-    """The server does not look at the magic."""
+    """The server does not check the magic."""
 
     rule, role = "hello.reject", "server"
 
@@ -142,7 +142,7 @@ class TakesEveryHello(Mutant):
 
 
 class TakesEveryCase(Mutant):
-    """The server takes kcom5 too."""
+    """The server also accepts kcom5."""
 
     rule, role = "hello.reject", "server"
 
@@ -151,7 +151,7 @@ class TakesEveryCase(Mutant):
 
 
 class ComparesFourOctets(Mutant):
-    """The server compares four octets of the magic: KCOM4 passes."""
+    """The server compares four bytes of the magic, so it accepts KCOM4."""
 
     rule, role = "hello.reject", "server"
 
@@ -160,7 +160,7 @@ class ComparesFourOctets(Mutant):
 
 
 class EchoesBeforeItLooks(Mutant):
-    """The server sends octets back before it looks at them."""
+    """The server echoes bytes before it checks them."""
 
     rule, role = "hello.reject", "server"
 
@@ -175,7 +175,7 @@ class EchoesBeforeItLooks(Mutant):
 
 
 class SaysWhy(Mutant):
-    """The server answers a wrong hello with words."""
+    """The server answers a wrong hello with a text."""
 
     rule, role = "hello.reject", "server"
 
@@ -190,7 +190,7 @@ class SaysWhy(Mutant):
 
 
 class WaitsForEight(Mutant):
-    """The server looks at the hello when it has eight octets."""
+    """The server checks the hello only when it has eight bytes."""
 
     rule, role = "hello.reject-early", "server"
 
@@ -200,7 +200,7 @@ class WaitsForEight(Mutant):
 
 
 class TakesMoreThanEight(Mutant):
-    """The server looks at the first eight octets, whatever arrived with them."""
+    """The server checks the first eight bytes, and ignores others that arrived with them."""
 
     rule, role = "hello.alone", "server"
     effect = "a web page can make a browser fetch the data"
@@ -223,7 +223,7 @@ class CloseInTheHelloIsIo(Mutant):
 
 
 class CloseInTheHelloIsWaitedOut(Mutant):
-    """A server whose client closed within the hello waits for the other octets until T."""
+    """A server whose client closed within the hello waits for the other bytes until T."""
 
     rule, role = "hello.eof", "server"
 

@@ -1,4 +1,4 @@
-"""Mutants of kinds: each is one member of a family of faults that programs share, whatever rule they break."""
+"""Mutants that are examples of common kinds of bugs, whatever rule they break."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reference_peer import Failure, Sink, Source
 
 from .registry import Mutant
 
-# ---- digits that a language takes for digits
+# ---- digits outside ASCII
 
 
 class PortOfAnyScript(Mutant):
@@ -46,7 +46,7 @@ class GroupOfAnyScript(Mutant):
 
 
 class SecondOfAnyScript(Mutant):
-    """unpack looks at the first digit of a group, and leaves the second one to int()."""
+    """unpack checks the first digit of a group, and leaves the second one to int()."""
 
     rule, role = "address.reject", "address"
 
@@ -61,7 +61,7 @@ class SecondOfAnyScript(Mutant):
 
 
 class FoldsTheAddress(Mutant):
-    """unpack normalises the text first: full-width characters become narrow ones."""
+    """unpack first normalises the text, so it accepts full-width characters."""
 
     rule, role = "address.reject", "address"
 
@@ -75,7 +75,7 @@ class FoldsTheAddress(Mutant):
 
 
 class LosesTheLastPage(Mutant):
-    """The server flushes the rest of its buffer only if it is no whole page: zeros are sent for it."""
+    """The server sends zeros for the last part of its buffer if that part is a whole page."""
 
     rule, role = "data.opaque", "server"
 
@@ -92,7 +92,7 @@ class LosesTheLastPage(Mutant):
 
 
 class StoresNoLastPage(Mutant):
-    """The client stores whole pages by another call, and forgets those behind the last buffer."""
+    """The client stores whole pages with another call, and loses those after the last buffer."""
 
     rule, role = "data.opaque", "client"
 
@@ -118,7 +118,7 @@ class KeepsThirtyTwoBitsOfAFile(Mutant):
 
 
 class SignsAFilesSize(Mutant):
-    """The server keeps a file's size in 32 bits with a sign: 2 GiB are very much."""
+    """The server keeps a file's size in a signed 32-bit number, so 2 GiB become a huge length."""
 
     rule, role = "data.length", "server"
 
@@ -154,7 +154,7 @@ class ComparesSixteenBits(Mutant):
 
 
 class OneLimitForBoth(Mutant):
-    """The client has one limit: the smaller one."""
+    """The client uses the smaller limit for both lengths."""
 
     rule, role = "limit.over", "client"
 
@@ -163,7 +163,7 @@ class OneLimitForBoth(Mutant):
 
 
 class LargerLimitForBoth(Mutant):
-    """The client has one limit: the larger one."""
+    """The client uses the larger limit for both lengths."""
 
     rule, role = "limit.over", "client"
 
@@ -198,7 +198,7 @@ class AllocatesUpToItsLimit(Mutant):
 
 
 class MalformedAfterTheFrame(Mutant):
-    """The client looks at the message when the whole frame has arrived."""
+    """The client checks the message only when the whole frame has arrived."""
 
     rule, role = "message.utf8", "client"
 
@@ -222,7 +222,7 @@ class MalformedAfterTheFrame(Mutant):
 
 
 class MalformedWithTheDataLength(Mutant):
-    """The client looks at the message when it has the data's length."""
+    """The client checks the message only when it has the data's length."""
 
     rule, role = "message.utf8", "client"
 
@@ -238,7 +238,7 @@ class MalformedWithTheDataLength(Mutant):
 
 
 class KeepsAnOldMessage(Mutant):
-    """The client sets msg only if a message came that is not empty."""
+    """The client does not set msg for an empty message."""
 
     rule, role = "message.length", "client"
 
@@ -249,7 +249,7 @@ class KeepsAnOldMessage(Mutant):
 
 
 class KeepsAnOldMessageFile(Mutant):
-    """The client stores an empty message nowhere: the file of the exchange before stays."""
+    """The client does not store an empty message, so the file of the previous exchange stays."""
 
     rule, role = "close.last", "client"
 
@@ -259,11 +259,11 @@ class KeepsAnOldMessageFile(Mutant):
         return super().deliver(sink, note, message)
 
 
-# ---- time: a cap below T, T that is no bound, one bound for a field
+# ---- time: a bound below T, no bound, one bound for a field
 
 
 class Capped(Mutant):
-    """A base: in the phase `capped` there is a bound of five seconds."""
+    """Base class. The phase `capped` has a bound of five seconds."""
 
     capped = ""
 
@@ -276,49 +276,49 @@ class Capped(Mutant):
 
 
 class CapsTheWaitForAClient(Capped):
-    """The server waits for a client for five seconds at most."""
+    """The server waits for a client for at most five seconds."""
 
     rule, role, capped = "time.bounds", "server", "wait"
 
 
 class CapsTheConnecting(Capped):
-    """The client connects within five seconds or not at all."""
+    """The client waits for the connection for at most five seconds."""
 
     rule, role, capped = "time.bounds", "client", "connect"
 
 
 class CapsTheHello(Capped):
-    """The server waits for the hello for five seconds at most."""
+    """The server waits for the hello for at most five seconds."""
 
     rule, role, capped = "time.bounds", "server", "handshake"
 
 
 class CapsTheEcho(Capped):
-    """The client waits for the echo for five seconds at most."""
+    """The client waits for the echo for at most five seconds."""
 
     rule, role, capped = "time.bounds", "client", "handshake"
 
 
 class CapsTheReader(Capped):
-    """The server waits for its reader for five seconds at most."""
+    """The server waits for a client that does not read for at most five seconds."""
 
     rule, role, capped = "time.bounds", "server", "frame"
 
 
 class CapsTheFrame(Capped):
-    """The client waits for the frame for five seconds at most."""
+    """The client waits for the frame for at most five seconds."""
 
     rule, role, capped = "time.bounds", "client", "frame"
 
 
 class CapsTheClose(Capped):
-    """The server waits for the client's end for five seconds at most."""
+    """The server waits for the client's end for at most five seconds."""
 
     rule, role, capped = "time.bounds", "server", "confirm"
 
 
 class AbsoluteT(Mutant):
-    """A negative T is taken for its absolute value by the server."""
+    """The server uses the absolute value of a negative T."""
 
     rule, role = "time.never", "server"
 
@@ -327,13 +327,13 @@ class AbsoluteT(Mutant):
 
 
 class AbsoluteTAsClient(AbsoluteT):
-    """A negative T is taken for its absolute value by the client."""
+    """The client uses the absolute value of a negative T."""
 
     rule, role = "time.never", "client"
 
 
 class ZeroIsTheLeast(Mutant):
-    """The server takes T zero for the least bound, a second."""
+    """The server treats T zero as one second."""
 
     rule, role = "time.never", "server"
 
@@ -342,13 +342,13 @@ class ZeroIsTheLeast(Mutant):
 
 
 class ZeroIsTheLeastAsClient(ZeroIsTheLeast):
-    """The client takes T zero for the least bound, a second."""
+    """The client treats T zero as one second."""
 
     rule, role = "time.never", "client"
 
 
 class OverflowsMilliseconds(Mutant):
-    """The server keeps T as milliseconds in 32 bits: the largest ones are negative, and over at once."""
+    """The server keeps T as milliseconds in 32 bits, so a large T becomes negative and ends at once."""
 
     rule, role = "time.bounds", "server"
 
@@ -358,13 +358,13 @@ class OverflowsMilliseconds(Mutant):
 
 
 class OverflowsMillisecondsAsClient(OverflowsMilliseconds):
-    """The client keeps T as milliseconds in 32 bits: the largest ones are negative, and over at once."""
+    """The client keeps T as milliseconds in 32 bits, so a large T becomes negative and ends at once."""
 
     rule, role = "time.bounds", "client"
 
 
 class BoundPerField(Mutant):
-    """A base: the field of `octets` octets has one bound."""
+    """Base class. The field of `octets` bytes has one bound for all of it."""
 
     octets = 0
 
@@ -386,7 +386,7 @@ class BoundPerField(Mutant):
 
 
 class BoundOfALength(BoundPerField):
-    """The client has one bound for a length or a message of four octets."""
+    """The client has one bound for a length or a message of four bytes."""
 
     rule, role, octets = "time.slow", "client", 4
 
@@ -420,7 +420,7 @@ class BoundOfTheData(Mutant):
 
 
 class ConfirmsFromTheHalfClose(Mutant):
-    """The server's wait for the client's end begins with the half-close, whatever is acknowledged meanwhile."""
+    """The server does not restart its wait for the client's end when bytes are acknowledged."""
 
     rule, role = "time.bounds", "server"
 
@@ -430,7 +430,7 @@ class ConfirmsFromTheHalfClose(Mutant):
 
 
 class SharesTheClockOfTheWait(Mutant):
-    """The server's handshake has what is left of the wait for a client."""
+    """The server's handshake gets only the time left of the wait for a client."""
 
     rule, role = "time.bounds", "server"
 
@@ -445,7 +445,7 @@ class SharesTheClockOfTheWait(Mutant):
 
 
 class FallsBackToIpv4(Mutant):
-    """A client that is refused by ::1 dials 127.0.0.1."""
+    """A client that ::1 refuses connects to 127.0.0.1."""
 
     rule, role = "connect.refused", "client"
 
@@ -460,7 +460,7 @@ class FallsBackToIpv4(Mutant):
 
 
 class BindsBeforeItLooks(Mutant):
-    """The server opens its port before it looks at its message."""
+    """The server opens its port before it checks its message."""
 
     rule, role = "listen.port", "server"
 
@@ -476,7 +476,7 @@ class BindsBeforeItLooks(Mutant):
 
 
 class FullQueueIsIo(Mutant):
-    """A queue that is full is io for the client."""
+    """The client reports a full queue as io."""
 
     rule, role = "time.bounds", "client"
 
@@ -486,7 +486,7 @@ class FullQueueIsIo(Mutant):
 
 
 class FullQueueIsRefused(Mutant):
-    """A queue that is full is a refusal for the client."""
+    """The client reports a full queue as refused."""
 
     rule, role = "time.bounds", "client"
 
@@ -510,7 +510,7 @@ class LeavesASpool(Mutant):
 
 
 class LeavesALockFile(Mutant):
-    """A server at a path leaves a lock beside it when it is late."""
+    """A server at a path leaves a lock file beside it when it times out."""
 
     rule, role = "close.residue", "server"
 
@@ -573,7 +573,7 @@ class LeavesASpoolOnAFullDisk(Mutant):
 
 
 class RemovesWhatOnlyIsBound(Mutant):
-    """The server takes a socket that refuses for one that nobody has."""
+    """The server treats every socket file that refuses a connection as stale."""
 
     rule, role = "unix.stale", "server"
 
@@ -584,7 +584,7 @@ class RemovesWhatOnlyIsBound(Mutant):
 
 
 class LooksAtTheFilesOwner(Mutant):
-    """The client looks at the owner of the socket's file, and not at its peer's."""
+    """The client checks the owner of the socket file instead of its peer's user."""
 
     rule, role = "unix.owner", "client"
 
@@ -621,7 +621,7 @@ class LeavesItsFileToAHalfCloser(Mutant):
 
 
 class OneOctetVaries(Mutant):
-    """Two of the client's three octets are always the same."""
+    """Two of the client's three bytes are always the same."""
 
     rule, role = "hello.nonce", "client"
 
@@ -630,7 +630,7 @@ class OneOctetVaries(Mutant):
 
 
 class CountsItsHellos(Mutant):
-    """The client's three octets count its exchanges, from a random start."""
+    """The client's three bytes count its exchanges, from a random start."""
 
     rule, role = "hello.nonce", "client"
     counter = itertools.count(int.from_bytes(os.urandom(3), "big"))
@@ -640,7 +640,7 @@ class CountsItsHellos(Mutant):
 
 
 class SharesItsSeed(Mutant):
-    """The client's three octets come from a generator with the same seed in each process."""
+    """The client's three bytes come from a generator with the same seed in each process."""
 
     rule, role = "hello.nonce", "client"
     generator = random.Random(1)
@@ -653,7 +653,7 @@ class SharesItsSeed(Mutant):
 
 
 class ResetsAfterSuccess(Mutant):
-    """The client has all, and resets the connection."""
+    """The client resets the connection after it has everything."""
 
     rule, role = "close.abort", "client"
     effect = "the sender is told that the delivery is not known"
@@ -663,7 +663,7 @@ class ResetsAfterSuccess(Mutant):
 
 
 class MapsItsSource(Mutant):
-    """The server maps its file into memory: one that becomes shorter kills the process."""
+    """The server maps its file into memory, so a file that becomes shorter kills the process."""
 
     rule, role = "file.size", "server"
 
@@ -684,7 +684,7 @@ class MapsItsSource(Mutant):
 
 
 class EndsInOrderWhenItsFileShrinks(Mutant):
-    """Of a file that becomes shorter while it is sent the server sends zeros."""
+    """The server sends zeros for the missing part of a file that becomes shorter while it is sent."""
 
     rule, role = "file.size", "server"
 
@@ -704,7 +704,7 @@ class EndsInOrderWhenItsFileShrinks(Mutant):
 
 
 class InterruptedIsIo(Mutant):
-    """A system call that is interrupted is a failure of the server."""
+    """The server fails when a system call is interrupted."""
 
     rule, role = "result.sync", "server"
 

@@ -11,7 +11,7 @@ from .registry import Mutant
 
 
 class AllocatesWhatIsDeclared(Mutant):
-    """The client makes a buffer of the declared size (here at most 256 MiB) before an octet has arrived."""
+    """The client makes a buffer of the declared size (here at most 256 MiB) before a byte has arrived."""
 
     rule, role = "limit.memory", "client"
 
@@ -26,7 +26,7 @@ class AllocatesWhatIsDeclared(Mutant):
 
 
 class CrashesAtWhatIsDeclared(Mutant):
-    """The client asks the system for the declared size, and dies when it does not get it."""
+    """The client allocates the declared size, and crashes when it does not get it."""
 
     rule, role = "limit.memory", "client"
 
@@ -46,7 +46,7 @@ class LimitIsOneLess(Mutant):
 
 
 class LimitIsOneMore(Mutant):
-    """The client takes a length of one more than its limit."""
+    """The client accepts a length of one more than its limit."""
 
     rule, role = "limit.over", "client"
 
@@ -64,14 +64,14 @@ class HasNoLimits(Mutant):
 
 
 class HasNoDefaultLimit(Mutant):
-    """The client has no limit of the message unless it is told one."""
+    """The client has no default limit of the message."""
 
     rule, role = "limit.over", "client"
     default_limit = 1 << 32
 
 
 class LimitsSigned(Mutant):
-    """The client compares lengths as signed numbers: a length with the top bit set is below every limit."""
+    """The client compares lengths as signed numbers, so a length with the top bit set is below every limit."""
 
     rule, role = "limit.over", "client"
 
@@ -92,7 +92,7 @@ class LimitsAfterReading(Mutant):
 
 
 class LimitCutsTheData(Mutant):
-    """The client delivers as much as its limit allows."""
+    """The client delivers the data up to its limit."""
 
     rule, role = "limit.over", "client"
 

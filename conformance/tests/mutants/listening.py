@@ -16,7 +16,7 @@ from .registry import Mutant
 
 
 class BindsTheWildcard(Mutant):
-    """The server listens on every address of the computer."""
+    """The server listens on all addresses of the computer."""
 
     rule, role = "listen.loopback", "server"
     effect = "any computer on the network can fetch the data"
@@ -60,7 +60,7 @@ class SharesThePort(Mutant):
 
 
 class TakesAnotherPort(Mutant):
-    """A server whose port is taken listens on another one."""
+    """A server whose port is in use listens on another one."""
 
     rule, role = "listen.exclusive", "server"
 
@@ -73,7 +73,7 @@ class TakesAnotherPort(Mutant):
 
 
 class InUseIsIo(Mutant):
-    """A taken port is reported as io."""
+    """The server reports a port in use as io."""
 
     rule, role = "listen.exclusive", "server"
 
@@ -95,7 +95,7 @@ class CannotRebind(Mutant):
 
 
 class ServesTheNextClient(Mutant):
-    """A server whose client says something wrong serves the next one."""
+    """A server that rejects a hello serves the next client."""
 
     rule, role = "listen.one-client", "server"
 
@@ -115,7 +115,7 @@ class ServesTheNextClient(Mutant):
 
 
 class ServesTwo(Mutant):
-    """The server answers every other client too, for as long as the exchange lasts."""
+    """The server also answers other clients during the exchange."""
 
     rule, role = "listen.one-client", "server"
 
@@ -142,7 +142,7 @@ class KeepsListening(Mutant):
 
 
 class SmallestPortIsAnyPort(Mutant):
-    """The server's constant for "let the system choose" is -2147483648, which a caller can give as well."""
+    """The server uses -2147483648 for "let the system choose", a value that a caller can also give."""
 
     rule, role = "listen.port", "server"
 
@@ -152,7 +152,7 @@ class SmallestPortIsAnyPort(Mutant):
 
 
 class WrapsTheServerPort(Mutant):
-    """The server keeps 16 bits of its port: 79136 is 13600."""
+    """The server keeps 16 bits of its port, so 79136 becomes 13600."""
 
     rule, role = "listen.port", "server"
 
@@ -161,13 +161,13 @@ class WrapsTheServerPort(Mutant):
 
 
 class WrapsTheClientPort(WrapsTheServerPort):
-    """The client keeps 16 bits of its port: 79136 is 13600."""
+    """The client keeps 16 bits of its port, so 79136 becomes 13600."""
 
     rule, role = "listen.port", "client"
 
 
 class DialsPortZero(Mutant):
-    """The client dials port 0 when it is told so."""
+    """The client connects to port 0 if the caller gives it."""
 
     rule, role = "listen.port", "client"
 
@@ -176,7 +176,7 @@ class DialsPortZero(Mutant):
 
 
 class PortOutOfRangeIsIo(Mutant):
-    """A port out of range is left to the system, and reported as io."""
+    """The server leaves a port out of range to the system, and reports io."""
 
     rule, role = "listen.port", "server"
 
@@ -188,7 +188,7 @@ class PortOutOfRangeIsIo(Mutant):
 
 
 class PortZeroIsTheDefault(Mutant):
-    """Port 0 is taken for "not given": the server listens on 13600."""
+    """The server treats port 0 as not given and listens on 13600."""
 
     rule, role = "listen.port-zero", "server"
 
@@ -198,7 +198,7 @@ class PortZeroIsTheDefault(Mutant):
 
 
 class ListensBeforeItLooks(Mutant):
-    """The server listens before it looks at its message."""
+    """The server listens before it checks its message."""
 
     rule, role = "listen.port", "server"
 
@@ -215,7 +215,7 @@ class ListensBeforeItLooks(Mutant):
 
 
 class LooksAtTheMessageFirst(Mutant):
-    """The server looks at its message before its port."""
+    """The server checks its message before its port."""
 
     rule, role = "listen.port", "server"
 
@@ -225,7 +225,7 @@ class LooksAtTheMessageFirst(Mutant):
 
 
 class OtherPortOverIpv4(Mutant):
-    """A client that is told no port dials another one over IPv4."""
+    """A client without a given port connects to another one over IPv4."""
 
     rule, role = "listen.default", "client"
 
@@ -235,7 +235,7 @@ class OtherPortOverIpv4(Mutant):
 
 
 class DialsThreeTimes(Mutant):
-    """The client dials three times before it says that nobody listens."""
+    """The client connects three times before it reports that nobody listens."""
 
     rule, role = "connect.refused", "client"
 
@@ -277,7 +277,7 @@ class RefusedIsIo(Mutant):
 
 
 class TalksToItself(Mutant):
-    """A client that is connected to itself takes its own hello for the echo."""
+    """A client that is connected to itself accepts its own hello as the echo."""
 
     rule, role = "connect.self", "client"
 

@@ -11,7 +11,7 @@ from .registry import Mutant
 
 
 class SendsIllFormed(Mutant):
-    """The server sends a message without looking at it."""
+    """The server sends a message without checking it."""
 
     rule, role = "message.utf8", "server"
 
@@ -20,7 +20,7 @@ class SendsIllFormed(Mutant):
 
 
 class MendsTheMessage(Mutant):
-    """The server replaces what is ill-formed by U+FFFD."""
+    """The server replaces ill-formed parts with U+FFFD."""
 
     rule, role = "message.utf8", "server"
 
@@ -66,7 +66,7 @@ class FilesAString(Mutant):
 
 
 class TakesIllFormed(Mutant):
-    """The client replaces what is ill-formed by U+FFFD and goes on."""
+    """The client replaces ill-formed parts with U+FFFD and succeeds."""
 
     rule, role = "message.utf8", "client"
 
@@ -75,7 +75,7 @@ class TakesIllFormed(Mutant):
 
 
 class TakesSurrogates(Mutant):
-    """The client takes surrogates."""
+    """The client accepts surrogates."""
 
     rule, role = "message.utf8", "client"
 
@@ -84,7 +84,7 @@ class TakesSurrogates(Mutant):
 
 
 class TakesTheLongNul(Mutant):
-    """The client takes the overlong NUL c0 80, as Java writes it."""
+    """The client accepts the overlong NUL c0 80, as Java writes it."""
 
     rule, role = "message.utf8", "client"
 
@@ -150,7 +150,7 @@ class MalformedIsInvalidConnection(Mutant):
 
 
 class WrapsTheMessageSize(Mutant):
-    """The server keeps 32 bits of its message's size: 4 GiB are none."""
+    """The server keeps 32 bits of its message's size, so 4 GiB become 0."""
 
     rule, role = "message.too-long", "server"
 

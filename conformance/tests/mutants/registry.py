@@ -1,4 +1,4 @@
-"""What all mutants have: each is the reference peer with one thing changed, and names the rule that it breaks."""
+"""The base of all mutants, and their registry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROLES = {"send": "server", "receive": "client"}
 
 
 class Mutant(ReferencePeer):
-    """What all mutants have: the rule, the role in which they break it, and what a user meets."""
+    """The base of all mutants: the rule, the role in which they break it, and what a user meets."""
 
     registry: ClassVar[dict[str, type[Mutant]]] = {}
     rule = ""
@@ -22,6 +22,6 @@ class Mutant(ReferencePeer):
         cls.registry[re.sub("(?<!^)(?=[A-Z])", "-", cls.__name__).lower()] = cls
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """In every other role it is right."""
+        """It is correct in every other role."""
         is_wrong = request["op"] == "about" or ROLES.get(request["op"], "address") == self.role
         return super().answer(request) if is_wrong else ReferencePeer().answer(request)

@@ -1,4 +1,4 @@
-"""Mutants that break a rule of what is left after an exchange."""
+"""Mutants that leak a resource after an exchange."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LeaksRejected(Mutant):
 
 
 class LeaksListeners(Mutant):
-    """The server that nobody reached leaves its listening socket open."""
+    """A server without a client leaves its listening socket open."""
 
     rule, role = "close.residue", "server"
     leaked: ClassVar[list[Any]] = []
@@ -52,7 +52,7 @@ class LeaksConnections(Mutant):
 
 
 class LeaksDescriptors(Mutant):
-    """The client opens a file in each exchange and forgets it."""
+    """The client opens a file in each exchange and does not close it."""
 
     rule, role = "close.residue", "client"
 
@@ -71,7 +71,7 @@ class LeaksThreads(Mutant):
 
 
 class LeaksMemory(Mutant):
-    """The client keeps 256 KiB of each exchange."""
+    """The client keeps 256 KiB of memory per exchange."""
 
     rule, role = "close.residue", "client"
     leaked: ClassVar[list[bytes]] = []
@@ -93,7 +93,7 @@ class LeavesChildren(Mutant):
 
 
 class LeavesTheTemporaryFile(Mutant):
-    """A client that fails leaves what it stored."""
+    """A client that fails leaves its temporary file."""
 
     rule, role = "close.residue", "client"
 
@@ -106,7 +106,7 @@ class LeavesTheTemporaryFile(Mutant):
 
 
 class KillsTheProcess(Mutant):
-    """A timer ends the whole process T after the exchange began, though it succeeded."""
+    """A timer kills the process T after the start of the exchange, though it succeeded."""
 
     rule, role = "close.residue", "server"
     effect = "the program disappears `close` seconds after a success"
@@ -118,7 +118,7 @@ class KillsTheProcess(Mutant):
 
 
 class KillsTheClient(Mutant):
-    """A timer ends the whole process T after the exchange began, though it succeeded."""
+    """A timer kills the process T after the start of the exchange, though it succeeded."""
 
     rule, role = "close.residue", "client"
 
@@ -129,7 +129,7 @@ class KillsTheClient(Mutant):
 
 
 class DiesOfSigpipe(Mutant):
-    """The server is killed by the signal of a write to a connection that is gone."""
+    """SIGPIPE kills the server when it writes to a connection that is gone."""
 
     rule, role = "close.residue", "server"
 

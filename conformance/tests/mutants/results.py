@@ -13,7 +13,7 @@ from .registry import Mutant
 
 
 class ReturnsBeforeItSends(Mutant):
-    """send returns when the head is sent; a thread sends the data later."""
+    """send returns after the head; a thread sends the data later."""
 
     rule, role = "result.sync", "server"
 
@@ -41,7 +41,7 @@ class ReturnsBeforeItSends(Mutant):
 
 
 class ReturnsBeforeItHasAll(Mutant):
-    """receive returns when the last octets are still to come, and delivers zeros for them."""
+    """receive returns before the last bytes have arrived, and delivers zeros for them."""
 
     rule, role = "result.sync", "client"
 
@@ -52,7 +52,7 @@ class ReturnsBeforeItHasAll(Mutant):
 
 
 class KeepsTheMessageOfAFailure(Mutant):
-    """The client sets msg as soon as the message has arrived, whatever becomes of the data."""
+    """The client sets msg as soon as the message has arrived, even if the data fails."""
 
     rule, role = "result.message", "client"
 
@@ -62,7 +62,7 @@ class KeepsTheMessageOfAFailure(Mutant):
 
 
 class ClearsTheMessage(Mutant):
-    """The client empties msg when it begins."""
+    """The client clears msg at the start."""
 
     rule, role = "result.message", "client"
 
@@ -72,7 +72,7 @@ class ClearsTheMessage(Mutant):
 
 
 class KeepsTheMalformedMessage(Mutant):
-    """The client sets msg to what is ill-formed, and then rejects it."""
+    """The client sets msg to the ill-formed message, and then rejects it."""
 
     rule, role = "result.message", "client"
 
@@ -82,7 +82,7 @@ class KeepsTheMalformedMessage(Mutant):
 
 
 class HasOneName(Mutant):
-    """Every failure of the server is io."""
+    """The server reports every failure as io."""
 
     rule, role = "result.class", "server"
 
@@ -91,13 +91,13 @@ class HasOneName(Mutant):
 
 
 class HasOneNameAsClient(HasOneName):
-    """Every failure of the client is io."""
+    """The client reports every failure as io."""
 
     rule, role = "result.class", "client"
 
 
 class SpellsNamesItsOwnWay(Mutant):
-    """Failures have names of their own: INVALID_CONNECTION."""
+    """Failures have other names, such as INVALID_CONNECTION."""
 
     rule, role = "result.class", "server"
 

@@ -14,7 +14,7 @@ from .registry import Mutant
 
 
 class LooksAtItsClock(Mutant):
-    """A base: after a wait it looks at its clock, and not once more at the socket."""
+    """Base class. After a wait it checks only its clock, and not the socket again."""
 
     def wait(self, end: socket.socket, events: int, most: float = 60) -> None:
         super().wait(end, events, most)
@@ -30,7 +30,7 @@ class ServerLooksAtItsClock(LooksAtItsClock):
 
 
 class ClientLooksAtItsClock(LooksAtItsClock):
-    """A client that was stopped for longer than T ends with `timeout` though the octets are there."""
+    """A client that was stopped for longer than T ends with `timeout` though the bytes are there."""
 
     rule, role = "time.late", "client"
 
@@ -61,7 +61,7 @@ class MillisecondsOf32Bits(Mutant):
 
 
 class FullPathForEver(Mutant):
-    """The client tries a full queue of a Unix-domain socket again without a bound."""
+    """The client retries a full queue of a Unix-domain socket without a bound."""
 
     rule, role = "time.connect", "client"
 
@@ -84,7 +84,7 @@ class TimesOutWhileDraining(Mutant):
 
 
 class Timeless(Mutant):
-    """A base: the phase `endless` has no bound."""
+    """Base class. The phase `endless` has no bound."""
 
     endless = ""
 
@@ -101,7 +101,7 @@ class WaitsForEverForAClient(Timeless):
 
 
 class WaitsForEverForAConnection(Timeless):
-    """The client leaves the bound of a connect to the system."""
+    """The client uses the kernel's timeout for connect."""
 
     rule, role, endless = "time.connect", "client", "connect"
 
@@ -138,7 +138,7 @@ class WaitsForEverForTheClose(Timeless):
 
 
 class BoundPerCallAtTheServer(Mutant):
-    """Every call of the server's handshake has T anew: a hello may drip in for ever."""
+    """Each read of the server's handshake has its own T, so a slow hello is never ended."""
 
     rule, role = "time.handshake", "server"
 
@@ -148,7 +148,7 @@ class BoundPerCallAtTheServer(Mutant):
 
 
 class BoundPerCallAtTheClient(BoundPerCallAtTheServer):
-    """Every call of the client's handshake has T anew: an echo may drip in for ever."""
+    """Each read of the client's handshake has its own T, so a slow echo is never ended."""
 
     rule, role = "time.handshake", "client"
 
@@ -192,7 +192,7 @@ class BoundOfTheClientsCall(Mutant):
 
 
 class LooksAtRoomOnly(Mutant):
-    """A server that is blocked waits until poll says that there is room again: that takes a third of the buffer."""
+    """A blocked server waits for poll, which reports room only after a third of the buffer is free."""
 
     rule, role = "time.slow", "server"
 
@@ -203,7 +203,7 @@ class LooksAtRoomOnly(Mutant):
 
 
 class TalkExtendsTheClose(Mutant):
-    """Octets from the client extend the wait for its end."""
+    """Bytes from the client extend the wait for its end."""
 
     rule, role, extended = "time.confirm", "server", "confirm"
 
@@ -215,7 +215,7 @@ class TalkExtendsTheClose(Mutant):
 
 
 class TalkExtendsTheStall(TalkExtendsTheClose):
-    """Octets from the client count as progress of the frame."""
+    """The server counts bytes from the client as progress of the frame."""
 
     rule, role, extended = "time.stall", "server", "frame"
 
@@ -258,7 +258,7 @@ class EndsTooEarlyAsClient(EndsTooEarly):
 
 
 class CountsMilliseconds(Mutant):
-    """T is taken for milliseconds."""
+    """T is in milliseconds."""
 
     rule, role = "time.bounds", "server"
 
@@ -312,7 +312,7 @@ class NegativeIsAtOnceAsClient(NegativeIsAtOnce):
 
 
 class NoLimitIsThreeSeconds(Mutant):
-    """Without a limit the server's wait for the client's end is three seconds."""
+    """With a T of 0 or less the server waits three seconds for the client's end."""
 
     rule, role = "time.never", "server"
 

@@ -19,7 +19,7 @@ from .registry import Mutant
 
 
 class CutsThePathAtItsNul(Mutant):
-    """The server listens on what stands before a NUL."""
+    """The server cuts the path at a NUL."""
 
     rule, role = "unix.path", "server"
     effect = "it listens under another name than the one that was asked for"
@@ -35,7 +35,7 @@ class CutsThePathAtItsNul(Mutant):
 
 
 class ReplacesALinkToAStaleSocket(Mutant):
-    """The server looks at what a link leads to, and removes the link."""
+    """The server follows a link at its path, and removes the link."""
 
     rule, role = "unix.stale", "server"
 
@@ -47,7 +47,7 @@ class ReplacesALinkToAStaleSocket(Mutant):
 
 
 class RemovesAnySocket(Mutant):
-    """The server removes whatever socket is at its path."""
+    """The server removes every socket file at its path."""
 
     rule, role = "unix.cleanup", "server"
 
@@ -56,7 +56,7 @@ class RemovesAnySocket(Mutant):
 
 
 class ReplacesTheStaleOfOthers(Mutant):
-    """The server replaces a stale socket whoever made it."""
+    """The server replaces a stale socket of another user."""
 
     rule, role = "unix.stale", "server"
 
@@ -78,7 +78,7 @@ class NoSocketIsIo(Mutant):
 
 
 class AtSignIsAbstract(Mutant):
-    """The server takes a path that begins with @ for an abstract name, as some libraries do."""
+    """The server treats a path that begins with @ as an abstract name, as some libraries do."""
 
     rule, role = "unix.path", "server"
 
@@ -91,13 +91,13 @@ class AtSignIsAbstract(Mutant):
 
 
 class ClientsAtSignIsAbstract(AtSignIsAbstract):
-    """The client does so."""
+    """The client treats a path that begins with @ as an abstract name, as some libraries do."""
 
     rule, role = "unix.path", "client"
 
 
 class LongPathIsInUse(Mutant):
-    """A path that is too long is in-use."""
+    """The server reports a path that is too long as in-use."""
 
     rule, role = "unix.path", "server"
 
@@ -109,7 +109,7 @@ class LongPathIsInUse(Mutant):
 
 
 class MissingFolderIsRefused(Mutant):
-    """A path in a folder that is missing is refused for the client."""
+    """The client reports a path in a missing folder as refused."""
 
     rule, role = "unix.path", "client"
 
@@ -121,7 +121,7 @@ class MissingFolderIsRefused(Mutant):
 
 
 class FollowsALink(Mutant):
-    """The server that finds a link at its path listens where it leads to."""
+    """The server listens at the target of a link at its path."""
 
     rule, role = "unix.stale", "server"
 
@@ -133,7 +133,7 @@ class FollowsALink(Mutant):
 
 
 class TwoListen(Mutant):
-    """Two servers that find one stale file remove each other's."""
+    """Two servers that find the same stale file remove each other's socket."""
 
     rule, role = "unix.stale", "server"
 
@@ -167,7 +167,7 @@ class ModeOfTheUmask(Mutant):
 
 
 class ModeAfterListening(Mutant):
-    """The socket file gets its mode when the server listens already."""
+    """The socket file gets its mode after the server listens."""
 
     rule, role = "unix.mode", "server"
 
@@ -183,7 +183,7 @@ class ModeAfterListening(Mutant):
 
 
 class ModeJustAfterListening(Mutant):
-    """The socket file gets its mode after listen, before anybody is told."""
+    """The socket file gets its mode after listen, before the caller knows of it."""
 
     rule, role = "unix.mode", "server"
 
@@ -229,7 +229,7 @@ class ClientTrustsRoot(TrustsRoot):
 
 
 class ServesItsGroup(Mutant):
-    """The server looks at the group of its client, and not at the user."""
+    """The server checks the group of its client instead of the user."""
 
     rule, role = "unix.owner", "server"
 
@@ -241,7 +241,7 @@ class ServesItsGroup(Mutant):
 
 
 class ServesEveryUser(Mutant):
-    """The server does not look at the user of its client."""
+    """The server does not check the user of its client."""
 
     rule, role = "unix.owner", "server"
 
@@ -250,13 +250,13 @@ class ServesEveryUser(Mutant):
 
 
 class TrustsEveryUser(ServesEveryUser):
-    """The client does not look at the user of its server."""
+    """The client does not check the user of its server."""
 
     rule, role = "unix.owner", "client"
 
 
 class LooksAtTheOwnerLate(Mutant):
-    """The server looks at the user of its client when it has sent the echo."""
+    """The server checks the user of its client only after it has sent the echo."""
 
     rule, role = "unix.owner", "server"
 
@@ -272,7 +272,7 @@ class LooksAtTheOwnerLate(Mutant):
 
 
 class OtherUserIsIo(Mutant):
-    """A peer of another user is reported as io."""
+    """The server reports a peer of another user as io."""
 
     rule, role = "unix.owner", "server"
 
@@ -284,7 +284,7 @@ class OtherUserIsIo(Mutant):
 
 
 class RemovesEveryFile(Mutant):
-    """The server removes whatever is at its path."""
+    """The server removes every file at its path."""
 
     rule, role = "unix.stale", "server"
 
@@ -305,7 +305,7 @@ class RemovesPlainFiles(Mutant):
 
 
 class KeepsStaleFiles(Mutant):
-    """A left-over socket file is in-use."""
+    """The server reports a stale socket file as in-use."""
 
     rule, role = "unix.stale", "server"
 
@@ -314,7 +314,7 @@ class KeepsStaleFiles(Mutant):
 
 
 class TestsByConnecting(Mutant):
-    """The server connects to find out whether somebody listens: a live server takes it for its client."""
+    """The server connects to find a live server, which then treats it as its client."""
 
     rule, role = "unix.stale", "server"
 
@@ -333,7 +333,7 @@ class LeavesItsFile(Mutant):
 
 
 class LeavesItsFileWhenItFails(Mutant):
-    """A server that nobody reached leaves its socket file behind."""
+    """A server without a client leaves its socket file behind."""
 
     rule, role = "unix.cleanup", "server"
 
@@ -343,7 +343,7 @@ class LeavesItsFileWhenItFails(Mutant):
 
 
 class RemovesWhatReplacedIt(Mutant):
-    """The server removes the file at its path, whoever made it."""
+    """The server removes the file at its path even if another program made it."""
 
     rule, role = "unix.cleanup", "server"
 
