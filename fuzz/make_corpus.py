@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes the seed corpus out of the vectors: folders `address`, `client` and `server`, a file for each different input.
+"""Makes the seed corpus from the vectors: folders `address`, `client` and `server`, with a file for each input.
 
-Usage: make_corpus.py FOLDER. What the folder had is replaced. A file is named after the first vector that has its
-octets, with `+` for `/`. It is generated, not stored: hundreds of files say nothing that the vectors do not say.
+Usage: make_corpus.py FOLDER. It replaces the content of the folder. A file is named after the first vector with its
+bytes, with `+` for `/`. The corpus is not stored, because the vectors have the same content.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ sys.path.insert(0, str(ROOT / "impl/python/tests"))
 
 import vectors  # noqa: E402 - found by the line above
 
-MOST = 4096  # octets; longer streams are the same fields with more of the same data
+MOST = 4096  # bytes; longer streams have the same fields with more data
 
 
 def inputs(vector: vectors.Vector) -> list[tuple[str, bytes]]:
-    """The corpus and the input of each stream that a vector has."""
+    """Returns the corpus and the input of each stream of a vector."""
     if vector.role == "pack":
         return [("address", vector.outcome["out"].encode())] if "out" in vector.outcome else []
     if vector.role == "unpack":

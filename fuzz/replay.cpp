@@ -17,7 +17,7 @@ int main(int count, char** arguments) {
   std::vector<fs::path> files;
   for (const char* const argument : std::span{arguments, static_cast<std::size_t>(count)}.subspan(1)) {
     if (!fs::is_directory(argument)) files.emplace_back(argument);
-    std::error_code none;  // of a file: it has no entries
+    std::error_code none;  // a file has no entries
     for (const auto& entry : fs::recursive_directory_iterator{argument, none}) {
       if (entry.is_regular_file() && entry.path().filename() != "README.md") files.push_back(entry.path());
     }
@@ -26,7 +26,7 @@ int main(int count, char** arguments) {
   for (const fs::path& path : files) {
     std::ifstream file{path, std::ios::binary};
     std::vector<char> octets{std::istreambuf_iterator<char>{file}, {}};
-    octets.shrink_to_fit();  // so that AddressSanitizer sees a look past the end
+    octets.shrink_to_fit();  // so that AddressSanitizer sees a read past the end
     std::fprintf(stderr, file ? "%s\n" : "cannot read %s\n", path.string().c_str());
     if (!file) return 2;
     LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(octets.data()), octets.size());

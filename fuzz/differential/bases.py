@@ -1,4 +1,4 @@
-"""The vectors as inputs, and what they must come to: computed from the vector's outcome, not by an implementation."""
+"""The vectors as inputs, and their expected answers, which come from the vectors and not from an implementation."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from engine import OUTCOMES  # noqa: E402
 import vectors  # noqa: E402 - found by the line above
 
 EVENTS = {"half-close": "end", "close": "end", "reset": "reset", "stall": "timeout"}
-MOST = 256  # bytes of a base of which every byte is changed; longer ones are the same fields with more of the same data
-MOST_TO_SEND = 4096  # bytes of a server's message, which is there in each of a base's inputs
+MOST = 256  # bytes of a stream whose bytes are all changed; longer streams have the same fields with more data
+MOST_TO_SEND = 4096  # bytes of a server's message, because each input repeats it
 BIG = 1 << 20
 HELLO_SENT = 1
 HALF_CLOSED = 2
@@ -28,7 +28,7 @@ Run = list[bytes]
 
 
 def opened(vector: vectors.Vector) -> bytes:
-    """The beginning of an exchange's input."""
+    """Returns the beginning of an exchange's input."""
     if vector.role == "client":
         limits = vector.give.get("limits", {})
         return inputs.client(limits.get("message", inputs.OWN), limits.get("data", inputs.OWN))
@@ -36,7 +36,7 @@ def opened(vector: vectors.Vector) -> bytes:
 
 
 def input_of(vector: vectors.Vector) -> bytes:
-    """That of a vector without an exchange."""
+    """Returns the input of a vector without an exchange."""
     given = vector.give["in"]
     if vector.role == "message":
         return inputs.absent(given["size"])
@@ -46,7 +46,7 @@ def input_of(vector: vectors.Vector) -> bytes:
 
 
 def changed() -> list[tuple[bytes, bytes]]:
-    """Each different input that is a vector's, all bytes of the peer in one piece: what comes before, and they."""
+    """Returns each different input of a vector, as the part before the peer's bytes, and these bytes in one piece."""
     found = set()
     for vector in vectors.load():
         if vector.role == "unpack":
@@ -59,7 +59,7 @@ def changed() -> list[tuple[bytes, bytes]]:
 
 
 def pieces(runs: list[Run], way: str, at: int = 0) -> list[Run]:
-    """The runs as one of the ways of vectors/README.md has them."""
+    """Cuts the runs in one of the ways of vectors/README.md."""
     if way == "as given":
         return runs
     joined = [b"".join(run) for run in runs]
@@ -71,7 +71,7 @@ def pieces(runs: list[Run], way: str, at: int = 0) -> list[Run]:
 
 
 def acts_of(vector: vectors.Vector) -> list[bytes | str | list[bytes]]:
-    """Runs, as lists, and events; a server is told `sent` when the first run that it answers is over."""
+    """Returns runs of bytes, as lists, and events."""
     acts: list[Any] = []
     for kind, *words in vector.steps:
         if kind == "send":
@@ -86,7 +86,7 @@ def acts_of(vector: vectors.Vector) -> list[bytes | str | list[bytes]]:
 
 
 def expected(vector: vectors.Vector) -> tuple[int, bytes]:
-    """The outcome and the details that a peer must answer with."""
+    """Returns the expected outcome and details."""
     outcome = vector.outcome
     place = OUTCOMES.index(outcome.get("error", "ok"))
     if vector.role in ("pack", "message", "unpack") and place:
@@ -116,7 +116,7 @@ def expected(vector: vectors.Vector) -> tuple[int, bytes]:
 
 @dataclass
 class Replay:
-    """A vector in one of its ways, and what must come."""
+    """A vector in one of its ways, and the expected answer."""
 
     given: bytes
     outcome: int
@@ -125,7 +125,7 @@ class Replay:
 
 
 def replayed() -> Iterator[Replay]:
-    """Each vector in each way."""
+    """Returns each vector in each way."""
     for vector in vectors.load():
         if vector.setup == "other-user":
             given = opened(vector) + inputs.NUMBER_OF["wrong"]
@@ -154,8 +154,7 @@ def replayed() -> Iterator[Replay]:
 
 
 def stopped(vector: vectors.Vector, octets: bytes) -> Iterator[Replay]:
-    """After so many bytes of a whole frame: how many the core still needs, which is one of the names that the three
-    share."""
+    """Stops after each number of bytes of a frame: the core must say how many it still needs."""
     message = int.from_bytes(octets[8:12], "little")
     data = int.from_bytes(octets[12 + message : 20 + message], "little")
     ends = (8, 12, 12 + message, 20 + message, 20 + message + data)

@@ -1,6 +1,6 @@
-"""Peers that run the same blocks of inputs, and a difference between them narrowed to one input.
+"""Runs blocks of inputs through peers, and narrows a difference to one input.
 
-Standard library alone. What a peer reads and answers: README.md.
+It needs only the standard library. What a peer reads and answers: README.md.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ BUILD = ROOT / "build/fuzz/differential"
 OUTCOMES = ["ok", *(error.name for error in read().errors), "not ended"]
 CORE = ("errors", "wire", "address", "exchange")
 CORPUS = {"address": "address", "client": "client", "server": "server", "pair": "client", "roundtrip": "client"}
-"""Of each fuzz target: where its inputs come from."""
-SILENCE = 600  # seconds for one answer
-STEP = 0.2  # seconds between two looks at a silent program
+"""The corpus of each fuzz target."""
+SILENCE = 600  # timeout in seconds for one answer
+STEP = 0.2  # seconds between two checks of a silent program
 
 PEER = HERE / "peer.cpp"
 HARNESS = [PEER, ROOT / "fuzz/include/kcom5_fuzz.h"]
@@ -58,7 +58,7 @@ class BrokenError(Exception):
 
 @dataclass
 class Difference:
-    """One input that does not come out the same."""
+    """One input on which the peers differ."""
 
     index: int
     given: bytes
@@ -67,12 +67,12 @@ class Difference:
 
 
 def fingerprint(name: str) -> str:
-    """Of a program and its core: a block that was compared with another core is not done."""
+    """Identifies a program and its core. A block that was run with another core is run again."""
     return hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES[name])).hexdigest()[:16]
 
 
 def call(what: str, *command: str | Path, folder: Path = ROOT, **environment: str) -> None:
-    """Runs a step of the preparation; its output is shown if it fails."""
+    """Runs a command, and raises BrokenError with its output if it fails."""
     try:
         done = subprocess.run(
             command,
@@ -82,7 +82,7 @@ def call(what: str, *command: str | Path, folder: Path = ROOT, **environment: st
             stderr=subprocess.STDOUT,
             text=True,
         )
-    except (FileNotFoundError, PermissionError):  # of PATH, a folder may be closed to this user
+    except (FileNotFoundError, PermissionError):  # this user may have no access to a folder of PATH
         raise BrokenError(f"{what} failed: {command[0]} is not installed") from None
     if done.returncode != 0:
         raise BrokenError(f"{what} failed:\n" + "\n".join(done.stdout.splitlines()[-30:]))
@@ -128,7 +128,7 @@ def build_go(program: Path, peer: Path, replaced: dict[str, str]) -> None:
 
 
 def built(name: str) -> list[str]:
-    """The command of one of our own programs, built if its sources are new."""
+    """Returns the command of one of our own programs, and builds it if its sources have changed."""
     if name == "python":
         return [sys.executable, str(HERE / "peer.py")]
     program = BUILD / f"{name}-{fingerprint(name)}"
@@ -145,7 +145,7 @@ def built(name: str) -> list[str]:
 
 
 class Program:
-    """A peer or the generator; started when it is asked, and again when it has died."""
+    """A peer or the generator. It is started at the first question, and again after its death."""
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
         self.name = name
@@ -154,9 +154,9 @@ class Program:
         self._until = math.inf
 
     def send(self, *question: bytes) -> None:
-        """Returns when the program has read all of it, or has died."""
+        """Sends a question. Returns when the program has read it, or has died."""
         if self._process is None:
-            # In a group of its own, so that Ctrl-C does not look like its death.
+            # It gets its own process group, so that Ctrl-C does not look like its death.
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
@@ -172,7 +172,7 @@ class Program:
             self._process.stdin.flush()
 
     def receive(self) -> bytes | str:
-        """What it answers, or that it died or was silent."""
+        """Returns the answer, or a text if the program died or was silent."""
         process = self._process
         assert process
         assert process.stdout
@@ -189,7 +189,7 @@ class Program:
         return f"died with {process.returncode}: {reason}"
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        """Ends a program that is silent for too long."""
+        """Kills a program that is silent for too long."""
         while process.poll() is None:
             if time.monotonic() > self._until:
                 process.kill()
@@ -222,22 +222,22 @@ class Team:
         self.peers = [Program(name, command) for name, command in commands.items()]
 
     def send(self, block: bytes) -> None:
-        """Gives a block to all of them; they work at the same time."""
+        """Sends a block to all peers, which work in parallel."""
         for peer in self.peers:
             peer.send(len(block).to_bytes(4, "little"), block)
 
     def agreed(self) -> bytes | None:
-        """The answer of all of them to the block; None if they differ."""
+        """Returns the answer of all peers to the block, or None if they differ."""
         first, *others = [peer.receive() for peer in self.peers]
         return first if isinstance(first, bytes) and all(other == first for other in others) else None
 
     def run(self, block: bytes) -> bytes | None:
-        """Both."""
+        """Sends a block, and returns the common answer, or None."""
         self.send(block)
         return self.agreed()
 
     def narrow(self, first: int, block: bytes) -> Difference:
-        """One input of a block that does not come out the same, the first input of which has a number."""
+        """Finds one input of a block on which the peers differ. The first input of the block has the number `first`."""
         inputs = inputs_of(block)
         if self.run(block) is not None:
             last = first + len(inputs) - 1
@@ -254,7 +254,7 @@ class Team:
         return difference
 
     def show(self, index: int, given: bytes) -> Difference:
-        """An input and what each makes of it."""
+        """Returns an input with the answer of each peer."""
         self.send(sized(given))
         return Difference(index, given, {peer.name: verdict_of(given, peer.receive()) for peer in self.peers})
 
@@ -264,7 +264,7 @@ class Team:
 
 
 def verdict_of(given: bytes, answer: bytes | str) -> str:
-    """`ok 00…` with the offset read out of the details."""
+    """Returns the answer in words, such as `ok at 24, details 0118…`."""
     if isinstance(answer, str):
         return answer
     name, details = OUTCOMES[answer[4]], answer[9:]
@@ -278,13 +278,13 @@ def lines_of(difference: Difference) -> list[str]:
 
 
 def report(difference: Difference, more: str = "") -> str:
-    """The difference, and the command that shows it again."""
+    """Returns the difference, and the command that shows it again."""
     lines = [f"input {difference.index} does not come out the same", *lines_of(difference)]
     return "\n".join([*lines, f"  again:   fuzz/differential/run --input {difference.given.hex()}{more}"])
 
 
 def counts_of(answer: bytes) -> list[int]:
-    """How many inputs came out as each of the outcomes."""
+    """Counts the inputs with each outcome."""
     end = 4 + int.from_bytes(answer[:4], "little")
     return [answer.count(place, 4, end) for place in range(len(OUTCOMES))]
 
@@ -308,7 +308,7 @@ def peer_of(text: str) -> tuple[str, list[str]]:
 
 
 def run_command(name: str, kept: str, work: Callable[[], int]) -> int:
-    """The exit code of a command: of its work, or that of a broken tool or an interruption."""
+    """Runs a command. Returns the exit code of its work, of a broken tool, or of an interruption."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:

@@ -1,5 +1,5 @@
-// Makes the random inputs, by a seed. Usage: generate SEED. Each line of input, `FIRST COUNT`, is answered with a block
-// of these inputs. Format of a block, and of an input: README.md.
+// Generates the random inputs of a seed. Usage: generate SEED. It reads lines `FIRST COUNT`, and answers each with a
+// block of these inputs. Format of a block, and of an input: README.md.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -19,7 +19,7 @@ constexpr char bytes = 0, connected = 1, refused = 2, sent = 3, acknowledged = 4
 constexpr char timeout = 8, failure = 9, cancel = 10, wrong = 11;
 
 constexpr char hex_digits[] = "0123456789abcdef";
-constexpr std::uint64_t most = ~std::uint64_t{0};  // as a limit: the core's own
+constexpr std::uint64_t most = ~std::uint64_t{0};  // as a limit: the core's default
 constexpr std::uint64_t limits[][2] = {{most, most}, {16 << 20, most}, {20, 3}, {0, 0}};
 
 // The first half is well-formed UTF-8.
@@ -37,7 +37,7 @@ constexpr auto pieces = [] {
   return found;
 }();
 constexpr std::string_view alphabet = "\x00\x41\x7f\x80\x8f\x90\x9f\xa0\xbf\xc2\xdf\xe0\xed\xef\xf0\xf4"sv;
-// Differences to the right length, or, from the eighth on, lengths.
+// The first eight are added to the right length, the others replace it.
 constexpr std::uint64_t lengths[] = {0, 1, most,     2,        0,          256,         most - 1,           0,
                                      0, 1, 16777216, 16777217, 0x7fffffff, 0x100000000, 0x8000000000000000, most};
 constexpr std::string_view ports[] = {
@@ -51,10 +51,10 @@ constexpr std::string_view address_characters = "0123456789aF.x +";
 constexpr std::string_view counter = "\0\1\2\3\4\5\6\7"sv;
 
 constexpr char starts[] = {refused, wrong, timeout, failure};
-// `bytes`: nothing happens.
+// `bytes` stands for no event.
 constexpr char client_events[] = {bytes,   bytes,   bytes,   bytes,  end,       end,  reset,        reset,
                                   timeout, timeout, failure, cancel, connected, sent, acknowledged, early_end};
-// `bytes`: three bytes more.
+// `bytes` stands for three more bytes.
 constexpr char server_events[] = {sent,      sent,  sent,    acknowledged, acknowledged, end,   end,   early_end,
                                   early_end, reset, timeout, failure,      cancel,       bytes, bytes, connected};
 
@@ -80,14 +80,14 @@ std::string little(std::uint64_t value, int size) {
   return text;
 }
 
-/// Sixteen characters, one for each half byte of the word, the highest first.
+/// *Returns* sixteen characters, one for each half byte of the word, the highest first.
 std::string spelt(std::uint64_t word, std::string_view table) {
   std::string text;
   for (int shift = 60; shift >= 0; shift -= 4) text += table[word >> shift & 15];
   return text;
 }
 
-/// A byte changed, bytes lost at the end, one lost or one twice.
+/// Changes a byte, cuts off the end, or removes or doubles a byte.
 void change(std::string& text, std::uint64_t how, std::uint64_t value) {
   if (text.empty()) return;
   const std::size_t at = (value & 0xffff) % text.size();
@@ -108,7 +108,7 @@ void add_piece(std::string& input, std::string_view piece) {
   input += piece;
 }
 
-/// In pieces: byte by byte, or cut at no, one or two places, which may be the ends.
+/// Adds a text byte by byte, or cut at no, one or two places, which may be its ends.
 void add_pieces(std::string& input, std::string_view text, std::uint64_t how, std::uint64_t value) {
   std::size_t first = (value & 0xffff) % (text.size() + 1);
   std::size_t second = (value >> 16 & 0xffff) % (text.size() + 1);

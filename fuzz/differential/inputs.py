@@ -1,4 +1,4 @@
-"""Inputs as bytes, and in words. The format: README.md."""
+"""Inputs as bytes and in words. Format: README.md."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import struct
 from collections.abc import Iterable
 
 OWN = 2**64 - 1
-"""As a limit: the core's own."""
+"""As a limit: the core's default."""
 ACTS = (
     *("bytes", "connected", "refused", "sent", "acknowledged", "end", "early-end"),
     *("reset", "timeout", "failure", "cancel", "wrong"),
 )
-"""What can happen to an exchange, by number; `wrong` is a peer of another user. Bytes follow the first."""
+"""The acts by number. Bytes follow the first; `wrong` is a peer of another user."""
 BYTES = 0
 NUMBER_OF = {act: bytes((number,)) for number, act in enumerate(ACTS)}
 
@@ -38,12 +38,12 @@ def pack(port: int, key: bytes) -> bytes:
 
 
 def absent(size: int) -> bytes:
-    """A message of so many bytes, which are not there to be looked at."""
+    """A message of `size` bytes that the core must not read."""
     return struct.pack("<cQ", b"l", size)
 
 
 def client(message_limit: int = OWN, data_limit: int = OWN) -> bytes:
-    """A client to which nothing has happened."""
+    """A client before its first act."""
     return struct.pack("<cQQ", b"c", message_limit, data_limit)
 
 
@@ -52,12 +52,12 @@ def server(message: bytes, data_length: int) -> bytes:
 
 
 def given(chunk: bytes) -> bytes:
-    """The act of the peer's bytes."""
+    """The act `bytes`."""
     return bytes((BYTES,)) + sized(chunk)
 
 
 def words_of(data: bytes) -> str:
-    """An input for people."""
+    """Returns an input in words."""
     role, rest = data[:1], data[1:]
     if role == b"u":
         return f"unpack {rest.hex()}"

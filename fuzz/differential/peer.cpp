@@ -1,5 +1,5 @@
-// A peer around any parser behind kcom5_fuzz.h: takes blocks of inputs and answers with the parser's results. Format:
-// README.md.
+// A peer around any parser with the functions of kcom5_fuzz.h: reads blocks of inputs and writes the parser's answers.
+// Format: README.md.
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -42,7 +42,7 @@ constexpr std::uint8_t not_ended = std::size(outcomes) - 1;
 constexpr std::uint8_t hello[] = {'K', 'C', 'O', 'M', '5', 0xaa, 0xbb, 0xcc};
 enum Flag : std::uint8_t { hello_sent = 1, half_closed = 2, confirmed = 4 };
 
-/// The engine takes the death of a peer as its answer, and shows the line that begins with `peer: `.
+/// The engine treats the death of a peer as its answer, and shows the line that begins with `peer: `.
 [[noreturn]] void die(const char* why, const char* name = "") {
   std::fprintf(stderr, "peer: %s%s\n", why, name);
   std::exit(1);
@@ -88,7 +88,7 @@ kcom5_result result_of(kcom5_role role) {
   return result;
 }
 
-/// The place of the error in the spec's table.
+/// *Returns* the place of the error in the spec's table.
 std::uint8_t outcome_of(const kcom5_result& result) {
   if (result.done) return 0;
   if (!result.error) return not_ended;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The Python core's peer: takes blocks of inputs and answers with what the core makes of them.
+"""The peer of the Python core: reads blocks of inputs and writes the core's answers.
 
-Format: README.md. KCOM5_PYTHON is the folder of another package to test.
+Format: README.md. KCOM5_PYTHON is the folder of another package `kcom5`.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ def check_message(data: bytes) -> Answer:
 
 
 def check_length(data: bytes) -> Answer:
-    """Of a message whose memory the core must not touch."""
+    """Checks a length. The core must not read the message's memory."""
     encode_message(memoryview(mmap.mmap(-1, int.from_bytes(data[1:], "little"))))
     return 0, b""
 
 
 def feed(exchange: ClientExchange, chunk: bytes) -> bytes:
-    """Give bytes. Returns those of them that are data."""
+    """Feeds bytes. Returns those that are data."""
     taken = exchange.feed(chunk)
     data = b""
     if taken < len(chunk) and exchange.state == "data":
@@ -80,7 +80,7 @@ def feed(exchange: ClientExchange, chunk: bytes) -> bytes:
 
 
 def tell(exchange: ClientExchange | ServerExchange, act: int) -> str:
-    """Give an event. Returns the action."""
+    """Reports an event. Returns the action."""
     if ACTS[act] == "wrong":
         exchange.refuse_peer()
         return ""
@@ -114,7 +114,7 @@ def receive(given: bytes) -> Answer:
             at = start + SIZE(given, at)[0]
             data += feed(exchange, given[start:at])
         except KcomError as error:
-            # Kept in exchange.error; its frames would keep the exchange, and leave both to the garbage collector.
+            # exchange.error refers to it; its frames would keep the exchange alive until garbage collection.
             error.__traceback__ = None
     outcome = ended(exchange)
     details = FLAGS_AND_OFFSET(flags, exchange.consumed)

@@ -1,4 +1,4 @@
-"""The comparison finds what is wrong, down to one input; and keeps what was done."""
+"""Tests of the comparison: it narrows faults to one input, and records what was done."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_program_that_is_missing_is_named() -> None:
 
 
 def broken(source: Path, target: Path, *changes: tuple[str, str]) -> Path:
-    """A copy of a source in which something is wrong."""
+    """Writes a copy of a source with changes."""
     text = source.read_text()
     for right, wrong in changes:
         assert text.count(right) == 1, f"{source} does not have {right!r} once"
@@ -57,7 +57,7 @@ def test_the_three_agree_and_the_ledger_saves_the_second_run(tmp_path: Path) -> 
     assert code == 0, text
     assert "50,000 inputs in 1 blocks, no difference" in text
     before = ledger.read_text()
-    summary = text.splitlines(keepends=True)[-1]  # a slow run says how far it is before
+    summary = text.splitlines(keepends=True)[-1]  # a slow run prints its progress before
     assert run("--inputs", "50000", "--seed", "2", "--ledger", str(ledger)) == (0, summary)
     assert ledger.read_text() == before
     assert run("--summary", "--seed", "2", "--ledger", str(ledger)) == (0, summary)

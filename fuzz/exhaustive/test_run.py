@@ -1,4 +1,4 @@
-"""The sets find what is wrong, and say which input shows it."""
+"""Tests that the sets find faults, and print the input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mutator makes the mutants that it says, and no others."""
+"""Tests of the mutants that are made from a source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is missing is said with its package, before anything is built."""
+"""Tests that a missing tool is reported with its package before anything is built."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-// For the target that takes addresses: mutates, then mostly puts the dots, digits and a good number of groups in place,
-// with a port from the edges of what is one.
+// The mutator for addresses: after libFuzzer's mutation it usually writes a boundary port, dots, digits, and an allowed
+// number of groups.
 #include <cstdio>
 #include <iterator>
 
@@ -23,7 +23,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* text, std::size_t s
     text[i] = static_cast<std::uint8_t>((i - start) % 3 == 0 ? '.' : "0123456789abcdefABCDEF"[old % 22]);
   }
   std::memcpy(text, port, start);
-  // As good as it is, or with one octet wrong, or cut.
+  // Unchanged, or with one wrong byte, or cut.
   switch (dice(4)) {
     case 0:
       text[dice(whole)] = static_cast<std::uint8_t>(dice(256));

@@ -1,5 +1,5 @@
-// For the targets that take what a server sends: mutates, then mends the echo and the lengths, mostly, so that the
-// octets get past them; sometimes sets a length to a boundary, or cuts at a field's boundary.
+// The mutator for the bytes of a server: after libFuzzer's mutation it usually repairs the echo and the lengths, so
+// that parsing goes on. Sometimes it sets a length to a boundary, or cuts at a field's boundary.
 #include <iterator>
 
 #include "../targets/oracle.hpp"
@@ -32,7 +32,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* octets, std::size_t
     std::memset(octets + std::max<std::size_t>(size, 8), 0, head - std::max<std::size_t>(size, 8));
     size = head;
   }
-  // The message ends where its length says, or else somewhere.
+  // The message ends where its length says, or at a random place.
   std::size_t message = static_cast<std::size_t>(read_length(octets + 8, 4));
   if (message > size - head || dice(4) == 0) message = dice(size - head + 1);
   write_length(octets + 8, 4, message);
@@ -53,7 +53,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* octets, std::size_t
     case 1:
       write_length(data_length, 8, boundary);
       break;
-    case 2: {  // one octet short of a boundary, at it, or over it
+    case 2: {  // one byte before a boundary, at it, or after it
       const std::size_t cut = fields[dice(std::size(fields))] + dice(3) - 1;
       size = std::min(cut, size);
       break;

@@ -1,4 +1,5 @@
-// For the target that takes what a client sends: mutates, then mends the magic, mostly, and cuts near the hello's end.
+// The mutator for the bytes of a client: after libFuzzer's mutation it usually repairs the magic, and cuts near the
+// end.
 #include "../targets/oracle.hpp"
 #include "mutate.hpp"
 

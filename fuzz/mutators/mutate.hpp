@@ -1,4 +1,4 @@
-// What the mutators share: libFuzzer's own mutation, small random numbers, and lengths in place.
+// The common parts of the mutators: libFuzzer's own mutation, small random numbers, and writing lengths.
 #pragma once
 
 #include <algorithm>
@@ -10,12 +10,12 @@ extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* octets, std::size_t size, 
 
 namespace kcom5_fuzz {
 
-/// Random numbers out of the seed that libFuzzer gives.
+/// Random numbers from libFuzzer's seed.
 class Dice {
  public:
   explicit Dice(unsigned seed) : state_{seed} {}
 
-  /// One of 0 … count - 1.
+  /// *Returns* a number from 0 to count - 1.
   std::size_t operator()(std::size_t count) {
     state_ = state_ * 6364136223846793005 + 1442695040888963407;
     return static_cast<std::size_t>((state_ >> 33) % count);

@@ -1,22 +1,21 @@
 // Addresses. Input: the text. Spec: "Address".
 //
-// Invariant: a text is accepted exactly if it matches the grammar; the key is its groups, repeated to 48 octets; packed
-// again, the same port and groups are the text in its canonical form.
-// Outcomes: done, or `invalid-address`.
+// Invariant: a text is accepted exactly if it matches the grammar. The key is its groups, repeated to 48 bytes. The
+// same port and groups, packed again, are the text in its canonical form. Outcomes: done, or `invalid-address`.
 #include "oracle.hpp"
 
 using namespace kcom5_fuzz;
 
 namespace {
 
-/// By the letter's place in the alphabet: its case is one bit. 16 is no digit.
+/// *Returns* the value of a digit, or 16 for any other byte. The case of a letter is one bit.
 unsigned hexadecimal(std::uint8_t digit) {
   const unsigned letter = (digit | 0x20U) - 'a';
   if (letter < 6) return letter + 10;
   return digit >= '0' && digit <= '9' ? digit - unsigned{'0'} : 16;
 }
 
-/// The number of groups of an address, or 0 for any other text. From its end to its start: the grammar, read backwards.
+/// *Returns* the number of groups of an address, or 0 for any other text. It reads from the end to the start.
 std::size_t groups_of(const std::uint8_t* text, std::size_t size, std::uint8_t (&key)[48]) {
   std::size_t groups = 0;
   while (size >= 3 && text[size - 3] == '.') {
@@ -44,12 +43,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* text, std::size_t size
   const kcom5_result result = outcome(KCOM5_ADDRESS);
   std::uint8_t key[48];
   if (groups_of(text, size, key) == 0) {
-    require(!result.done && same(result.error, "invalid-address"), "address.reject", "accepted, or another error");
+    require(!result.done && same(result.error, "invalid-address"), "address.reject",
+            "it is accepted, or the error differs");
     return 0;
   }
-  require(result.done && !result.error, "address.form", "refused");
-  require(same(result.data, key, 48), "address.expand", "another key");
-  require(result.message.size == size, "address.canonical", "packed again, it has another length");
+  require(result.done && !result.error, "address.form", "an address is refused");
+  require(same(result.data, key, 48), "address.expand", "the key differs");
+  require(result.message.size == size, "address.canonical", "packed again, its length differs");
   for (std::size_t i = 0; i < size; ++i) {
     const std::uint8_t lower = text[i] >= 'A' ? text[i] | 0x20 : text[i];
     require(result.message.at[i] == lower, "address.canonical", "packed again, it differs");

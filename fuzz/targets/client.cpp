@@ -1,8 +1,8 @@
 // The client's exchange. Input: what a server sends, echo and frame; the hello was 4b 43 4f 4d 35 aa bb cc.
 //
-// Invariant: after every piece of any cut, the client has consumed as much, decided as much, and decided the same as
-// the spec says of those octets; it sends its hello and nothing else; an end, a reset or the time ends it by the state
-// tables; it sets aside no more than a multiple of what was fed (`limit.memory`).
+// Invariant: after every piece of any cut, the client's offset and result are those of the spec. It sends its hello and
+// nothing else. An end, a reset or a timeout ends it by the state tables. It allocates at most a multiple of the bytes
+// that it was fed (`limit.memory`).
 // Outcomes: done, `invalid-connection`, `over-limit`, `malformed-message`, `truncated`, `timeout`.
 #include "oracle.hpp"
 
@@ -10,30 +10,30 @@ using namespace kcom5_fuzz;
 
 namespace {
 
-/// The client has been fed `fed` octets of those that `judgement` is about.
+/// Checks a client that was fed the first `fed` bytes of the judged ones.
 void check(const Judgement& judgement, std::size_t fed) {
   const kcom5_result result = outcome(KCOM5_CLIENT);
   const bool is_decided = judgement.is_decided && fed >= judgement.at;
-  require(result.consumed == std::min(fed, judgement.at), "frame.segments", "another offset");
-  require(same(result.error, is_decided ? judgement.error : nullptr), "result.class", "another error");
+  require(result.consumed == std::min(fed, judgement.at), "frame.segments", "the offset differs");
+  require(same(result.error, is_decided ? judgement.error : nullptr), "result.class", "the error differs");
   require(result.done == (is_decided && !judgement.error), "result.sync", "done too early, too late or never");
 }
 
-/// The last that happens. Nothing changes what was decided.
+/// Reports the last event. It must not change an earlier decision.
 void finish(const Judgement& judgement, kcom5_event event) {
   kcom5_feed(KCOM5_CLIENT, event, nullptr, 0);
   const kcom5_result result = outcome(KCOM5_CLIENT);
   const char* const error = judgement.is_decided ? judgement.error : interrupted(event, judgement.at);
-  require(same(result.error, error), "data.truncated", "another error at the end");
+  require(same(result.error, error), "data.truncated", "the error at the end differs");
   require(result.done == !error, "data.end", "done and failed, or neither");
-  require(result.consumed == judgement.at, "data.end", "another offset at the end");
-  require(same(result.sent, hello, sizeof hello), "hello.form", "something else was sent");
+  require(result.consumed == judgement.at, "data.end", "the offset at the end differs");
+  require(same(result.sent, hello, sizeof hello), "hello.form", "it sent something else than its hello");
   if (!result.done) {
-    require(result.message.size == 0 && result.data.size == 0, "data.truncated", "delivered in spite of the error");
+    require(result.message.size == 0 && result.data.size == 0, "data.truncated", "it delivered content after an error");
     return;
   }
-  require(same(result.message, judgement.message, judgement.message_size), "message.length", "another message");
-  require(same(result.data, judgement.data, judgement.data_size), "data.opaque", "other data");
+  require(same(result.message, judgement.message, judgement.message_size), "message.length", "the message differs");
+  require(same(result.data, judgement.data, judgement.data_size), "data.opaque", "the data differs");
 }
 
 }  // namespace
@@ -60,18 +60,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t si
   check(judgement, size);
   finish(judgement, KCOM5_RESET);
 
-  if (size <= 16 || choices.up_to(7) == 0) {  // dear for a long one, and what it finds is not rare
+  if (size <= 16 || choices.up_to(7) == 0) {  // slow for long inputs, and short ones show the same bugs
     kcom5_reset(KCOM5_CLIENT, &client_setting);
     std::size_t fed = 0;
     while (fed < judgement.at) {
-      const std::uint8_t octet = octets[fed++];  // alone in its memory, and gone after
+      const std::uint8_t octet = octets[fed++];  // in memory of its own, which ends with the loop's body
       kcom5_feed(KCOM5_CLIENT, KCOM5_OCTETS, &octet, 1);
       check(judgement, fed);
     }
     if (fed < size) kcom5_feed(KCOM5_CLIENT, KCOM5_OCTETS, octets + fed, size - fed);
     finish(judgement, KCOM5_TIMEOUT);
   }
-  // At most three runs; a buffer that doubles is allocated four times over. The rest is for an adapter of kcom5_fuzz.h.
-  require(allocated() - before <= 3 * 4 * size + 16384, "limit.memory", "more is allocated than came");
+  // There are at most three runs, and a buffer that doubles takes four times its size. The constant is for the adapter.
+  require(allocated() - before <= 3 * 4 * size + 16384, "limit.memory", "it allocated much more than arrived");
   return 0;
 }

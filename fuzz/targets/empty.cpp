@@ -1,4 +1,4 @@
-// A target that does nothing: the ceiling of what the fuzzer and this machine can do, for `run --speed`.
+// A target that does nothing: the upper bound of the fuzzer's speed on this machine, for `run --speed`.
 #include <cstddef>
 #include <cstdint>
 

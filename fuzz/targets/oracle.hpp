@@ -1,6 +1,5 @@
-// What the targets have in common: how they fail, how they cut, what the spec says of one stream, how memory is
-// counted. Written from the spec alone: it shares no line with any implementation, and asks them through kcom5_fuzz.h
-// only.
+// The common parts of the targets: failures, cuts, the spec's judgement of a stream, the count of allocated memory. It
+// is written from the spec, shares no code with any implementation, and calls them only through kcom5_fuzz.h.
 #pragma once
 
 #include <algorithm>
@@ -52,7 +51,7 @@ inline kcom5_result outcome(kcom5_role role) {
   return result;
 }
 
-/// The choices of a run are drawn from its input alone, so that every tool makes the same ones.
+/// The choices of a run depend only on its input, so that every tool makes the same ones.
 class Choices {
  public:
   Choices(const std::uint8_t* octets, std::size_t size) {
@@ -66,7 +65,7 @@ class Choices {
     mix(size);
   }
 
-  /// One of 0 … most.
+  /// *Returns* a number from 0 to most.
   std::size_t up_to(std::size_t most) {
     mix(most);
     return static_cast<std::size_t>((state_ >> 32) % (most + 1));
@@ -85,7 +84,7 @@ class Choices {
   std::uint64_t state_ = 0x6b63'6f6d'35;
 };
 
-/// Feeds octets[begin, end) as one piece, with what comes after it out of reach: a parser that looks there is caught.
+/// Feeds octets[begin, end) as one piece, and poisons the bytes after it, so that a read past the end is found.
 inline void feed_piece(kcom5_role role, const std::uint8_t* octets, std::size_t size, std::size_t begin,
                        std::size_t end) {
   ASAN_POISON_MEMORY_REGION(octets + end, size - end);
@@ -93,11 +92,11 @@ inline void feed_piece(kcom5_role role, const std::uint8_t* octets, std::size_t 
   ASAN_UNPOISON_MEMORY_REGION(octets + end, size - end);
 }
 
-/// Octets that malloc and operator new gave since the program's start. Counted under AddressSanitizer only; a parser
-/// with an allocator of its own is held by libFuzzer's -rss_limit_mb alone.
+/// *Returns* the bytes that malloc and operator new gave since the program's start, counted under AddressSanitizer
+/// only. For a parser with its own allocator there is libFuzzer's -rss_limit_mb.
 std::uint64_t allocated();
 
-/// For libFuzzer: how far the parser came is worth as much as a new edge, whether or not its code is instrumented.
+/// Tells libFuzzer how far the parser came. It counts as a new edge, also if the parser is not instrumented.
 void progress(const kcom5_result& result);
 
 inline std::uint64_t read_length(const std::uint8_t* octets, int size) {
@@ -106,7 +105,7 @@ inline std::uint64_t read_length(const std::uint8_t* octets, int size) {
   return value;
 }
 
-/// Well-formed UTF-8 by its meaning: decode each character, then look whether it is the shortest form of a scalar
+/// Whether the bytes are well-formed UTF-8: decodes each character, then checks for the shortest form of a scalar
 /// value.
 inline bool is_text(const std::uint8_t* octets, std::size_t size) {
   for (std::size_t i = 0; i < size;) {
@@ -125,10 +124,10 @@ inline bool is_text(const std::uint8_t* octets, std::size_t size) {
   return true;
 }
 
-/// What the spec says of the octets of a server, by a look at all of them at once.
+/// The spec's judgement of the bytes of a server, from all of them at once.
 struct Judgement {
-  bool is_decided = false;      // done or failed, whatever comes after
-  std::size_t at = 0;           // octets consumed: up to the decision, or all
+  bool is_decided = false;      // done or failed, whatever follows
+  std::size_t at = 0;           // bytes consumed: up to the decision, or all
   const char* error = nullptr;  // if decided; null: done
   const std::uint8_t* message = nullptr;
   std::size_t message_size = 0;
@@ -157,13 +156,13 @@ inline Judgement judge(const std::uint8_t* octets, std::size_t size) {
   return {true, after + 8 + count, nullptr, octets + 12, after - 12, octets + after + 8, count};
 }
 
-/// The name that an end of the peer, a reset or the time gives to a client that has consumed `count` octets of it.
+/// *Returns* the error of a client that has consumed `count` bytes when the peer ends or resets, or T passes.
 inline const char* interrupted(kcom5_event event, std::size_t count) {
   if (event == KCOM5_TIMEOUT) return timeout;
   return count < 8 ? invalid_connection : truncated;
 }
 
-/// A message and data for a server to give, read out of any octets as if they were what a server sends.
+/// A message and data for a server, read from any bytes as if a server had sent them.
 struct Content {
   kcom5_octets message;
   kcom5_octets data;

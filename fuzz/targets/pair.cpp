@@ -1,10 +1,10 @@
-// A client and a server over a hostile pipe. Input: what a server sends; the message and the data in it are given to
-// the server, and what the pipe does to the octets of both is drawn from the input.
+// A client and a server over a hostile pipe. Input: the bytes of a server. Its message and data are given to the
+// server, and a hash of it decides what the pipe does.
 //
-// The pipe cuts as it likes. It may also do harm: stop either direction early (with an end, a reset or silence), or
-// change an octet of the hello or of the echo. It changes no octet of the frame: nothing in the protocol would tell.
-// Invariant: without harm both succeed, with equal content. With harm the client names an error, and so does the
-// server. Nobody is stuck. A done client has the content that was given. Outcomes: done at both ends; server:
+// The pipe cuts the bytes anywhere. It may also stop either direction early (with an end, a reset or silence), or
+// change a byte of the hello or of the echo. It does not change the frame, because the protocol does not detect that.
+// Invariant: without harm both succeed, with equal content. With harm both fail with an error.
+// Neither is stuck. A done client has the content that was given. Outcomes: done at both ends; server:
 // `message-not-utf8`, `invalid-connection`, `timeout`, `unconfirmed`; client: `invalid-connection`, `truncated`,
 // `timeout`.
 #include "oracle.hpp"
@@ -15,7 +15,7 @@ namespace {
 
 constexpr kcom5_event ends[] = {KCOM5_END, KCOM5_RESET, KCOM5_TIMEOUT};
 
-/// Feeds the octets in two pieces.
+/// Feeds the bytes in two pieces.
 void carry(kcom5_role role, const std::uint8_t* octets, std::size_t size, Choices& choices) {
   if (size == 0) return;
   const std::size_t cut = choices.up_to(size);
@@ -61,7 +61,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t si
   const kcom5_result server = outcome(KCOM5_SERVER);
   std::size_t count = server.sent.size;
   require((count == 0) == (harm == stop_hello || (harm == change_hello && std::memcmp(sent, hello, 5) != 0)),
-          "hello.reject", "an answer to what is no hello, or none to a hello");
+          "hello.reject", "it answered a wrong hello, or did not answer a right one");
   if (count > 0 && harm == change_echo) {
     std::memcpy(sent, server.sent.at, sizeof sent);
     sent[choices.up_to(7)] ^= static_cast<std::uint8_t>(1 << choices.up_to(7));
@@ -74,14 +74,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t si
   kcom5_feed(KCOM5_CLIENT, harm == none ? KCOM5_END : end, nullptr, 0);
   const kcom5_result client = outcome(KCOM5_CLIENT);
   require(has_ended(client), "result.class", "the client is stuck, or done and failed");
-  require((harm == none) == client.done, "data.truncated", "done in spite of the harm, or failed without");
+  require((harm == none) == client.done, "data.truncated", "it is done after harm, or failed without");
   if (client.done) {
-    require(same(client.message, given.message.at, given.message.size), "message.length", "another message");
-    require(same(client.data, given.data.at, given.data.size), "data.opaque", "other data");
+    require(same(client.message, given.message.at, given.message.size), "message.length", "the message differs");
+    require(same(client.data, given.data.at, given.data.size), "data.opaque", "the data differs");
   }
 
-  // A client that is done closes; one that failed resets. One that had half-closed shows by what is acknowledged alone
-  // that it took everything.
+  // A client that is done closes; one that failed resets. After an early half-close only the acknowledgement shows that
+  // it took everything.
   const kcom5_event taken = is_half_closed ? KCOM5_ACKNOWLEDGED : KCOM5_END;
   kcom5_feed(KCOM5_SERVER, client.done ? taken : KCOM5_RESET, nullptr, 0);
   const kcom5_result last = outcome(KCOM5_SERVER);

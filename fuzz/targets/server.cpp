@@ -1,9 +1,9 @@
 // The server's exchange. Input: what a client sends. The server gives the message "hi" and the data 00 01 02.
 //
-// Invariant: until the five octets of the magic have come, and eight octets and no more, nothing is sent; then the echo
-// and the frame, and never anything else. A wrong octet is seen at once; a ninth one in the piece of the eighth is
-// wrong (`hello.alone`); later ones are thrown away, and not consumed. What happens then goes by the state table.
-// Outcomes: done, `invalid-connection`, `timeout`, `unconfirmed`.
+// Invariant: the server sends nothing before exactly eight bytes with the right magic have arrived, then the echo and
+// the frame, and nothing else. It rejects a wrong byte at once, and a ninth one in the piece of the eighth
+// (`hello.alone`). It discards later ones, and does not count them. Later events follow the state table. Outcomes:
+// done, `invalid-connection`, `timeout`, `unconfirmed`.
 #include "oracle.hpp"
 
 using namespace kcom5_fuzz;
@@ -15,7 +15,7 @@ constexpr std::uint8_t data[] = {0, 1, 2};
 constexpr std::uint8_t frame[] = {2, 0, 0, 0, 'h', 'i', 3, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2};
 constexpr kcom5_setting setting = {{}, 0, 0, {message, sizeof message}, {data, sizeof data}, 0};
 
-/// What the spec says of a server, told of the same pieces and events.
+/// The spec's server, which gets the same pieces and events.
 struct Model {
   const std::uint8_t* octets;
   std::size_t at = 0;
@@ -56,20 +56,20 @@ struct Model {
 
   void check() const {
     const kcom5_result result = outcome(KCOM5_SERVER);
-    require(same(result.error, error), "result.class", "another error");
+    require(same(result.error, error), "result.class", "the error differs");
     require(result.done == (state == done), "close.confirm", "done too early, too late or never");
-    require(result.consumed == at, "hello.segments", "another offset");
+    require(result.consumed == at, "hello.segments", "the offset differs");
     if (at != 8) {
-      require(result.sent.size == 0, "hello.reject", "something was sent before the hello was whole, alone and right");
+      require(result.sent.size == 0, "hello.reject", "it sent something before a complete and right hello");
       return;
     }
     require(result.sent.size == 8 + sizeof frame, "frame.order", "too little or too much was sent");
-    require(std::memcmp(result.sent.at, octets, 8) == 0, "echo.exact", "another echo");
-    require(std::memcmp(result.sent.at + 8, frame, sizeof frame) == 0, "frame.order", "another frame");
+    require(std::memcmp(result.sent.at, octets, 8) == 0, "echo.exact", "the echo differs");
+    require(std::memcmp(result.sent.at + 8, frame, sizeof frame) == 0, "frame.order", "the frame differs");
   }
 };
 
-/// One run: the octets in three pieces, then four events.
+/// Runs a server once: the bytes in three pieces, then four events.
 void run(const std::uint8_t* octets, std::size_t size, std::size_t first, std::size_t second, Choices& choices) {
   Model model{octets};
   kcom5_reset(KCOM5_SERVER, &setting);

@@ -1,4 +1,4 @@
-// The parts of oracle.hpp that exist once in a program: the count of memory, and the counters that libFuzzer reads.
+// The definitions for oracle.hpp: the count of memory, and the counters that libFuzzer reads.
 #include "oracle.hpp"
 
 namespace {

@@ -61,7 +61,7 @@ void pack(ByteView octets) {
   if (code && (std::strcmp(code.category().name(), "kcom5") != 0 || code.message().empty())) std::abort();
 }
 
-/// KCOM5_WRONG_PEER is no event of the core, which must ignore it.
+/// KCOM5_WRONG_PEER is not an event of the core, which must ignore it.
 template <class Exchange>
 kcom5::Action tell(Exchange& exchange, kcom5_event event) {
   static_assert(static_cast<int>(Event::connected) == KCOM5_CONNECTED &&
