@@ -32,7 +32,7 @@ func main() {
 	go func() { ended <- program.run(ctx, os.Args[1:]) }()
 	select {
 	case err := <-ended:
-		os.Exit(program.code(err))
+		os.Exit(program.fail(err))
 	case which := <-signals:
 		cancel()
 		code := 128 + int(which.(syscall.Signal))
@@ -60,14 +60,6 @@ var opened []*os.File
 type program struct {
 	*speaker
 	command string
-}
-
-// code prints the failure, if there is one, and returns the exit code.
-func (p *program) code(err error) int {
-	if err == nil {
-		return 0
-	}
-	return p.fail(err)
 }
 
 // interrupted prints the outcome, and returns the exit code. A call that had succeeded stays a success.

@@ -41,7 +41,7 @@ func TestATargetThatCannotBeWrittenIsIOAndNobodyIsConnectedTo(t *testing.T) {
 		speaker.json = said
 		program := &program{speaker: speaker}
 		err = program.run(context.Background(), append([]string{"receive", "--ipv4", "--port", port}, words...))
-		if code := program.code(err); code != 3 {
+		if code := program.fail(err); code != 3 {
 			t.Errorf("%v: exit code %d", words, code)
 		}
 		text, _ := os.ReadFile(said.Name())

@@ -111,8 +111,11 @@ func (s *speaker) printTo(file *os.File, line string) error {
 	return nil
 }
 
-// fail prints the failure, and returns the exit code.
+// fail prints the failure, if there is one, and returns the exit code.
 func (s *speaker) fail(err error) int {
+	if err == nil {
+		return 0
+	}
 	var failed *kcom5.Error
 	var use usage
 	name, hint, code, detail := "error", "", 1, err.Error()

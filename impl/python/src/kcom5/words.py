@@ -96,16 +96,6 @@ def json_line(line: dict[str, object]) -> bytes:
     return json.dumps(values, separators=(",", ":")).encode() + b"\n"
 
 
-def write(descriptor: int, octets: bytes) -> None:
-    """Write all of it, also to a descriptor that does not block."""
-    view = memoryview(octets)
-    while view:
-        try:
-            view = view[os.write(descriptor, view) :]
-        except BlockingIOError:
-            select.select([], [descriptor], [])
-
-
 class Words:
     """The output of the program. `closed` are the standard streams that were closed when it was started."""
 
@@ -185,7 +175,7 @@ class Words:
         rate = done / since / (1 << 20)
         line = f"\r{100 * done // total} %  {done:,} of {total:,} bytes  {rate:.1f} MiB/s\x1b[K"
         try:
-            write(2, line.encode())
+            self._write(2, line.encode())
         except OSError:
             self._has_progress = False
 
@@ -196,6 +186,12 @@ class Words:
             self._write(2, f"{clear}kcom5: {line}\n".encode("utf-8", "backslashreplace"))
 
     def _write(self, descriptor: int, octets: bytes) -> None:
+        """Write all of it, also to a descriptor that does not block."""
         if descriptor in self.closed:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        write(descriptor, octets)
+        view = memoryview(octets)
+        while view:
+            try:
+                view = view[os.write(descriptor, view) :]
+            except BlockingIOError:
+                select.select([], [descriptor], [])
