@@ -190,18 +190,18 @@ def line_plot(title: str, series: dict[str, list[tuple[float, float]]]) -> str:
     for power in range(low_y, high_y + 1):
         _, y = at(2.0**low_x, 10.0**power)
         name = f'<text class="e" x="{left - 6}" y="{y + 4:.1f}">{seconds_name(10.0**power)}</text>'
-        parts += [f'<path class="g" d="M{left} {y:.1f}H{right}"/>', name]
+        parts.append(f'<path class="g" d="M{left} {y:.1f}H{right}"/>{name}')
     step = max(1, (high_x - low_x) // 8)
     for power in range(low_x, high_x + 1, step):
         x, _ = at(2.0**power, 10.0**low_y)
         name = f'<text class="m" x="{x:.1f}" y="{bottom + 18}">{size_name(2.0**power)}</text>'
-        parts += [f'<path class="g" d="M{x:.1f} {top}V{bottom}"/>', name]
+        parts.append(f'<path class="g" d="M{x:.1f} {top}V{bottom}"/>{name}')
     for i, (name, line) in enumerate(drawn.items()):
         colour = COLOURS[i % len(COLOURS)]
         places = [at(x, y) for x, y in sorted(line)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places]
+        parts.append("".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places))
         parts.append(f'<text x="{left + 12}" y="{top + 16 * (i + 1)}" style="fill:{colour}">{html.escape(name)}</text>')
     return _svg(720, 410, title, parts)
 
@@ -218,10 +218,12 @@ def bar_plot(title: str, bars: list[tuple[str, Spread]]) -> str:
     parts = []
     for i, (name, bar) in enumerate(bars):
         y = top + i * step
-        parts.append(f'<text class="e" x="{left - 6}" y="{y + 14}">{html.escape(name)}</text>')
         place = f'x="{left}" y="{y + 3}" width="{at(bar.median) - left:.1f}" height="{step - 6}"'
-        parts.append(f'<rect {place} fill="{COLOURS[0]}" fill-opacity="0.6"/>')
-        parts.append(f'<path d="M{at(bar.least):.1f} {y + step / 2}H{at(bar.greatest):.1f}" stroke="#222"/>')
-        parts.append(f'<text x="{at(max(bar.median, bar.greatest)) + 4:.1f}" y="{y + 14}">{bar.median:.2f}</text>')
+        parts.append(
+            f'<text class="e" x="{left - 6}" y="{y + 14}">{html.escape(name)}</text>'
+            f'<rect {place} fill="{COLOURS[0]}" fill-opacity="0.6"/>'
+            f'<path d="M{at(bar.least):.1f} {y + step / 2}H{at(bar.greatest):.1f}" stroke="#222"/>'
+            f'<text x="{at(max(bar.median, bar.greatest)) + 4:.1f}" y="{y + 14}">{bar.median:.2f}</text>'
+        )
     parts.append(f'<path d="M{at(1):.1f} {top - 4}V{bottom}" stroke="{COLOURS[1]}" stroke-dasharray="4 3"/>')
     return _svg(740, bottom + 16, title, parts)

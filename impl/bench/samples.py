@@ -246,23 +246,8 @@ class Bench:
         counts = []
         for exchanges in (few, many):
             file = self.store.folder / "strace"
-            finish(
-                start(
-                    (
-                        "strace",
-                        "-f",
-                        "-c",
-                        "-U",
-                        "calls,name",
-                        "-o",
-                        str(file),
-                        *way.command,
-                        "small",
-                        via,
-                        str(exchanges),
-                    )
-                )
-            )
+            count = ("strace", "-f", "-c", "-U", "calls,name", "-o", str(file))
+            finish(start((*count, *way.command, "small", via, str(exchanges))))
             found = {}
             for line in file.read_text().splitlines():
                 words = line.split()
@@ -298,16 +283,8 @@ def few_closed_connections() -> None:
 def codec() -> dict[str, dict[str, dict[str, float]]]:
     """Nanoseconds, and allocations where they are counted: by language and work."""
     progress("codec: C++")
-    out = finish(
-        start(
-            (
-                str(BUILD / "cmake/bench_codec"),
-                "--benchmark_format=json",
-                "--benchmark_repetitions=5",
-                "--benchmark_report_aggregates_only=true",
-            )
-        )
-    )
+    flags = ("--benchmark_format=json", "--benchmark_repetitions=5", "--benchmark_report_aggregates_only=true")
+    out = finish(start((str(BUILD / "cmake/bench_codec"), *flags)))
     result: dict[str, dict[str, dict[str, float]]] = {"C++": {}, "Go": {}, "Python": {}}
     for entry in json.loads(out)["benchmarks"]:
         if entry["aggregate_name"] == "median":

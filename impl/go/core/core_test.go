@@ -124,10 +124,3 @@ func TestNothingHappensToAZeroExchange(t *testing.T) {
 		t.Error(client)
 	}
 }
-
-func BenchmarkUnpack(b *testing.B) {
-	address, _ := Pack(13600, make([]byte, 48))
-	for i := 0; i < b.N; i++ {
-		Unpack(address)
-	}
-}
