@@ -73,15 +73,9 @@ def fingerprint(name: str) -> str:
 
 def call(what: str, *command: str | Path, folder: Path = ROOT, **environment: str) -> None:
     """Runs a command, and raises BrokenError with its output if it fails."""
+    env = os.environ | environment
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=os.environ | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        done = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     except (FileNotFoundError, PermissionError):  # this user may have no access to a folder of PATH
         raise BrokenError(f"{what} failed: {command[0]} is not installed") from None
     if done.returncode != 0:
@@ -157,12 +151,9 @@ class Program:
         """Sends a question. Returns when the program has read it, or has died."""
         if self._process is None:
             # It gets its own process group, so that Ctrl-C does not look like its death.
+            pipe = subprocess.PIPE
             self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
+                self._command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
             )
             threading.Thread(target=self._watch, args=[self._process], daemon=True).start()
         assert self._process.stdin

@@ -69,12 +69,10 @@ def check_length(data: bytes) -> Answer:
 def feed(exchange: ClientExchange, chunk: bytes) -> bytes:
     """Feeds bytes. Returns those that are data."""
     taken = exchange.feed(chunk)
-    data = b""
-    if taken < len(chunk) and exchange.state == "data":
-        data = chunk[taken : taken + exchange.needed]
-        if data:
-            exchange.arrived(len(data))
-    if exchange.state == "data" and exchange.needed == 0:
+    if exchange.state != "data":
+        return b""
+    data = chunk[taken : taken + exchange.needed]
+    if exchange.arrived(len(data)) == "deliver":
         exchange.delivered()
     return data
 

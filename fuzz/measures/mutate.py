@@ -60,7 +60,9 @@ SKIPPED = {
         r"MaxMessage|strconv\.Itoa|Detail:|notAnAddress\(|QuoteToASCII|x\.why = \"|m\.why = \"|"
         r"^\s*(//|import|package|type|func)"
     ),
-    "python": re.compile(r"^\s*(#|@|from|import|class|def|for)\b|MAX_MESSAGE|_first_field|raise ValueError"),
+    "python": re.compile(
+        r"^\s*(#|@|from|import|class|def|for)\b|MAX_MESSAGE|_first_field|_words\(|raise ValueError|^Row = "
+    ),
 }
 # A block is a line that matches, and the more indented ones after it.
 BLOCKS = {

@@ -15,13 +15,9 @@ def test_a_missing_tool_of_the_compiler_is_said_with_its_package(tmp_path: Path)
     used = tmp_path / "used"
     compiler.write_text(f"#!/bin/sh\ntouch '{used}'\n")
     compiler.chmod(0o755)
-    done = subprocess.run(
-        [sys.executable, str(RUN), "--part", "coverage"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"CXX": str(compiler)},
-    )
+    environment = os.environ | {"CXX": str(compiler)}
+    command = [sys.executable, str(RUN), "--part", "coverage"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 4
     assert "llvm-profdata-99 is not installed" in done.stderr
     assert done.stderr.endswith("apt-get install llvm-99\n")
