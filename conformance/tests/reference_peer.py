@@ -243,7 +243,7 @@ class ReferencePeer:
         return None if self.deadline is None else self.deadline - time.monotonic()
 
     def wait(self, end: socket.socket, events: int, most: float = 60) -> None:
-        """Waits for an event for at most `most` seconds. Raises `timeout` only if the deadline had passed (`time.late`)."""
+        """Waits for an event for at most `most` seconds. Raises `timeout` if the deadline had passed (`time.late`)."""
         remaining = self.remaining()
         poll = select.poll()
         poll.register(end, events)
