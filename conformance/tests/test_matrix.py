@@ -45,7 +45,7 @@ def through_a_wire(via: str, manner: Manner, folder: Path, ends: Ends, seed: int
         case = Case("relay", "data.opaque", "MUST", "both", via, "", _unused)
         async with trio.open_nursery() as nursery:
             harness = Harness(case, Adapter([]), nursery, 0.001, PATIENCE)
-            harness.folder = folder
+            harness.files.folder = folder
             relay = Relay(harness, manner, seed)
             with stream(via) as listener, stream(via) as client:
                 await listener.bind(str(folder / "server") if via == "unix" else (HOSTS[via][1], 0))

@@ -93,11 +93,11 @@ def _failed(options: argparse.Namespace, earlier: Run) -> list[Result]:
     """Returns the failures of the earlier run, or those of the group that the options name."""
     if options.group is None:
         return [result for result in earlier.results if result.verdict in FAILED]
-    found = roots.groups(earlier)
-    if options.group > len(found):
+    found, number = roots.groups(earlier), int(options.group)
+    if number > len(found):
         has = f"{options.failed} has {words.count(len(found), 'group')} of failures"
-        raise UsageError(f"{has}, got --group {options.group}", "take a number that the report shows")
-    return found[options.group - 1].results
+        raise UsageError(f"{has}, got --group {number}", "take a number that the report shows")
+    return found[number - 1].results
 
 
 def _selection(options: argparse.Namespace, failed: list[Result] | None = None) -> Selection:
