@@ -136,14 +136,14 @@ func digest(name string) string {
 
 func octets(digits string) []byte { octets, _ := hex.DecodeString(digits); return octets }
 func filled(fill string, size int) []byte {
-	if fill == "00" {
+	if fill == "00" || size == 0 {
 		return make([]byte, size) // no memory is touched: a message may be of 4 GiB
 	}
-	filled := bytes.Repeat(octets(fill), size)
-	for i := len(filled); i < size; i++ { // counter251 has no bytes
-		filled = append(filled, byte(i%251))
+	period := octets(fill)
+	for i := len(period); i < 251 && fill == "counter251"; i++ {
+		period = append(period, byte(i))
 	}
-	return filled
+	return bytes.Repeat(period, size/len(period)+1)[:size] // a loop takes seconds under the race detector
 }
 
 // text returns the same bytes without a copy (as strings.Builder does it).
