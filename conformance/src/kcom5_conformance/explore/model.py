@@ -445,7 +445,9 @@ class _Served:
         if self.half_closed:
             return "close.half"
         if ("pause", "most") in steps:
-            return "time.bounds" if self.script.close > 0 else "time.never"
+            if self.script.close <= 0:
+                return "time.never"
+            return "time.slow" if self.whole > SURELY_NOT_TAKEN and self.of.now > 1 else "time.bounds"
         if self.script.close <= 0:
             return "time.never"
         if sum(step[0] == "send" for step in steps) > 1:

@@ -36,7 +36,7 @@ class Footprint:
             if part.name == "memory":
                 if more >= max(played * LEAST_MEMORY, LEAST_GROWTH):
                     return f"{more >> 10:,} KiB of memory"
-            elif more >= (min(least, 2) if part.name == "files" else least):
+            elif more >= least:
                 return f"{more} {part.name.removesuffix('s') if more == 1 else part.name}"
         return ""
 

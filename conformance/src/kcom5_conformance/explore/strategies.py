@@ -113,7 +113,7 @@ SERVER_PORTS = (65536, -1, 65537, 79136, 131072, 1 << 31, 1 << 32, -(1 << 31))
 CLIENT_PORTS = (0, *SERVER_PORTS)
 """Invalid ports, some of which look valid when truncated to 16 bits."""
 CLIENT_KINDS = ("valid",) * 8 + ("end", "over", "ill-formed", "surplus", "echo", "declared", "reset", "absent")
-CLIENT_TIMED = ("stall", "stall", "drip-echo", "drip-frame", "never", "late", "full", "long")
+CLIENT_TIMED = ("stall", "stall", "drip-echo", "drip-frame", "never", "late", "full", "long", "long-never")
 SERVER_KINDS = ("valid",) * 8 + ("half-close", "extra", "reset", "reject", "eof", "alone", "leave", "usage")
 SERVER_TIMED = (
     "silent",
@@ -128,6 +128,7 @@ SERVER_TIMED = (
     "nobody",
     "long",
     "long-unread",
+    "long-never",
 )
 
 LONG_BOUND = 10
@@ -232,7 +233,9 @@ def _client(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[i
         limits = _limits(kind, len(message), data.size, detail)
         body: tuple[Step, ...] = (("fill", data.size, data.fill),) if data.size > 70000 else ()
         steps = (*_cut(head if body else head + data.make(), cut), *body)
-        if kind == "surplus":
+        if kind == "ill-formed" and detail.pick((False, True)):  # it is refused before the data arrives
+            steps = (*_cut(head[: len(head) - detail.pick((8, 7, 0))], cut), ("pause", "tick"), ("close",))
+        elif kind == "surplus":
             steps += (("send", detail.pick((b"\0", b"\r\n", b"KCOM5", bytes(300), b"\xff" * 5000))),)
         elif kind == "valid":
             steps += detail.pick(((), (), (("half-close",),), (("close",),)))
@@ -293,7 +296,12 @@ def _declared(message: bytes, detail: _Detail) -> tuple[tuple[Step, ...], tuple[
 
 def _bound(kind: str, detail: _Detail) -> int:
     """Returns T for a script that waits for parts of it."""
-    return detail.pick(NO_BOUNDS) if kind == "never" else LONG_BOUND if kind.startswith("long") else 1
+    return detail.pick(NO_BOUNDS) if kind.endswith("never") else LONG_BOUND if kind.startswith("long") else 1
+
+
+def _long(kind: str) -> tuple[Step, ...]:
+    """Waits six seconds: for most of T, or without a limit."""
+    return (("pause", "most"),) * (10 if kind == "long-never" else 1)
 
 
 def _timed_client(kind: str, head: bytes, data: Octets, detail: _Detail) -> tuple[Step, ...]:
@@ -318,8 +326,8 @@ def _timed_client(kind: str, head: bytes, data: Octets, detail: _Detail) -> tupl
         return pause, ("send", whole[:cut]), pause, *rest
     if kind == "never":
         return ("send", whole[:cut]), pause, pause, *rest
-    if kind == "long":
-        return ("send", whole[:cut]), pause, *rest
+    if kind.startswith("long"):
+        return ("send", whole[:cut]), *_long(kind), *rest
     middle = max(9, cut)
     last = min(len(whole) - 1, middle + 1)
     steps: list[Step] = []
@@ -413,9 +421,10 @@ def _timed_server(kind: str, hello: bytes, detail: _Detail) -> tuple[Step, ...]:
         return start, *detail.pick(((*_WHOLE, ("stall",)), (*_WHOLE, pause, ("close",)), *late, keeps))
     if kind == "talk":
         return start, *_WHOLE, *(pause, ("send", b"x")) * 3, pause, ("close",)
-    if kind == "long":
-        partly = ("send", hello[:cut]), pause, ("send", hello[cut:]), *_WHOLE
-        return *detail.pick((partly, (pause, ("connect",), start, *_WHOLE), (start, *_WHOLE, pause))), ("close",)
+    if kind in ("long", "long-never"):
+        long, whole = _long(kind), (start, *_WHOLE)
+        partly = ("send", hello[:cut]), *long, ("send", hello[cut:]), *_WHOLE
+        return *detail.pick((partly, (*long, ("connect",), *whole), (*whole, *long))), ("close",)
     if kind == "long-unread":
         return start, ("read", 100), pause, *_WHOLE, ("close",)
     if kind == "never":
