@@ -206,6 +206,8 @@ def _client(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[i
     message = _message(drawn, ILL_FORMED if kind == "ill-formed" else WELL_FORMED)
     if kind == "valid" and detail.pick(range(40)) == 39:
         data = Octets(detail.pick(LARGE), _by_rule(data.fill))
+    if kind == "drip-frame":
+        data = Octets(min(data.size, 1000), data.fill)
     head = bytes(8) + len(message).to_bytes(4, "little") + message + data.size.to_bytes(8, "little")
     limits: tuple[int | None, int | None] = (None, None)
     bound = 30
@@ -328,7 +330,7 @@ def _timed_client(kind: str, head: bytes, data: Octets, detail: _Detail) -> tupl
         return ("send", whole[:cut]), pause, pause, *rest
     if kind.startswith("long"):
         return ("send", whole[:cut]), *_long(kind), *rest
-    middle = max(9, cut)
+    middle = detail.pick((9, 13, len(head) - 3, len(head) + 1))  # two pauses in a length, the message or the data
     last = min(len(whole) - 1, middle + 1)
     steps: list[Step] = []
     for piece in filter(None, (whole[:8], whole[8:middle], whole[middle:last], whole[last:])):
