@@ -199,19 +199,6 @@ TEST(States, OfTheClientAreThoseOfTheSpec) {
   EXPECT_EQ(from_code<ClientState>(client_states), spec);
 }
 
-TEST(States, SuccessIsConfirmedByTheCellThatSaysSoAlone) {
-  using enum Event;
-  const auto ended_by = [](const std::vector<Event>& way) {
-    ServerExchange exchange = in_state(ServerState::sending);
-    for (const Event event : way) exchange.on(event);
-    EXPECT_EQ(exchange.state(), ServerState::done);
-    return exchange.confirmed();
-  };
-  EXPECT_TRUE(ended_by({sent, end}));
-  EXPECT_FALSE(ended_by({sent, early_end, acknowledged}));
-  EXPECT_FALSE(ended_by({end, sent, acknowledged}));
-}
-
 TEST(States, DeliveringThatFailsIsNoSuccess) {
   for (const Event event : {Event::failure, Event::cancel}) {
     ClientExchange exchange = in_state(ClientState::data);

@@ -80,31 +80,6 @@ func TestSuccessIsToldOnlyWhenEverythingIsDelivered(t *testing.T) {
 	}
 }
 
-func TestOnlyAnEndAfterTheHalfCloseConfirms(t *testing.T) {
-	for _, row := range []struct {
-		events    []Event
-		state     State
-		confirmed bool
-	}{
-		{[]Event{Sent, End}, Done, true},
-		{[]Event{Sent, EarlyEnd}, Draining, false},
-		{[]Event{Sent, EarlyEnd, Acknowledged}, Done, false},
-		{[]Event{End, Sent}, Draining, false},
-		{[]Event{EarlyEnd, Sent, Acknowledged}, Done, false},
-		{[]Event{EarlyEnd, Sent, Reset}, Failed, false},
-	} {
-		x := NewServerExchange("", 0)
-		x.On(Connected)
-		x.Feed([]byte("KCOM5abc"))
-		for _, event := range row.events {
-			x.On(event)
-		}
-		if x.State() != row.state || x.Confirmed() != row.confirmed {
-			t.Errorf("%v: %s, confirmed %v", row.events, x.State(), x.Confirmed())
-		}
-	}
-}
-
 func TestAnExchangeDoesNotShowItsMessage(t *testing.T) {
 	x := NewServerExchange("secret", 0)
 	for _, shown := range []string{fmt.Sprintf("%v", x), fmt.Sprintf("%+v", *x), fmt.Sprintf("%#v", x)} {
