@@ -23,7 +23,7 @@ from functools import cache
 from pathlib import Path
 
 import wire
-from peers import Argument, Program, Result
+from peers import DEADLINE, Argument, Program, Result
 
 GRACE = 2.0
 """Seconds that a run may take in addition to T and the duration of a run without a fault."""
@@ -199,17 +199,17 @@ def perform(scene: Scene, directory: Path, log: Path, own: Program, peer: Progra
         if pipe and pipe.stdout:
             pipe.stdout.close()
     assert sender.err is not None
-    line = sender.err.next(scene.t + 20)
+    line = sender.err.next(scene.t + DEADLINE)
     received = Result(3, b"", b"kcom5: error: refused: not started\n")
     if line.startswith(b"kcom5: listening on "):
         place = ["--unix", str(socket)] if scene.via == "unix" else ["--port", line.decode().rpartition(":")[2]]
         receiver = (peer if is_sender else own).start(
             "receive", *place, *to, *bound, launcher=() if is_sender else strace
         )
-        received = receiver.end(scene.t + 20)
+        received = receiver.end(scene.t + DEADLINE)
     else:
         sender.err.buffer = line + b"\n" + sender.err.buffer
-    sent = sender.end(scene.t + 20)
+    sent = sender.end(scene.t + DEADLINE)
     seconds = time.monotonic() - start
     if pipe:
         pipe.kill()

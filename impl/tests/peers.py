@@ -60,7 +60,7 @@ PEERS = {
 }
 NAMES = list(PEERS)
 
-DEADLINE = 20.0
+DEADLINE = 120.0
 """Timeout in seconds for expected output of a process, after which it is considered hung."""
 
 

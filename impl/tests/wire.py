@@ -17,7 +17,7 @@ Via = Literal["tcp6", "tcp4", "unix"]
 VIAS: tuple[Via, ...] = ("tcp6", "tcp4", "unix")
 
 HELLO = b"KCOM5\xaa\xbb\xcc"
-TIMEOUT = 20.0
+TIMEOUT = 120.0
 """Timeout of a raw socket in seconds."""
 
 
