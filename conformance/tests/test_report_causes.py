@@ -132,6 +132,8 @@ def with_length(value: int, width: int, order: Literal["big", "little"], rest: b
         (with_length(2, 8, "little", PLAIN[12:]), PLAIN, "the message length is 64 bits wide"),
         (HELLO + b"2\nhi3\n\0\1\2", PLAIN, "decimal digits"),
         (HELLO + b"\3\0\0\0\0\0\0\0\0\1\2\2\0\0\0hi", PLAIN, "the data come before the message"),
+        (HELLO + (3).to_bytes(8, "little") + b"\0\1\2\0\0\0\0", frame(b""), "the data come before the message"),
+        (HELLO + (3).to_bytes(8, "little") + b"\0\1\2", frame(b""), "no message length is sent for an empty message"),
         (frame("ü".encode("latin-1") + b"x"), frame("ü".encode()), "Latin-1"),
         (frame(b"a\xef\xbf\xbdb"), frame(b"a\xf0\x9f\x98b"), "replacement characters"),
         (frame(b"a\0\0"), frame(b"a\0b"), "ends at its first NUL"),
@@ -216,6 +218,10 @@ SAID_HELLO = Event(0, "implementation", "octets", HELLO.hex(), 8)
             "the buffer has the declared size",
         ),
         ([SAID_HELLO, *sends(PLAIN[:24]), Event(1, "suite", "end"), delivered(b"\0\1")], "the stream's end is taken"),
+        (
+            [SAID_HELLO, *sends(HELLO + bytes(11) + b"\x40" + bytes(99)), delivered(bytes(64), "")],
+            "the data length is read as big-endian",
+        ),
         ([SAID_HELLO, *sends(PLAIN + b"x"), delivered(b"\0\1\2x")], "reads to the end of the stream"),
         ([SAID_HELLO, *sends(b"KCOM5\xaa\xbb\xcd" + PLAIN[8:]), delivered(b"\0\1\2")], "not compared beyond the magic"),
         ([SAID_HELLO, *sends(b"HCOM5" + PLAIN[5:]), delivered(b"\0\1\2")], "the echo is not compared"),
@@ -248,6 +254,10 @@ def test_the_cause_is_recognised_in_what_a_client_delivered(events: list[Event],
 )
 def test_a_client_that_answers_right_gets_no_cause_from_its_answer(events: list[Event]) -> None:
     assert cause(problem("result.class", HELLO, b"", "ended", ""), "client", events, answer_of(events)) == ""
+
+
+def test_a_part_of_a_length_is_no_length() -> None:
+    assert cause(problem(got=HELLO + b"\0", wanted=PLAIN[:9]), "server") == ""
 
 
 def test_right_octets_have_no_cause() -> None:

@@ -84,9 +84,9 @@ def _slow_reader(buffer: int, piece: int, size: int) -> Run:
             digest.update(octets)
             left -= len(octets)
         if left:
-            harness.fail("wire", f"{size + 20 - left:,} octets", f"{size + 20:,} octets")
+            harness.fail("wire", f"{size + 20 - left:,} octets", f"{size + 20:,} octets", "short")
         if digest.digest() != expected.digest():
-            harness.fail("wire", "other octets", "those of the data")
+            harness.fail("wire", "other octets", "those of the data", "octets")
         await connection.expect_end()
         connection.close()
         await call.expect_ok()

@@ -77,7 +77,7 @@ def _of_echo(got: bytes, wanted: bytes, at: int) -> str:
     if got[:8] == wanted[:8][::-1]:
         return "the echo is reversed: looks big-endian"
     if wanted[:8] in got[1:]:
-        return "octets come before the echo: a greeting, or a length"
+        return likely.BEFORE_ECHO
     if at < 5 and len(got) >= 8 and len(wanted) > 12 and got[: len(wanted) - 8] == wanted[8:]:
         return "no echo: the frame is sent at once"
     if at < 5 and got[:5].upper() == MAGIC:
@@ -87,7 +87,7 @@ def _of_echo(got: bytes, wanted: bytes, at: int) -> str:
     if at >= 5 and len(wanted) > 10 and got[5:8] == wanted[8:11]:
         return "the echo has no nonce: the frame follows the magic"
     if at >= 5:
-        return "perhaps the server sends a nonce of its own instead of the client's"
+        return likely.OWN_NONCE
     return ""
 
 
@@ -120,12 +120,14 @@ def _of_frame(got: bytes, wanted: bytes, at: int) -> str:
 def _of_message_length(got: bytes, size: int, message: bytes, text: str, wanted: bytes) -> str:
     field, rest = got[8:12], got[12:]
     value = int.from_bytes(field, "little")
+    if len(field) < 4:
+        return ""
     if field == size.to_bytes(4, "big"):
-        return "the message length looks big-endian"
+        return likely.BIG_MESSAGE
     if not size and len(wanted) >= 20 and got[8:16] == wanted[12:20]:
-        return "perhaps no message length is sent for an empty message"
+        return likely.DATA_FIRST if len(wanted) > 20 and len(got) == len(wanted) < KEPT else likely.NO_EMPTY
     if field == wanted[12 + size : 16 + size] and rest[:4] == bytes(4):
-        return "the data come before the message"
+        return likely.DATA_FIRST
     if value == len(text) != size:
         return "the length counts characters, not octets"
     if value * 2 == len(text.encode("utf-16-le")) and value != size:
@@ -212,7 +214,7 @@ def _of_answer(seen: Seen) -> str:
     if seen.got and (at := first_wrong(sent[:8], seen.got[:8])) is not None:
         if at >= len(sent):
             return "the end of the stream in the echo is not looked at"
-        return "the echo is not compared beyond the magic" if at >= 5 else "the echo is not compared"
+        return likely.ECHO_MAGIC if at >= 5 else likely.ECHO_TAKEN
     frame, said = seen.frame, answer.get("message")
     if (
         len(frame.message) == frame.message_size
@@ -227,6 +229,8 @@ def _of_answer(seen: Seen) -> str:
 
 def _of_data_said(seen: Seen, size: int, octets: bytes) -> str:
     frame = seen.frame
+    if size != frame.data_size and size == int.from_bytes(frame.data_size.to_bytes(8, "little"), "big"):
+        return likely.BIG_READ
     arrived = seen.sent_size - frame.head
     if size < frame.data_size and arrived < frame.data_size:
         return "the stream's end is taken for the end of the data: the declared length is not compared with what came"

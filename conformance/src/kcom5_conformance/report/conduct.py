@@ -16,6 +16,8 @@ from .seen import MAGIC, Seen
 
 def conduct(seen: Seen) -> str:
     """Returns the likely cause; empty if none is recognised."""
+    if seen.error == "malformed-message" and seen.has_good_message:
+        return likely.REFUSES_RIGHT if seen.frame.message_size else likely.REFUSES_EMPTY
     found = _BY_SAW.get(seen.saw or seen.problem.axis)  # a case without `saw` uses its axis
     return found(seen) if found else ""
 
@@ -66,18 +68,18 @@ def _waits_for_more(seen: Seen) -> str:
             return likely.TOO_LONG
         if seen.sent_size < 8 and not seen.has_right_start:
             return likely.EIGHT_FIRST
-        if seen.phase == "confirming" and not seen.peer_ended:
-            return likely.NO_HALF_CLOSE
-        return ""
+        is_all_there = seen.phase == "confirming" or seen.problem.expected == "the end of the stream"
+        return likely.NO_HALF_CLOSE if is_all_there and not seen.peer_ended else ""
     if seen.sent_size < 8:
         return likely.ECHO_LAST if seen.sent != seen.got[: len(seen.sent)] else ""
+    if seen.sent[:8] != seen.got[:8]:
+        return likely.ECHO_MAGIC if seen.sent[:5] == seen.got[:5] else likely.ECHO_TAKEN
     if seen.is_over_limit:
         return likely.LATE_LIMIT
     if seen.is_malformed:
         return likely.LATE_UTF8
-    if not seen.frame.is_whole or seen.suite_ended:
-        return ""
-    return likely.NEEDS_MORE
+    is_whole = seen.frame.is_whole or (seen.frame.is_cut and seen.problem.expected == "the end of the stream")
+    return likely.NEEDS_MORE if is_whole and not seen.suite_ended else ""
 
 
 def _open(seen: Seen) -> str:
@@ -116,7 +118,7 @@ def _silent(seen: Seen) -> str:
 def _short(seen: Seen) -> str:
     """The implementation closed before it had sent everything; the sent bytes are correct."""
     if seen.role != "server":
-        return ""
+        return likely.PROBES if not seen.got_size and seen.peer_ended else ""
     if seen.sent_size > 8:
         if seen.error == "invalid-connection":
             return likely.EXTRA
@@ -149,6 +151,8 @@ def _orderly(seen: Seen) -> str:
 
 def _reset(seen: Seen) -> str:
     if seen.role == "client":
+        if seen.error == "timeout" or (seen.error == "over-limit" and not seen.is_over_limit):
+            return likely.NEEDS_MORE if seen.frame.is_whole else ""
         return likely.CLIENT_UNREAD if seen.frame.is_whole else ""
     return likely.UNREAD if seen.sent_size > 8 else ""
 
@@ -166,7 +170,7 @@ def _surplus(seen: Seen) -> str:
     if seen.sent[:5] != MAGIC:
         if len(seen.got) >= 8 and seen.got[:8] == seen.sent[:8]:
             return outcome.of_magic(seen.sent[:5])
-        return "it sends octets of its own: a greeting, or words about a wrong hello"
+        return likely.OWN_WORDS
     if seen.is_answered_last and seen.sent_size > 8 and seen.got[:8] == seen.sent[:8]:
         return likely.NINTH
     return ""

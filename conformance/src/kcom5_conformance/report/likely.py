@@ -36,6 +36,21 @@ PROGRESS = "octets from the client extend T, or the wait has no timeout: only oc
 TOO_LONG = "the message's length is not compared with 2^32 - 1 before a socket is opened"
 NAMELESS = "only some failures have a name: each needs its own"
 SIGNED = "a data length of 2^63 or more is refused at once, perhaps because a signed number does not hold it"
+MAGIC_TAKEN = "the magic is not compared, or only after the echo was sent"
+MAGIC_CASE = "the magic is compared without regard to case"
+MAGIC_PART = "only a part of the magic is compared"
+ECHO_TAKEN = "the echo is not compared"
+ECHO_MAGIC = "the echo is not compared beyond the magic"
+BIG_MESSAGE = "the message length looks big-endian"
+BIG_READ = "the data length is read as big-endian"
+DATA_FIRST = "the data come before the message"
+NO_EMPTY = "perhaps no message length is sent for an empty message"
+BEFORE_ECHO = "octets come before the echo: a greeting, or a length"
+OWN_NONCE = "perhaps the server sends a nonce of its own instead of the client's"
+OWN_WORDS = "it sends octets of its own: a greeting, or words about a wrong hello"
+REFUSES_EMPTY = "an empty message is refused"
+REFUSES_RIGHT = "a well-formed message is refused as malformed"
+PROBES = "the client closes a connection without a hello: it looks whether somebody listens, or dials again"
 WILDCARD = "it binds a wildcard address"
 MAPPED = "it binds an IPv4-mapped address of an IPv6 socket: each family has a socket of its own"
 SERVES_MORE = "it accepts and serves more than one connection"
@@ -89,5 +104,18 @@ COVERED = {
     SEND_OR_CLOSE: (NO_CLOSE, NO_SEND),
     LATE_UTF8: (NOT_CHECKED, REPLACED),
     NOT_CHECKED: (REPLACED,),
+    MAGIC_CASE: (MAGIC_TAKEN,),
+    MAGIC_PART: (MAGIC_TAKEN,),
+    ECHO_LAST: (ECHO_TAKEN,),
+    ECHO_MAGIC: (ECHO_TAKEN,),
+    EOF_MISSED: (PROBES,),
+    OWN_NONCE: (BEFORE_ECHO,),
+    OWN_WORDS: (BEFORE_ECHO,),
+    TOO_EARLY: (BEFORE_ECHO,),
+    NO_EMPTY: (DATA_FIRST,),
+    BIG_MESSAGE: (DATA_FIRST,),
+    NEEDS_MORE: (BIG_READ,),
+    CLIENT_UNREAD: (BIG_READ,),
+    ONE_DEADLINE: (BIG_READ, NEEDS_MORE),
 }
 """Causes whose failures a simpler bug has, too. If one of those behind a cause was found, it stands for it."""

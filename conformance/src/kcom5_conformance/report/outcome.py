@@ -13,10 +13,10 @@ from .seen import MAGIC, Seen
 
 def of_magic(sent: bytes) -> str:
     if sent.upper() == MAGIC:
-        return "the magic is compared without regard to case"
+        return likely.MAGIC_CASE
     if sent[:4] == MAGIC[:4]:
-        return "only a part of the magic is compared"
-    return "the magic is not compared, or only after the echo was sent"
+        return likely.MAGIC_PART
+    return likely.MAGIC_TAKEN
 
 
 def accepts(seen: Seen) -> str:
@@ -92,20 +92,24 @@ def _of_address(seen: Seen) -> str:
 
 
 _NAMES = {
-    "in-use": "EADDRINUSE",
-    "refused": "ECONNREFUSED",
+    "in-use": "a place that is taken",
+    "refused": "a place where nobody listens",
 }
 
 
 def name(seen: Seen) -> str:
     wanted, error = seen.problem.expected, seen.error or ("success" if seen.is_ok else "")
+    if wanted == "message-not-utf8" and error in ("in-use", "io"):
+        return likely.UNCHECKED
     if not error:
         return ""
-    for name, code in _NAMES.items():
+    for name, what in _NAMES.items():
         if wanted == name:
             if name == "refused" and error == "timeout":
                 return likely.TRIES_ON
-            return f"{code} is reported as {error}"
+            return f"{what} is reported as {error}"
+    if error == "truncated" and seen.role == "client" and seen.frame.is_whole:
+        return likely.NEEDS_MORE
     if wanted == "truncated" and seen.suite_ended:
         return f"a close within the frame is reported as {error}"
     if wanted == "unconfirmed":
@@ -125,6 +129,8 @@ def name(seen: Seen) -> str:
 
 def refuses(seen: Seen) -> str:
     error, close = seen.error, seen.request.get("close")
+    if error == "unconfirmed" and seen.role == "server" and seen.is_connected and seen.ends_late:
+        return likely.NO_HALF_CLOSE
     if error == "timeout" and isinstance(close, int) and close <= 0:
         return likely.ZERO
     if error == "timeout" and seen.timeout and answered_at(seen) < 0.3 * seen.timeout:

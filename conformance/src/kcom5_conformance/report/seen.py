@@ -121,6 +121,14 @@ class Seen:
         """Returns how the implementation ended its side."""
         return self._how("implementation")
 
+    @property
+    def ends_late(self) -> bool:
+        """Returns whether the implementation did not end its side, or only when T had passed since its last byte."""
+        own = [event for event in self.events if event.who == "implementation"]
+        sent = [event.at for event in own if event.what == "octets"]
+        ends = [event.at for event in own if event.what in ("end", "reset")]
+        return not ends or bool(sent and self.timeout and ends[0] - sent[-1] >= 0.8 * self.timeout)
+
     @cached_property
     def answer(self) -> Json:
         """Returns the adapter's last answer; empty if there was none before the suite gave up."""
@@ -205,6 +213,12 @@ class Seen:
         return is_whole and not _is_utf8(self.frame.message, is_start=len(self.frame.message) < self.frame.message_size)
 
     @property
+    def has_good_message(self) -> bool:
+        """Returns whether the message that was sent to a client is complete and UTF-8."""
+        message, is_client = self.frame.message, self.role == "client"
+        return is_client and len(self.sent) >= 12 + self.frame.message_size and _is_utf8(message)
+
+    @property
     def is_over_limit(self) -> bool:
         """Returns whether a length that was sent to a client is over its limit."""
         limits, frame = self.request.get("limits", {}), self.frame
@@ -284,6 +298,11 @@ class Frame:
     @property
     def data(self) -> bytes:
         return self.octets[self.head : self.head + self.data_size]
+
+    @property
+    def is_cut(self) -> bool:
+        """Returns whether the data length was sent and is not among the kept bytes."""
+        return len(self.octets) < self.head <= self.size
 
     @property
     def is_whole(self) -> bool:
