@@ -219,6 +219,16 @@ def test_a_cause_that_a_simpler_one_covers_joins_its_group(found: tuple[str, ...
     assert all(group.explained == len(group.results) for group in made)
 
 
+def test_a_case_is_given_the_simplest_cause_that_was_found_for_its_role() -> None:
+    run = sample()
+    found = [likely.MAGIC_PART, likely.MAGIC_TAKEN, likely.NO_CLOSE]
+    run.results = [failure(f"hello.reject/case-{number}", "mine", cause=cause) for number, cause in enumerate(found)]
+    run.results.append(failure("hello.reject/other", "another", cause=likely.MAGIC_PART))
+    roots.settle(run)
+    causes = [likely.MAGIC_TAKEN, likely.MAGIC_TAKEN, likely.NO_CLOSE, likely.MAGIC_PART]
+    assert [result.cause for result in run.results] == causes
+
+
 def test_a_right_exchange_that_fails_explains_what_follows_from_it() -> None:
     run = sample()
     run.peers[1].smoke = [failure("frame.order/smoke", "mine")]

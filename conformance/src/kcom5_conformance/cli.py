@@ -206,6 +206,7 @@ def _finish(options: argparse.Namespace, done: Done) -> int:
     if options.report and done.ended is None:
         run.since = _since(run, options.report / "report.json")
     run.results.sort(key=lambda result: (result.peer, result.rule, result.id))
+    roots.settle(run)
     run.complaints += [f"the suite itself is broken: {why(defect)}" for defect in done.defects[:1]]
     code = AS_EXPECTED if run.is_as_expected else NOT_AS_EXPECTED
     lost: OSError | None = None

@@ -179,11 +179,27 @@ def _by_cause(results: list[Result]) -> list[tuple[str, list[Result]]]:
     return [(cause, some) for (cause, _), some in found.items()]
 
 
-def _root(cause: str, known: frozenset[str]) -> str:
-    """Returns the cause behind this one, given all that were found for the role."""
+def settle(run: Run) -> None:
+    """Gives each case the simplest cause that was found for its role and explains it."""
+    of: dict[tuple[str, Role], list[Result]] = {}
+    for result in run.results:
+        of.setdefault((result.peer, result.role), []).append(result)
+    for results in of.values():
+        known = frozenset(result.cause for result in results)
+        for result in results:
+            result.cause = _covering(result.cause, known)
+
+
+def _covering(cause: str, known: frozenset[str]) -> str:
     for simpler in likely.COVERED.get(cause, ()):
         if simpler in known:
-            return _root(simpler, known)
+            return _covering(simpler, known)
+    return cause
+
+
+def _root(cause: str, known: frozenset[str]) -> str:
+    """Returns the cause behind this one, given all that were found for the role."""
+    cause = _covering(cause, known)
     waits = [wait for one, wait in likely.MISSING_TIMEOUTS.items() if one in known]
     if cause in likely.MISSING_TIMEOUTS and len(waits) >= MOST_WAITS:
         return f"these waits have no timeout: {', '.join(waits)}"
