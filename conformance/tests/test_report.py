@@ -182,6 +182,17 @@ def test_failures_that_look_alike_are_one_group_shown_by_its_shortest_case() -> 
     assert len(out.splitlines()) < 60
 
 
+def test_the_case_that_is_shown_is_of_the_most_frequent_rule() -> None:
+    run = sample()
+    run.results = [failure(f"message.length/case-{number}", "mine") for number in range(3)]
+    other = failure("frame.order/shorter", "mine")
+    other.problems, other.events = [replace(other.problems[0], rule="frame.order")], []
+    run.results.append(other)
+    (group,) = roots.groups(run)
+    assert group.rules == ["message.length", "frame.order"]
+    assert group.example.rule == "message.length"
+
+
 def test_a_case_in_which_something_else_was_seen_is_never_folded_away() -> None:
     run = sample()
     run.results = [failure(f"message.length/case-{number}", "mine") for number in range(40)]

@@ -78,7 +78,7 @@ class Group:
     kinds: list[Kind]
     """The observations with their phases, the most frequent first."""
     results: list[Result]
-    """Sorted: those that fail the run first, then by length."""
+    """Sorted: those that fail the run first, then those of the most frequent rule, then by length."""
     counts: bool
     """Whether one of them fails the run. A broken SHOULD fails it only with `strict`."""
     cause: str
@@ -100,7 +100,7 @@ class Group:
 
     @property
     def example(self) -> Result:
-        """Returns the shortest case with the group's cause: the fewest steps, then the fastest."""
+        """Returns the case that is shown: the first with the group's cause."""
         return next((result for result in self.results if result.cause in self.own), self.results[0])
 
     @property
@@ -154,7 +154,7 @@ def groups(run: Run) -> list[Group]:
     for (peer, role), results in found.items():
         for cause, some in _by_cause(results):
             kinds = [kind for kind, _ in Counter(kind_of(result) for result in some).most_common()]
-            some.sort(key=lambda result: (not run.counts_as_failure(result), *_length(result)))
+            _sort(run, some)
             weak = sum(not run.counts_as_failure(result) for result in some)
             own = frozenset(one.cause for one in some if one.cause)
             group = Group(peer, role, kinds, some, weak < len(some), cause, own, weak)
@@ -212,6 +212,12 @@ def _one_name(kind: Kind, results: list[Result]) -> str:
     if not kind.saw.startswith(RENAMES) or len(names) < DIFFERENT:
         return ""
     return f"different failures have one name, {kind.saw.removeprefix(RENAMES)}: map each to its own"
+
+
+def _sort(run: Run, results: list[Result]) -> None:
+    """Sorts those that fail the run first, then those of the most frequent rule, then by length."""
+    rule = Counter(map(broken, results)).most_common(1)[0][0]
+    results.sort(key=lambda result: (not run.counts_as_failure(result), broken(result) != rule, *_length(result)))
 
 
 def _length(result: Result) -> tuple[bool, int, float, str]:
