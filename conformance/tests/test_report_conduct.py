@@ -139,7 +139,7 @@ class _Ladder:
             if value == "file":
                 request |= {"data": {"file": "/x"}} if name == "listen" else {"to": {"file": "/x"}}
             elif value:
-                request["port"] = int(value)
+                request["port"] = 0 if value == "any" else int(value)
             self.add("suite", "request", text=request)
             if name == "listen":
                 self.add("implementation", "answer", text={"listening": 1234})
@@ -236,6 +236,10 @@ SITUATIONS = [
     client("looks-before-it-connects", "short", "T=1 ask connect <reset err=io", likely.PROBES),
     client("sends-half-a-hello", "short", "ask connect <5 <end", SHORT_HELLO),
     client("gives-up-in-the-hello", "short", "ask connect <6 <end err=io", SHORT_HELLO),
+    server("port-zero-is-the-default", "refuses", "listen=any err=in-use", likely.PORT_ZERO),
+    server("port-zero-is-the-default", "residue", "listen=any err=in-use", likely.PORT_ZERO),
+    server("leaks-its-port", "residue", "listen=13600 err=in-use", ""),
+    server("leaks-the-port", "residue", "listen=1 err=in-use", ""),
     server("does-not-half-close", "refuses", "listen connect >8 <25 err=unconfirmed", likely.NO_HALF_CLOSE),
     server("template-c", "open", "listen connect up", likely.NO_HALF_CLOSE, expected="the end of the stream"),
     client("big-endian-data-length-read", "reset", "ask connect <8 >25 <reset err=over-limit", likely.NEEDS_MORE),

@@ -18,6 +18,8 @@ def conduct(seen: Seen) -> str:
     """Returns the likely cause; empty if none is recognised."""
     if seen.error == "malformed-message" and seen.has_good_message:
         return likely.REFUSES_RIGHT if seen.frame.message_size else likely.REFUSES_EMPTY
+    if seen.error == "in-use" and seen.role == "server" and seen.request.get("port") == 0:
+        return likely.PORT_ZERO
     found = _BY_SAW.get(seen.saw or seen.problem.axis)  # a case without `saw` uses its axis
     return found(seen) if found else ""
 

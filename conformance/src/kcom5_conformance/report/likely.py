@@ -50,6 +50,7 @@ OWN_NONCE = "perhaps the server sends a nonce of its own instead of the client's
 OWN_WORDS = "it sends octets of its own: a greeting, or words about a wrong hello"
 REFUSES_EMPTY = "an empty message is refused"
 REFUSES_RIGHT = "a well-formed message is refused as malformed"
+PORT_ZERO = "port 0 is not given to the system, which has to choose a free port for it"
 PROBES = "the client closes a connection without a hello: it looks whether somebody listens, or dials again"
 WILDCARD = "it binds a wildcard address"
 MAPPED = "it binds an IPv4-mapped address of an IPv6 socket: each family has a socket of its own"
