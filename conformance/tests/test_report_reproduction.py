@@ -172,8 +172,16 @@ def test_an_act_that_nobody_knows_is_an_error() -> None:
         reproduction("unix", [Act("send", "4g")], RIGHT)
 
 
+@pytest.mark.parametrize("message", ["x" * 99_999, "a" + "b" * 300 + "c", "\u00fc" * 300, "\\" * 300, "\n" * 300])
+def test_a_long_message_is_written_short_and_is_the_same(message: str) -> None:
+    program, _ = reproduction("tcp6", [Act("ask", {"op": "send", "message": message})], RIGHT)
+    asked = next(line for line in program.splitlines() if line.startswith("ask("))
+    assert eval(asked.removeprefix("ask")) == {"op": "send", "message": message}
+    assert len(asked) < 700
+
+
 def test_a_program_that_is_too_long_is_not_made() -> None:
-    program, reason = reproduction("tcp6", [Act("ask", {"op": "send", "message": "x" * 99_999})], RIGHT)
+    program, reason = reproduction("tcp6", [Act("ask", {"op": "send", "message": "xyz" * 33_333})], RIGHT)
     assert not program
     assert re.fullmatch(r"a program would have 10\d,\d+ characters", reason)
 

@@ -15,6 +15,10 @@ _PLACES = {
 }
 
 
+_LONG_RUN = re.compile(r"([^'\\])\1{255,}")
+"""A run of one character in a string literal."""
+
+
 class Act(NamedTuple):
     """An act of the suite; `end` is the number of the connection, from 0."""
 
@@ -116,6 +120,8 @@ class Body:
     def shown(self, value: object) -> str:
         """Returns the value as Python, with names for the case's folder and the listener's place."""
         text = repr(value)
+        if '"' not in text:
+            text = _LONG_RUN.sub(lambda run: f"' + '{run[1]}' * {len(run[0])} + '", text)
         if self.folder:
             text = text.replace(f"'{self.folder}'", "folder").replace(f"'{self.folder}", "folder + '")
         return re.sub(rf"'port': {self.place}\b", "'port': place", text) if isinstance(self.place, int) else text
