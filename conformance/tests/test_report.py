@@ -240,6 +240,14 @@ def test_a_case_is_given_the_simplest_cause_that_was_found_for_its_role() -> Non
     assert [result.cause for result in run.results] == causes
 
 
+def test_a_group_of_wrong_names_has_the_name() -> None:
+    run = sample()
+    run.results = [failure("listen.port/one", "mine", cause="")]
+    answer = '{"detail": "x", "error": "message-not-utf8"}'
+    run.results[0].problems = [Problem("listen.port", "MUST", "delivered", answer, "invalid-port", saw="name")]
+    assert roots.groups(run)[0].title == "as server: gives another failure the name message-not-utf8"
+
+
 def test_a_right_exchange_that_fails_explains_what_follows_from_it() -> None:
     run = sample()
     run.peers[1].smoke = [failure("frame.order/smoke", "mine")]

@@ -238,6 +238,11 @@ def _delivered(seen: Seen) -> str:
     return likely.SIGNED if seen.problem.expected == "no answer yet" and is_huge else ""
 
 
+def _ended(seen: Seen) -> str:
+    is_waiting = seen.problem.expected == "that it waits, or success" and seen.error in ("timeout", "unconfirmed")
+    return likely.ACKNOWLEDGED if seen.role == "server" and is_waiting else ""
+
+
 def _listens(seen: Seen) -> str:
     if seen.is_too_long:
         return likely.TOO_LONG
@@ -266,6 +271,7 @@ _BY_SAW: dict[str, Callable[[Seen], str]] = {
     "crashes": _crashes,
     "delivered": _delivered,
     "early": _early,
+    "ended": _ended,
     "hangs": _hangs,
     "late": _late,
     "listens": _listens,

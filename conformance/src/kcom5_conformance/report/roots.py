@@ -248,6 +248,6 @@ def kind_of(result: Result) -> Kind:
     problem = result.problems[0]
     seen = Seen(result, problem)
     if problem.saw == "name":
-        error = re.search(r'"error": "([a-z-]+)"', problem.got)
+        error = re.search(r'"error": "([a-z0-9-]+)"', problem.got)
         return Kind(f"{RENAMES}{error[1] if error else 'an error'}", "")
     return Kind(SAID.get(problem.saw) or _AXES[problem.axis], seen.phase)
