@@ -119,6 +119,7 @@ def test_a_reproduction_shows_the_failure_of_the_mutant_and_not_of_the_right_pee
     [
         ("two-listen", "unix.stale/two-at-one-instant@unix", "two processes"),
         ("mode-after-listening", "unix.mode/before-it-listens@unix", "start it by `strace"),
+        ("killed-is-an-orderly-end", "close.abort/killed-before-it-stored@tcp6", "end it by SIGKILL"),
     ],
 )
 def test_where_no_program_shows_it_the_reason_is_told(name: str, case_id: str, reason: str) -> None:

@@ -113,7 +113,8 @@ class Harness:
         elif op == "send" and "port" not in request:
             request["port"] = 0 if "port-zero" in (adapter or self.adapter).supports else await self.own_place()
         request = {key: value for key, value in request.items() if value is not None}
-        self.unshown = self.files.keep(request) or self.unshown
+        missing = self.files.keep(request)
+        self.unshown = self.unshown or missing
         self.acts.append(Act("ask", request))
         call = Call(self, request, adapter or self.adapter)
         self.calls.append(call)
