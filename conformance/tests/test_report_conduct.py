@@ -379,6 +379,9 @@ SITUATIONS = [
     row("pack-wraps-the-port", '{"op":"pack","port":65537,"key":"00"}', likely.PACK_PORT),
     row("pack-takes-any-key", '{"op":"pack","port":1,"key":"0001020304"}', likely.PACK_KEY),
     row("pack-takes-empty-key", '{"op":"pack","port":1,"key":""}', likely.PACK_KEY),
+    server(
+        "template-node", "accepts", "big listen connect >8 end> <30 ok reset>", likely.CUT_SHORT, expected="unconfirmed"
+    ),
     server("closes-at-once", "accepts", "listen connect >8 <25 ok wait=1 reset>", EARLY_END, expected="unconfirmed"),
     server("returns-before-it-sends", "accepts", "T=1 listen connect >8 ok wait=1", EARLY_END, expected="unconfirmed"),
     server(

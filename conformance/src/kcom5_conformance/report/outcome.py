@@ -45,6 +45,9 @@ def accepts(seen: Seen) -> str:
 
 def _of_unconfirmed(seen: Seen) -> str:
     if seen.suite_ended == "reset":
+        half_closed = [event.at for event in seen.events if event.who == "suite" and event.what == "end"]
+        if half_closed and half_closed[0] < answered_at(seen):
+            return likely.CUT_SHORT
         if answered_at(seen) < next((event.at for event in seen.events if event.what == "reset"), 0.0):
             return "it reports success before the client has ended: it closes when the kernel has the last octet"
         return likely.RESET_OK
