@@ -20,7 +20,7 @@ from kcom5_conformance.explore import generate
 from kcom5_conformance.explore.command import vector_of
 from kcom5_conformance.explore.engine import Explorer
 from kcom5_conformance.explore.model import expect
-from kcom5_conformance.explore.script import HELLO, Octets, Script, Step, from_json
+from kcom5_conformance.explore.script import HELLO, Octets, Script, Step, from_json, to_text
 from kcom5_conformance.explore.strategies import STRATEGIES
 from kcom5_conformance.explore.tables import table
 from kcom5_conformance.results import Problem
@@ -170,6 +170,37 @@ def test_broken_should_is_found(role: str, name: str, rule: str, tmp_path: Path)
     options = ("--seconds", "90", "--first", "--strict", "--report", str(tmp_path))
     assert _explore(role, "mutants", name, *options) == 1
     assert rule in [result["rule"] for result in _failures(tmp_path)]
+
+
+WHOLE: tuple[Step, ...] = (("read", -1), ("end",), ("close",))
+ILL_FORMED = bytes(8) + b"\1\0\0\0\xff"
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "rule"),
+    [
+        (
+            "looks-before-the-half-close",
+            Script("server", steps=(("send", HELLO), ("read", -1), ("close",))),
+            "close.confirm",
+        ),
+        (
+            "says-confirmed-always",
+            Script("server", steps=(("send", HELLO), ("half-close",), *WHOLE), data=Octets(16 << 20, "00")),
+            "close.confirm",
+        ),
+        (
+            "malformed-after-the-frame",
+            Script("client", steps=(("send", ILL_FORMED), ("pause", "tick"), ("close",))),
+            "message.utf8",
+        ),
+        ("reset-while-connecting-is-success", Script("client", steps=(("unread",), ("reset",))), "echo.mismatch"),
+    ],
+)
+def test_conversation_shows_the_bug(name: str, script: Script, rule: str, tmp_path: Path) -> None:
+    arguments = ("--replay", to_text(script), "--first", "--strict", "--report", str(tmp_path))
+    assert _explore(script.role, "mutants", name, *arguments) == 1
+    assert [result["rule"] for result in _failures(tmp_path)] == [rule]
 
 
 def test_residue_is_found_and_charged(tmp_path: Path) -> None:
