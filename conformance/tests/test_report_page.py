@@ -169,9 +169,9 @@ def attribute(element: WebElement, name: str) -> str:
 
 
 def console(browser: webdriver.Chrome) -> list[dict[str, object]]:
-    """Returns what was written there since the last call."""
+    """Returns what was written there since the last call, except by the browser's own first page."""
     get_log: Callable[[str], list[dict[str, object]]] = browser.get_log  # selenium gives it no types
-    return get_log("browser")
+    return [one for one in get_log("browser") if not str(one["message"]).startswith("chrome://")]
 
 
 @pytest.fixture
