@@ -24,6 +24,7 @@ from typing import Any
 import trio
 from report_sample import sample
 from rich.console import Console
+from suite_command import VIA
 
 from kcom5_conformance import baseline, compare, selection, verify
 from kcom5_conformance.errors import UsageError
@@ -48,7 +49,6 @@ ODD: tuple[Any, ...] = (
     [], {}, NESTED, {"hex": "0"}, "0" * 8192, "é" * 5000,
 )  # fmt: skip
 SOME = (b"[" * DEEP, b'{"a":' * DEEP, b"\xef\xbb\xbf", b"9" * 5000, b"\\ud800")
-VIA = "tcp6"
 
 
 def odd(octets: bytes, chooser: random.Random) -> bytes:

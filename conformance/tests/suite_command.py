@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kcom5_conformance import cli
+from kcom5_conformance.harness.ports import why_not
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "src" / "kcom5_conformance"
@@ -19,6 +20,8 @@ ROOT = HERE.parents[1]
 RIGHT = [sys.executable, str(HERE / "reference_peer.py")]
 WRONG = [sys.executable, str(HERE / "mutants")]
 ODD = [sys.executable, str(HERE / "odd_adapter.py")]
+VIA = "tcp4" if why_not("tcp6") else "tcp6"
+"""The transport where any will do, for machines without ::1."""
 FEW = ["--case", "address.canonical/*"]
 """Cases that take no time."""
 PADS = [*WRONG, "pack-pads-the-port"]

@@ -26,6 +26,7 @@ from suite_command import (
     PADS,
     RIGHT,
     ROOT,
+    VIA,
     WRONG,
     environment,
     inside,
@@ -65,7 +66,7 @@ def test_failure_is_not_as_expected_and_says_all_that_helps(here: Path) -> None:
 
 @pytest.mark.parametrize("manner", ["only-packs", "nameless"])
 def test_run_in_which_nothing_was_tried_is_not_as_expected(here: Path, manner: str) -> None:
-    chosen = ["--rule", "result.class", "--via", "tcp6", "--case", "*/message-not-utf8"]
+    chosen = ["--rule", "result.class", "--via", VIA, "--case", "*/message-not-utf8"]
     done = inside("run", *chosen, "--report", "report", "--", *ODD, manner, at=here)
     assert done.returncode == 1
     assert "nothing was tried" in done.stdout
@@ -79,11 +80,11 @@ def test_liar_does_not_pass(here: Path) -> None:
 
 
 def test_broken_should_fails_the_run_by_strict_only(here: Path) -> None:
-    chosen = ["run", "--rule", "hello.nonce", "--via", "tcp6"]
+    chosen = ["run", "--rule", "hello.nonce", "--via", VIA]
     for options, code in (([], 0), (["--strict"], 1)):
         done = inside(*chosen, *options, "--", *WRONG, "constant-nonce", at=here)
         assert done.returncode == code, done.stdout
-        assert "fail hello.nonce/two-exchanges-differ@tcp6" in done.stdout
+        assert f"fail hello.nonce/two-exchanges-differ@{VIA}" in done.stdout
 
 
 # ---- exit code 2
@@ -354,7 +355,7 @@ def test_list_into_a_pipe_that_nobody_reads_is_quiet() -> None:
 
 
 def test_explain_tells_of_a_case_and_of_a_rule(here: Path) -> None:
-    name = inside("list", "--rule", "close.extra", "--via", "tcp6", at=here).stdout.split("\t")[0]
+    name = inside("list", "--rule", "close.extra", "--via", VIA, at=here).stdout.split("\t")[0]
     case = inside("explain", name, at=here).stdout
     for part in (name.split("@")[0], "tries: ", "over: ", "where it is broken: ", "spec/kcom5.md#close.extra"):
         assert part in case
@@ -423,7 +424,7 @@ def test_command_of_a_cell_runs_just_that_cell_again(here: Path, chosen: str) ->
     command = [*WRONG, "big-endian-message-length-sent"]
     (here / "my peers.toml").write_text(f"[wrong]\ncommand = {json.dumps(command)}\n")
     given = ["--peers", "my peers.toml"] if chosen == "peers" else ["--", *command]
-    done = suite("matrix", "--case", "matrix/*/65536/random@tcp6", *given, at=here)
+    done = suite("matrix", "--case", f"matrix/*/65536/random@{VIA}", *given, at=here)
     assert done.returncode == 1, done.stderr
     (again,) = re.findall(r"^again +(.*)$", done.stdout, re.M)
     once_more = pasted(again, at=here)

@@ -14,6 +14,7 @@ import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from suite_command import VIA
 
 from kcom5_conformance import verify
 from kcom5_conformance.cases import matrix
@@ -170,18 +171,18 @@ def test_wire_keeps_a_reset_while_much_is_under_way(tmp_path: Path, is_client: b
             one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             one.socket.close()
 
-    assert ends_of(through_a_wire("tcp6", "plain", tmp_path, ends)) == [(is_client, "reset")]
+    assert ends_of(through_a_wire(VIA, "plain", tmp_path, ends)) == [(is_client, "reset")]
 
 
 def test_client_of_a_server_that_is_gone_is_reset(tmp_path: Path) -> None:
     async def run() -> list[Passed]:
-        case = Case("relay", "data.opaque", "MUST", "both", "tcp6", "", _unused)
+        case = Case("relay", "data.opaque", "MUST", "both", VIA, "", _unused)
         async with trio.open_nursery() as nursery:
             relay = Relay(Harness(case, Adapter([]), nursery, 0.001, PATIENCE), "plain", 1)
-            with stream("tcp6") as gone:
+            with stream(VIA) as gone:
                 await gone.bind(("::1", 0))
                 here = await nursery.start(relay.run, gone.getsockname()[1])
-                with stream("tcp6") as client:
+                with stream(VIA) as client:
                     await client.connect(("::1", here))
                     with suppress(OSError):
                         assert await client.recv(1) == b""
@@ -224,7 +225,7 @@ def test_capture_of_a_wrong_exchange_does_not_conform(tmp_path: Path) -> None:
         await client.aclose()
 
     capture = tmp_path / "one.pcap"
-    write_pcap(through_a_wire("tcp6", "plain", tmp_path, ends), capture)
+    write_pcap(through_a_wire(VIA, "plain", tmp_path, ends), capture)
     assert not verify.verify(capture).is_ok(strict=False)
 
 
@@ -254,7 +255,7 @@ def odd(manner: str) -> Subject:
     return Subject("odd", [sys.executable, str(HERE / "odd_adapter.py"), manner])
 
 
-def some(servers: list[str], clients: list[str], message: str, vias: tuple[str, ...] = ("tcp6",)) -> list[Cell]:
+def some(servers: list[str], clients: list[str], message: str, vias: tuple[str, ...] = (VIA,)) -> list[Cell]:
     return [
         Cell(server, client, via, 1, manner, message)
         for server in servers
@@ -289,8 +290,8 @@ def test_right_peer_passes_over_each_transport_in_each_manner() -> None:
 @pytest.mark.parametrize("manner", ["segv", "exits", "garbles", "twice", "leaves"])
 def test_adapter_that_breaks_costs_its_cells_and_no_others(manner: str) -> None:
     names = ["right", "odd"]
-    broken = [Cell(server, "right", "tcp6", 1, "plain", "now") for server in names]
-    fair = [Cell(server, "right", "tcp6", size, "plain", "fair") for server in names for size in (0, 2)]
+    broken = [Cell(server, "right", VIA, 1, "plain", "now") for server in names]
+    fair = [Cell(server, "right", VIA, size, "plain", "fair") for server in names for size in (0, 2)]
     results = conduct([RIGHT, odd(manner)], [*fair[:2], *broken, *fair[2:]])
     failed = {(result.peer, result.id) for result in results if result.verdict is Verdict.FAIL}
     expected = {("odd>right", broken[1].id)}
@@ -305,13 +306,13 @@ def test_adapter_that_breaks_costs_its_cells_and_no_others(manner: str) -> None:
 
 def test_bad_end_of_an_adapter_is_a_complaint() -> None:
     said = "odd: the end of its input ends the adapter, expected exit code 0 (exit code 7)"
-    cell = Cell("odd", "right", "tcp6", 1, "plain", "now")
+    cell = Cell("odd", "right", VIA, 1, "plain", "now")
     (result,) = conduct([RIGHT, odd("ends-by-7-after-its-turn")], [cell], said)
     assert result.verdict is Verdict.PASS
 
 
 def test_cell_that_one_side_does_not_support_says_which() -> None:
-    (result,) = conduct([RIGHT, odd("only-packs")], [Cell("right", "odd", "tcp6", 1, "plain", "")])
+    (result,) = conduct([RIGHT, odd("only-packs")], [Cell("right", "odd", VIA, 1, "plain", "")])
     assert (result.verdict, result.reason) == (Verdict.UNSUPPORTED, "not supported by odd: receive, tcp6")
 
 

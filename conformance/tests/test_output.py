@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from suite_command import ALL_THE_TIME, FEW, PADS, RIGHT, environment, inside
+from suite_command import ALL_THE_TIME, FEW, PADS, RIGHT, VIA, environment, inside
 
 from kcom5_conformance.cases import replay
 from kcom5_conformance.harness.adapter import SuiteBroken
@@ -97,7 +97,7 @@ def test_reports_are_not_written_through_what_somebody_put_there(tmp_path: Path)
 
 
 def test_few_descriptors_are_said_and_the_run_goes_on(tmp_path: Path) -> None:
-    cases = "--role client --via tcp6 --rule time.handshake"
+    cases = f"--role client --via {VIA} --rule time.handshake"
     done = shell(f"ulimit -n 128; suite run {cases} -- $right", tmp_path, TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "at most 128 files may be open (ulimit -n): fewer cases run side by side" in done.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from suite_command import RIGHT, WRONG, inside, is_error
+from suite_command import RIGHT, VIA, WRONG, inside, is_error
 
 from kcom5_conformance.explore.script import Script, from_text, to_text
 from kcom5_conformance.harness.attempt import PATIENCE
@@ -109,7 +109,7 @@ def is_shown(program: str, name: str) -> bool:
 def test_a_reproduction_shows_the_failure_of_the_mutant_and_not_of_the_right_peer(
     name: str, case_id: str, saw: str
 ) -> None:
-    result = failed(name, case_id)
+    result = failed(name, case_id.replace("tcp6", VIA))
     assert kind_of(result).saw == saw
     assert is_shown(result.reproduction, name)
 
@@ -123,7 +123,7 @@ def test_a_reproduction_shows_the_failure_of_the_mutant_and_not_of_the_right_pee
     ],
 )
 def test_where_no_program_shows_it_the_reason_is_told(name: str, case_id: str, reason: str) -> None:
-    result = failed(name, case_id)
+    result = failed(name, case_id.replace("tcp6", VIA))
     assert not result.reproduction
     assert reason in result.unshown
 

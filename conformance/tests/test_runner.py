@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from suite_command import wait_until_gone
+from suite_command import VIA, wait_until_gone
 
 from kcom5_conformance import data
 from kcom5_conformance.cases import replay, vectors
@@ -33,6 +33,7 @@ from kcom5_conformance.harness.call import Call, within_words
 from kcom5_conformance.harness.case import Case, Mismatch, NotRun, TooBusy, Unsupported
 from kcom5_conformance.harness.frame import frame
 from kcom5_conformance.harness.harness import Harness
+from kcom5_conformance.harness.ports import TRANSPORTS, why_not
 from kcom5_conformance.harness.run import MOST_BUSY, MOST_FAILURES, Runner
 from kcom5_conformance.harness.smoke import AdapterBroken, Smoke, smoke
 from kcom5_conformance.harness.subject import _UNSHARE, Subject
@@ -74,8 +75,8 @@ def conduct(
 
 
 def case(name: str, run: Callable[[Harness], Awaitable[None]], **more: Any) -> Case:
-    more = {"role": "server", "via": "tcp6", "is_hostile": False, **more}
-    return Case(f"echo.exact/{name}@tcp6", "echo.exact", "MUST", note="", run=run, **more)
+    more = {"role": "server", "via": VIA, "is_hostile": False, **more}
+    return Case(f"echo.exact/{name}@{VIA}", "echo.exact", "MUST", note="", run=run, **more)
 
 
 def exchange(message: str) -> Callable[[Harness], Awaitable[None]]:
@@ -140,7 +141,7 @@ def test_right_adapter_fails_no_right_exchange() -> None:
 def test_server_that_never_answers_fails_a_right_exchange_over_each_transport() -> None:
     failures = smoke_of("stuck", SHORT).failures
     assert [(failure.role, failure.via) for failure in failures] == [
-        ("server", via) for via in ("tcp6", "tcp4", "unix")
+        ("server", via) for via in TRANSPORTS if not why_not(via)
     ]
     assert all("the call has not ended after" in failure.problems[0].got for failure in failures)
     assert all("which the suite allows" in failure.problems[0].expected for failure in failures)
@@ -166,7 +167,7 @@ def test_adapter_that_only_packs_is_one() -> None:
 
 
 def test_liar_passes_nothing() -> None:
-    some = [one for one in every_case() if one.via in ("", "tcp6") and one.rule in ("address.canonical", "echo.exact")]
+    some = [one for one in every_case() if one.via in ("", VIA) and one.rule in ("address.canonical", "echo.exact")]
     results, _ = conduct(subject("liar"), NOW, *BEFORE_AND_AFTER, *some, tries=1)
     assert {result.verdict for result in results.values()} == {Verdict.FAIL}
     assert "unsupported" in results[NOW.id].problems[0].got
@@ -287,8 +288,8 @@ conduct(Subject("odd", {command!r}), NOW, tries=1)
 
 def test_transport_that_this_machine_lacks_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     reason = "this machine has no loopback address ::1 (Cannot assign requested address)"
-    monkeypatch.setattr("kcom5_conformance.harness.run.why_not", lambda via: reason if via == "tcp6" else "")
-    other = case("other", exchange("fair"), via="tcp4")
+    monkeypatch.setattr("kcom5_conformance.harness.run.why_not", lambda via: reason if via == VIA else "")
+    other = case("other", exchange("fair"), via="unix")
     results, _ = conduct(RIGHT, NOW, other)
     assert (results[NOW.id].verdict, results[NOW.id].reason) == (Verdict.NOT_RUN, reason)
     assert results[other.id].verdict is Verdict.PASS
@@ -301,14 +302,14 @@ def test_failure_of_a_task_is_a_failure_of_its_case() -> None:
             harness.fail("wire", "one", "two")
 
     results, made = conduct(RIGHT, case("group", fails), *BEFORE_AND_AFTER)
-    assert results["echo.exact/group@tcp6"].verdict is Verdict.FAIL
-    assert results["echo.exact/group@tcp6"].problems[0].got == "one"
+    assert results[f"echo.exact/group@{VIA}"].verdict is Verdict.FAIL
+    assert results[f"echo.exact/group@{VIA}"].problems[0].got == "one"
     assert made.defects == []
 
 
 def test_defect_in_one_case_costs_that_case() -> None:
     results, made = conduct(RIGHT, case("broken", raising(KeyError("x"))), *BEFORE_AND_AFTER)
-    broken = results.pop("echo.exact/broken@tcp6")
+    broken = results.pop(f"echo.exact/broken@{VIA}")
     assert (broken.verdict, broken.reason) == (Verdict.NOT_RUN, "the suite itself is broken here: KeyError: 'x'")
     assert [type(defect) for defect in made.defects] == [KeyError]
     assert {result.verdict for result in results.values()} == {Verdict.PASS}
@@ -407,8 +408,8 @@ def test_failure_that_does_not_come_again_is_flaky_with_its_count(tmp_path: Path
 
 
 def test_implementation_without_names_is_judged_by_what_it_does() -> None:
-    names = [real("result.class/in-use@tcp6"), real("result.class/message-not-utf8@tcp6")]
-    behaviour = next(one for one in every_case() if one.rule == "hello.reject" and one.via == "tcp6" and not one.takes)
+    names = [real(f"result.class/in-use@{VIA}"), real("result.class/message-not-utf8@tcp6")]
+    behaviour = next(one for one in every_case() if one.rule == "hello.reject" and one.via == VIA and not one.takes)
     results, _ = conduct(subject("nameless"), *names, behaviour)
     assert results.pop(behaviour.id).verdict is Verdict.PASS
     assert {(result.verdict, result.reason) for result in results.values()} == {
@@ -423,7 +424,7 @@ def test_what_is_not_claimed_is_not_asked_for() -> None:
         case("needs", exchange("fair"), needs=frozenset({"send", "tcp6"})),
     )
     assert results["address.canonical/document-example"].verdict is Verdict.PASS
-    other = results["echo.exact/needs@tcp6"]
+    other = results[f"echo.exact/needs@{VIA}"]
     assert (other.verdict, other.reason) == (Verdict.UNSUPPORTED, "it does not support send, tcp6")
 
 
@@ -643,9 +644,9 @@ def test_heavy_case_is_tried_after_the_others_and_once() -> None:
     results, _ = conduct(RIGHT, heavy, case("short", run), case("long", run, takes=1), jobs=2)
     assert seen[-1] == heavy.id
     assert {one: result.tried for one, result in results.items()} == {
-        "echo.exact/heavy@tcp6": 1,
-        "echo.exact/short@tcp6": 3,
-        "echo.exact/long@tcp6": 3,
+        f"echo.exact/heavy@{VIA}": 1,
+        f"echo.exact/short@{VIA}": 3,
+        f"echo.exact/long@{VIA}": 3,
     }
 
 
@@ -663,7 +664,7 @@ def test_message_of_four_gib_is_asked_for_where_there_is_memory(
 ) -> None:
     left = itertools.chain(free, itertools.repeat(free[-1]))
     monkeypatch.setattr(procfs, "free_memory", lambda: next(left))
-    too_long = real("message.too-long/four-gib@tcp6")
+    too_long = real(f"message.too-long/four-gib@{VIA}")
     results, _ = conduct(subject(manner), too_long, scale=SHORT)
     assert results[too_long.id].verdict is verdict
     assert results[too_long.id].reason.startswith(reason)
@@ -811,12 +812,21 @@ ODD_ANSWERS: list[dict[str, list[dict[str, Any]]]] = [
     {"unpack": [{"port": -1.0, "key": "00" * 100_000}], "pack": [{"address": "\n" * 100_000}]},
 ]
 """The schema allows each of them, but no implementation would answer them."""
-MET = (
-    *("address.form/pack-port-1", "address.expand/key-of-2", "address.reject/empty", "frame.order/one-exchange@tcp6"),
-    *("frame.order/client-reads-in-order@tcp6", "close.last/stored-before-the-close@tcp6", "result.class/refused@tcp6"),
-    *("result.message/unchanged-by-a-failure-in-the-data@tcp6", "unix.mode/0600@unix", "listen.port/server-65536@tcp6"),
-    *("file.once/folder-that-is-missing@unix", "result.class/in-use@tcp6", "limit.over/message-at-a-limit@tcp6"),
-)
+MET = """
+    address.form/pack-port-1
+    address.expand/key-of-2
+    address.reject/empty
+    frame.order/one-exchange@tcp6
+    frame.order/client-reads-in-order@tcp6
+    close.last/stored-before-the-close@tcp6
+    result.class/refused@tcp6
+    result.message/unchanged-by-a-failure-in-the-data@tcp6
+    unix.mode/0600@unix
+    listen.port/server-65536@tcp6
+    file.once/folder-that-is-missing@unix
+    result.class/in-use@tcp6
+    limit.over/message-at-a-limit@tcp6
+""".replace("tcp6", VIA).split()
 
 
 @pytest.mark.parametrize("answers", ODD_ANSWERS, ids=range(len(ODD_ANSWERS)))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from suite_command import VIA
 
 from kcom5_conformance import program
 from kcom5_conformance.errors import UsageError
@@ -169,23 +170,23 @@ def test_adapter_hashes_every_length_of_block(adapter: Adapter, size: int) -> No
 
 
 def test_adapter_lives_on_after_failures(adapter: Adapter) -> None:
-    adapter.ask({"op": "send", "via": "tcp6", "port": 0})
+    adapter.ask({"op": "send", "via": VIA, "port": 0})
     port = adapter.answer()["listening"]
-    with socket.create_connection(("::1", port), WAIT) as client:
+    with socket.create_connection((HOSTS[VIA], port), WAIT) as client:
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert adapter.answer()["error"] in ("invalid-connection", "error")
-    with listener("tcp6") as server:
+    with listener(VIA) as server:
         port = server.getsockname()[1]
-    adapter.ask({"op": "receive", "via": "tcp6", "port": port})
+    adapter.ask({"op": "receive", "via": VIA, "port": port})
     assert adapter.answer()["error"] == "error"
     for sent in (b"", b"\x02\x00\x00\x00h", b"\x00" * 4 + b"\xff" * 8 + b"data"):
-        with listener("tcp6") as server:
-            adapter.ask({"op": "receive", "via": "tcp6", "port": server.getsockname()[1]})
+        with listener(VIA) as server:
+            adapter.ask({"op": "receive", "via": VIA, "port": server.getsockname()[1]})
             with server.accept()[0] as connection:
                 connection.sendall(read(connection, 8) + sent)
         assert adapter.answer()["error"] == "error"
-    with listener("tcp6") as server:
-        adapter.ask({"op": "receive", "via": "tcp6", "port": server.getsockname()[1]})
+    with listener(VIA) as server:
+        adapter.ask({"op": "receive", "via": VIA, "port": server.getsockname()[1]})
         with server.accept()[0] as connection:
             connection.sendall(bytes(b ^ 1 for b in read(connection, 8)))
             assert adapter.answer()["error"] in ("invalid-connection", "error")
@@ -194,8 +195,8 @@ def test_adapter_lives_on_after_failures(adapter: Adapter) -> None:
 
 
 def test_ill_formed_message_leaves_the_answer_a_line_of_json(adapter: Adapter) -> None:
-    with listener("tcp6") as server:
-        adapter.ask({"op": "receive", "via": "tcp6", "port": server.getsockname()[1]})
+    with listener(VIA) as server:
+        adapter.ask({"op": "receive", "via": VIA, "port": server.getsockname()[1]})
         with server.accept()[0] as connection:
             connection.sendall(read(connection, 8) + frame(b"a\xffb\xed\xa0\x80c\xc0\x80\xf4\x90\x80\x80\xe2\x82", b""))
             answer = adapter.answer()

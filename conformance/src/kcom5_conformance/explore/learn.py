@@ -32,7 +32,9 @@ DEPTH = 6
 LANES = 12
 MOMENT = 0.06
 SLOWER = 6.0
-"""Factor of every wait at the second try."""
+"""Factor of every wait for a response at the second try."""
+SLOWER_TIMEOUT = 3
+"""T in seconds at the second try, so that a slow reader is not taken for a timeout."""
 MOST_WRONG = 40
 """The maximum of words that are played again. After these, further differences are accepted at once."""
 
@@ -121,7 +123,7 @@ class Learner:
         async with self._lanes:
             answers, _ = await self._play(word, MOMENT)
             if answers[:-1] != before:
-                answers, _ = await self._play(word, MOMENT * SLOWER)
+                answers, _ = await self._play(word, MOMENT * SLOWER, SLOWER_TIMEOUT)
             if answers != expected and self._again < MOST_WRONG:
                 answers = await self._play_again(word, expected)
                 self._again += answers != expected
@@ -130,12 +132,12 @@ class Learner:
     async def _play_again(self, word: Word, expected: Word) -> Word:
         """Plays a word slower, and repeats it if the answer differs and the machine was too busy."""
         for _ in range(MOST_BUSY):
-            answers, waited = await self._play(word, MOMENT * SLOWER)
+            answers, waited = await self._play(word, MOMENT * SLOWER, SLOWER_TIMEOUT)
             if answers == expected or waited <= MOST_WAITED:
                 break
         return answers
 
-    async def _play(self, word: Word, moment: float) -> tuple[Word, float]:
+    async def _play(self, word: Word, moment: float, timeout: int = 1) -> tuple[Word, float]:
         """Plays a word on an idle adapter. Returns the answers, and the seconds without a processor meanwhile."""
         adapter = self._idle.pop() if self._idle else self.subject.adapter()
         if not adapter.is_running:
@@ -145,7 +147,8 @@ class Learner:
         runs: list[Run] = []
 
         async def run(harness: Harness) -> None:
-            runs.append(Run(harness, self.role, word, max(moment, 3 * self.smoke.tick) * self.scale))
+            moment_here = max(moment, 3 * self.smoke.tick) * self.scale
+            runs.append(Run(harness, self.role, word, moment_here, timeout))
             await runs[0].run()
 
         role, op = ("server", "send") if self.role == "server" else ("client", "receive")

@@ -86,6 +86,8 @@ class Run:
     word: Word
     moment: float
     """Seconds within which a response becomes visible."""
+    timeout: int = 1
+    """T in seconds, for a word that waits for a timeout."""
     outputs: list[str] = field(default_factory=list)
     call: Call | None = None
     connection: Connection | None = None
@@ -101,7 +103,7 @@ class Run:
         async with AsyncExitStack() as stack:
             if self.role == "server":
                 self.call = await self.harness.send(
-                    "", {"size": SIZE, "fill": "00"}, close=1 if "timeout" in self.word else 30
+                    "", {"size": SIZE, "fill": "00"}, close=self.timeout if "timeout" in self.word else 30
                 )
             for letter in self.word:
                 self.outputs.append(NOTHING if self.is_over else await self._step(letter, stack))
@@ -114,7 +116,7 @@ class Run:
         if letter == "timeout":
             if self.call is None:
                 await self._full(stack)
-            return await self._answer(1 + LATE)
+            return await self._answer(self.timeout + LATE)
         if self.connection is None:
             return await self._first(letter, stack)
         if letter in ("end", "reset"):
@@ -151,7 +153,7 @@ class Run:
         return "hello" if is_hello else f"{self.connection.received} octets"
 
     async def _receive(self, place: int | str) -> Call:
-        bound = 1 if "timeout" in self.word else 30
+        bound = self.timeout if "timeout" in self.word else 30
         limits = {"message": LIMIT, "data": LIMIT}
         has_limits = "limits" in self.harness.case.needs
         return await self.harness.call("receive", place, close=bound, limits=limits if has_limits else None)
