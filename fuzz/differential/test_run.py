@@ -139,14 +139,22 @@ def test_wrong_use_is_2() -> None:
     assert run("--help")[0] == 0
 
 
+def text_of(path: Path) -> str:
+    """Returns the text of a file in /proc; empty if its process has ended meanwhile."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
 def test_an_interrupted_fuzzer_ends_its_processes() -> None:
     command = [str(ROOT / "fuzz/run"), "--target", "address", "--time", "1h", "--seed", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     fuzzers: list[str] = []
     while not fuzzers:
         assert process.poll() is None
-        children = " ".join(path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/children")).split()
-        fuzzers = [child for child in children if Path(f"/proc/{child}/comm").read_text() == "fuzz-address-cp\n"]
+        children = " ".join(text_of(path) for path in Path(f"/proc/{process.pid}/task").glob("*/children")).split()
+        fuzzers = [child for child in children if text_of(Path(f"/proc/{child}/comm")) == "fuzz-address-cp\n"]
         os.sched_yield()
     process.send_signal(signal.SIGINT)
     _, words = process.communicate(timeout=60)
