@@ -150,16 +150,16 @@ def text_of(path: Path) -> str:
 def test_an_interrupted_fuzzer_ends_its_processes() -> None:
     command = [str(ROOT / "fuzz/run"), "--target", "address", "--time", "1h", "--seed", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    fuzzers: list[str] = []
+    fuzzers: list[Path] = []
     while not fuzzers:
         assert process.poll() is None
-        children = " ".join(text_of(path) for path in Path(f"/proc/{process.pid}/task").glob("*/children")).split()
-        fuzzers = [child for child in children if text_of(Path(f"/proc/{child}/comm")) == "fuzz-address-cp\n"]
+        ours = ["(fuzz-address-cp)", str(process.pid)]
+        fuzzers = [path for path in Path("/proc").glob("[0-9]*/stat") if text_of(path).split()[1:4:2] == ours]
         os.sched_yield()
     process.send_signal(signal.SIGINT)
     _, words = process.communicate(timeout=60)
     assert (process.returncode, words) == (130, "fuzz/run: interrupted\n")
-    assert not Path(f"/proc/{fuzzers[0]}").exists()
+    assert not fuzzers[0].exists()
 
 
 def test_a_peer_that_is_silent_or_stops_in_an_answer_has_died(monkeypatch: pytest.MonkeyPatch) -> None:
