@@ -87,7 +87,10 @@ def exchange(message: str) -> Callable[[Harness], Awaitable[None]]:
 
 
 def real(name: str) -> Case:
-    return next(one for one in every_case() if one.id == name)
+    found = [one for one in every_case() if one.id == name]
+    if not found and VIA != "tcp6":
+        pytest.skip("NOT RUN: this case needs ::1")
+    return found[0]
 
 
 NOW = case("now", exchange("now"))
