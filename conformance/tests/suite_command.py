@@ -11,8 +11,12 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kcom5_conformance import cli
-from kcom5_conformance.harness.ports import why_not
+from kcom5_conformance.harness.case import Case
+from kcom5_conformance.harness.ports import TRANSPORTS, why_not
+from kcom5_conformance.selection import every_case
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "src" / "kcom5_conformance"
@@ -22,6 +26,8 @@ WRONG = [sys.executable, str(HERE / "mutants")]
 ODD = [sys.executable, str(HERE / "odd_adapter.py")]
 VIA = "tcp4" if why_not("tcp6") else "tcp6"
 """The transport where any will do, for machines without ::1."""
+HERE_VIAS = [via for via in TRANSPORTS if not why_not(via)]
+"""The transports that this machine has."""
 FEW = ["--case", "address.canonical/*"]
 """Cases that take no time."""
 PADS = [*WRONG, "pack-pads-the-port"]
@@ -93,3 +99,11 @@ def wait_until_gone(pid: int) -> None:
         assert select.select([process], [], [], 60)[0], f"{pid} is still there"
     finally:
         os.close(process)
+
+
+def case_of(name: str) -> Case:
+    """Returns the case of this id, over 127.0.0.1 where there is no ::1. Skips the test if only ::1 has it."""
+    found = [one for one in every_case() if one.id == name.replace("tcp6", VIA)]
+    if not found and VIA != "tcp6":
+        pytest.skip("NOT RUN: this case needs ::1")
+    return found[0]

@@ -11,6 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from suite_command import VIA
 
 from kcom5_conformance import data
 from kcom5_conformance.cases import vectors
@@ -198,7 +199,7 @@ ILL_FORMED = bytes(8) + b"\1\0\0\0\xff"
     ],
 )
 def test_conversation_shows_the_bug(name: str, script: Script, rule: str, tmp_path: Path) -> None:
-    arguments = ("--replay", to_text(script), "--first", "--strict", "--report", str(tmp_path))
+    arguments = ("--replay", to_text(replace(script, via=VIA)), "--first", "--strict", "--report", str(tmp_path))
     assert _explore(script.role, "mutants", name, *arguments) == 1
     assert [result["rule"] for result in _failures(tmp_path)] == [rule]
 

@@ -142,7 +142,7 @@ def test_report_is_written_though_the_runner_dies(tmp_path: Path, monkeypatch: p
 
 def test_suites_on_one_machine_do_not_disturb_each_other(tmp_path: Path) -> None:
     """All of them need the default port."""
-    line = "suite run --case '*default*' -- $right > $one & " * 4
+    line = f"suite run --case '*default*@{VIA}' -- $right > $one & " * 4
     names = iter("abcd")
     while "$one" in line:
         line = line.replace("$one", next(names), 1)

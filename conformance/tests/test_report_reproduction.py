@@ -6,11 +6,12 @@ import json
 import re
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
-from suite_command import RIGHT, VIA, WRONG, inside, is_error
+from suite_command import RIGHT, VIA, WRONG, case_of, inside, is_error
 
 from kcom5_conformance.explore.script import Script, from_text, to_text
 from kcom5_conformance.harness.attempt import PATIENCE
@@ -25,7 +26,6 @@ from kcom5_conformance.report.reproduction import _MODULES, reproduction
 from kcom5_conformance.report.roots import kind_of
 from kcom5_conformance.report.words import again
 from kcom5_conformance.results import Problem, Result, Saw
-from kcom5_conformance.selection import every_case
 
 HELLO = b"KCOM5\xaa\xbb\xcc"
 NONCE = r"4b 43 4f 4d 35 (?!aa bb cc)([0-9a-f ]{8})"
@@ -38,9 +38,8 @@ def failed(name: str, case_id: str) -> Result:
     """The result of a mutant in a case that it fails."""
     results: list[Result] = []
     smoke = Smoke({"supports": SUPPORTS}, 0.02, [])
-    case = next(case for case in every_case() if case.id == case_id)
     run = Runner(Subject(name, [*WRONG, name]), smoke, 1, 1, 1, results.append, tries=1)
-    trio.run(run.run, [case])
+    trio.run(run.run, [case_of(case_id)])
     assert results[0].verdict.has_failed, results[0]
     return results[0]
 
@@ -109,7 +108,7 @@ def is_shown(program: str, name: str) -> bool:
 def test_a_reproduction_shows_the_failure_of_the_mutant_and_not_of_the_right_peer(
     name: str, case_id: str, saw: str
 ) -> None:
-    result = failed(name, case_id.replace("tcp6", VIA))
+    result = failed(name, case_id)
     assert kind_of(result).saw == saw
     assert is_shown(result.reproduction, name)
 
@@ -123,7 +122,7 @@ def test_a_reproduction_shows_the_failure_of_the_mutant_and_not_of_the_right_pee
     ],
 )
 def test_where_no_program_shows_it_the_reason_is_told(name: str, case_id: str, reason: str) -> None:
-    result = failed(name, case_id.replace("tcp6", VIA))
+    result = failed(name, case_id)
     assert not result.reproduction
     assert reason in result.unshown
 
@@ -219,6 +218,7 @@ def test_a_conversation_is_replayed_and_its_program_shows_it(
     name: str, script: Script, rule: str, tmp_path: Path
 ) -> None:
     """Runs exactly that conversation again, with the same failure and name."""
+    script = replace(script, via=VIA) if script.via == "tcp6" else script
     for folder in ("one", "two"):
         arguments = ("--strict", "--replay", to_text(script), "--report", folder, "--", *WRONG, name)
         assert inside("explore", *arguments, at=tmp_path).returncode == 1

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from suite_command import VIA, wait_until_gone
+from suite_command import VIA, case_of, wait_until_gone
 
 from kcom5_conformance import data
 from kcom5_conformance.cases import replay, vectors
@@ -84,13 +84,6 @@ def exchange(message: str) -> Callable[[Harness], Awaitable[None]]:
         await harness.exchange_with_server(message)
 
     return run
-
-
-def real(name: str) -> Case:
-    found = [one for one in every_case() if one.id == name]
-    if not found and VIA != "tcp6":
-        pytest.skip("NOT RUN: this case needs ::1")
-    return found[0]
 
 
 NOW = case("now", exchange("now"))
@@ -411,7 +404,7 @@ def test_failure_that_does_not_come_again_is_flaky_with_its_count(tmp_path: Path
 
 
 def test_implementation_without_names_is_judged_by_what_it_does() -> None:
-    names = [real(f"result.class/in-use@{VIA}"), real("result.class/message-not-utf8@tcp6")]
+    names = [case_of("result.class/in-use@tcp6"), case_of("result.class/message-not-utf8@tcp6")]
     behaviour = next(one for one in every_case() if one.rule == "hello.reject" and one.via == VIA and not one.takes)
     results, _ = conduct(subject("nameless"), *names, behaviour)
     assert results.pop(behaviour.id).verdict is Verdict.PASS
@@ -423,7 +416,7 @@ def test_implementation_without_names_is_judged_by_what_it_does() -> None:
 def test_what_is_not_claimed_is_not_asked_for() -> None:
     results, _ = conduct(
         subject("only-packs"),
-        real("address.canonical/document-example"),
+        case_of("address.canonical/document-example"),
         case("needs", exchange("fair"), needs=frozenset({"send", "tcp6"})),
     )
     assert results["address.canonical/document-example"].verdict is Verdict.PASS
@@ -667,7 +660,7 @@ def test_message_of_four_gib_is_asked_for_where_there_is_memory(
 ) -> None:
     left = itertools.chain(free, itertools.repeat(free[-1]))
     monkeypatch.setattr(procfs, "free_memory", lambda: next(left))
-    too_long = real(f"message.too-long/four-gib@{VIA}")
+    too_long = case_of("message.too-long/four-gib@tcp6")
     results, _ = conduct(subject(manner), too_long, scale=SHORT)
     assert results[too_long.id].verdict is verdict
     assert results[too_long.id].reason.startswith(reason)

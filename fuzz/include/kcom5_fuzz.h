@@ -14,7 +14,7 @@ extern "C" {
 /* Each role has one parser at a time; a client and a server may be open together. The targets do not use KCOM5_PACK. */
 enum kcom5_role { KCOM5_ADDRESS, KCOM5_CLIENT, KCOM5_SERVER, KCOM5_PACK };
 
-/* What happens to the parser. A client stores data at once when it arrives. */
+/* The events of a parser. A client stores data at once when it arrives. */
 enum kcom5_event {
   KCOM5_OCTETS,       /* bytes of the peer; an address: its text; pack: the port (8 bytes, little-endian) and the key */
   KCOM5_CONNECTED,    /* differential only */

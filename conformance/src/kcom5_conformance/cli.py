@@ -232,8 +232,10 @@ def _finish(options: argparse.Namespace, done: Done) -> int:
 
 
 def _next(options: argparse.Namespace, run: Run) -> str:
-    """Returns the command to run next: the first group with `--stop-first`, or its shortest case if there is no report.
-    Empty if nothing has failed."""
+    """Returns the command to run next; empty if nothing has failed.
+
+    It runs the first group with `--stop-first`, or, without a report, the group's shortest case.
+    """
     numbered = enumerate(roots.groups(run), 1)
     failed = [(number, group) for number, group in numbered if group.counts and group.example.verdict.has_failed]
     if not failed:

@@ -1,4 +1,4 @@
-// What the POSIX parts of system.hpp share: the results of system calls.
+// Results of system calls, for the POSIX parts of system.hpp.
 #pragma once
 
 #include <sys/types.h>

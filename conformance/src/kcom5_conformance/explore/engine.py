@@ -20,7 +20,6 @@ from ..harness.adapter import Adapter, AdapterError, Crashed
 from ..harness.attempt import PATIENCE, Outcome, attempt, start_adapter
 from ..harness.case import Case, Mismatch, TooBusy
 from ..harness.harness import Harness
-from ..harness.ports import TRANSPORTS, why_not
 from ..harness.run import MOST_BUSY, MOST_LATE
 from ..harness.smoke import Smoke
 from ..harness.subject import Subject
@@ -122,9 +121,7 @@ class Explorer:
     _start: float = 0.0
 
     def __post_init__(self) -> None:
-        self._supports = frozenset(
-            name for name in self.smoke.about["supports"] if name not in TRANSPORTS or not why_not(name)
-        )
+        self._supports = self.smoke.supports
         self.patience = PATIENCE * self.scale
         self._shrinking = trio.Lock()
         self._is_enough = self.is_replay = False

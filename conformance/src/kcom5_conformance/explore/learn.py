@@ -144,11 +144,11 @@ class Learner:
             await start_adapter(adapter, self.scale)
         pids = [os.getpid(), *adapter.processes()]
         waited = procfs.waited(pids)
+        moment = max(moment, 3 * self.smoke.tick) * self.scale
         runs: list[Run] = []
 
         async def run(harness: Harness) -> None:
-            moment_here = max(moment, 3 * self.smoke.tick) * self.scale
-            runs.append(Run(harness, self.role, word, moment_here, timeout))
+            runs.append(Run(harness, self.role, word, moment, timeout))
             await runs[0].run()
 
         role, op = ("server", "send") if self.role == "server" else ("client", "receive")

@@ -10,7 +10,6 @@ from rich.console import Console
 from ..errors import UsageError
 from ..escape import safe
 from ..harness.adapter import AdapterError
-from ..harness.ports import why_not
 from ..harness.smoke import Smoke
 from ..harness.subject import Subject
 from ..results import Problem, Result, Role, Verdict
@@ -69,7 +68,7 @@ async def learn(
     for role in roles:
         if ROLES[role] not in smoke.about["supports"]:
             continue
-        via = "tcp6" if "tcp6" in smoke.about["supports"] and not why_not("tcp6") else "tcp4"
+        via = "tcp6" if "tcp6" in smoke.supports else "tcp4"
         try:
             learned = await Learner(subject, smoke, role, scale, via).learn()
         except AdapterError as error:
