@@ -9,9 +9,11 @@ import pytest
 import trio
 
 from kcom5_conformance.explore import generate
-from kcom5_conformance.explore.model import Expected, expect
-from kcom5_conformance.explore.play import Known, Play
+from kcom5_conformance.explore.lane import PLAYS
+from kcom5_conformance.explore.model import expect
+from kcom5_conformance.explore.play import Known
 from kcom5_conformance.explore.script import HELLO, Octets, Script, Step
+from kcom5_conformance.explore.walk import Expected
 from kcom5_conformance.harness.call import Call
 from kcom5_conformance.harness.case import Mismatch
 from kcom5_conformance.results import Json
@@ -78,7 +80,7 @@ def test_nothing_that_comes_is_a_timeout(script: Script) -> None:
 def judge(script: Script, answer: Json, acted: float, ended: float, lateness: float = 0.0) -> Expected:
     """Judges an answer at `ended`. The step that counts late was at `acted`, and the timeout started at 0."""
     harness = SimpleNamespace(acts=[], connections=[], patience=5.0)
-    play = Play(script, expect(script), cast("Any", harness), Known(lateness=lateness))
+    play = PLAYS[script.role](script, expect(script), cast("Any", harness), Known(lateness=lateness))
     play.times = dict.fromkeys(range(-2, len(script.steps)), 0.0) | {play.expected.late_from: acted}
     call = Call(cast("Any", harness), {"op": "send"}, cast("Any", None), answer, end=ended)
     call.ended.set()

@@ -17,6 +17,7 @@ from ..harness.subject import Subject
 from ..report import causes, words
 from ..results import Explored, Json, Problem, Result, Role, Verdict
 from .engine import Explorer, Failure, Visited
+from .lane import Target
 from .model import expect
 from .play import level_of
 from .script import Script, to_text, to_vector
@@ -53,15 +54,12 @@ async def explore(
 
         with tempfile.TemporaryDirectory(prefix="kcom5-") as folder, _progress(console, subject.name, role) as tell:
             explorer = Explorer(
-                subject,
-                smoke,
+                Target(subject, smoke, options.scale, Path(folder)),
                 role,
                 options.seed,
                 options.seconds,
                 options.examples,
-                options.scale,
                 options.jobs,
-                Path(folder),
                 tell_failure,
                 tell,
                 options.is_first_enough,

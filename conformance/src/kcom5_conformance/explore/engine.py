@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 
 import trio
 
-from ..harness import procfs
-from ..harness.adapter import Adapter, AdapterError, Crashed
-from ..harness.attempt import PATIENCE, Outcome, attempt, start_adapter
-from ..harness.case import Case, Mismatch, TooBusy
-from ..harness.harness import Harness
-from ..harness.run import MOST_BUSY, MOST_LATE
-from ..harness.smoke import Smoke
-from ..harness.subject import Subject
 from ..results import Problem
 from . import generate, residue
+from .circumstance import Circumstance, circumstance, under
+from .lane import Lane, Played, Target
 from .model import expect
-from .play import NONCES, Known, Play, level_of
+from .play import NONCES, level_of
 from .script import Script
-from .strategies import Circumstance, circumstance, under
 
 PORTION = 48
 """Scripts generated at a time. Nothing else runs during generation."""
@@ -45,27 +34,8 @@ OVERTIME = 10.0
 """Seconds after the time to explore in which a failure may still be repeated."""
 BISECT_SECONDS = 10.0
 """Seconds beyond the time to explore."""
-MOST_WAITED = 0.5
-"""If the suite or adapter waits longer than this for a processor, in seconds, a repeated failure proves nothing."""
 LOOK_AFTER = 24
 """Conversations of one adapter between two checks for residue."""
-
-
-@dataclass(frozen=True)
-class Played:
-    """The outcome of one script."""
-
-    script: Script
-    problem: Problem | None
-    """The problem. A broken SHOULD rule is here only if no MUST rule was broken."""
-    outcome: str
-    harness: Harness | None
-    is_crash: bool = False
-
-    @property
-    def sign(self) -> str:
-        """Returns the key of the failure. Failures with the same key count as one."""
-        return "" if self.problem is None else f"{self.script.role} {self.problem.rule} {self.problem.axis}"
 
 
 @dataclass
@@ -100,29 +70,22 @@ class Visited:
 class Explorer:
     """One implementation, one role."""
 
-    subject: Subject
-    smoke: Smoke
+    target: Target
     role: str
     seed: int
     seconds: float
     examples: int
     """The maximum of conversations; 0 for no limit."""
-    scale: float
     jobs: int
-    folder: Path
-    """An empty folder for the adapters' files."""
     found: Callable[[Failure], None]
     tell: Callable[[Visited], None] = lambda visited: None
     is_first_enough: bool = False
     visited: Visited = field(default_factory=Visited)
-    known: set[str] = field(default_factory=set)
-    """Keys of the failures that were handled."""
-    peer: Known = field(default_factory=Known)
     _start: float = 0.0
 
     def __post_init__(self) -> None:
-        self._supports = self.smoke.supports
-        self.patience = PATIENCE * self.scale
+        self._supports = self.target.smoke.supports
+        self.patience, self.known = self.target.patience, self.target.known
         self._shrinking = trio.Lock()
         self._is_enough = self.is_replay = False
 
@@ -142,7 +105,7 @@ class Explorer:
         async with trio.open_nursery() as nursery:
             if saved:
                 async with AsyncExitStack() as stack:
-                    lanes = [await stack.enter_async_context(Lane(self)) for _ in range(self.jobs)]
+                    lanes = [await stack.enter_async_context(Lane(self.target)) for _ in range(self.jobs)]
                     await self._play_all(saved, lanes, lambda script: None)
             nursery.start_soon(self._explore, False, PORTION, self.jobs)
             nursery.start_soon(self._explore, True, TIMED_PORTION, TIMED_LANES)
@@ -152,7 +115,7 @@ class Explorer:
         """Plays only these, each often enough to detect repeated nonces and residue."""
         self._start, self.is_replay = trio.current_time(), True
         self.seconds = float("inf")
-        async with Lane(self) as lane:
+        async with Lane(self.target) as lane:
             for script in scripts:
                 count = len(self.known)
                 await self._play_all([script] * (1 if script.is_timed else NONCES + 1), [lane], lambda script: None)
@@ -161,7 +124,7 @@ class Explorer:
         self.visited.seconds = trio.current_time() - self._start
 
     async def _explore(self, is_timed: bool, size: int, count: int) -> None:
-        lanes = [Lane(self) for _ in range(count)]
+        lanes = [Lane(self.target) for _ in range(count)]
         number = self.seed * 2 + is_timed
         try:
             while not self.is_over:
@@ -307,7 +270,7 @@ class Explorer:
                 return
             over = trio.current_time() if self.is_replay else self._start + self.seconds
             last = max(trio.current_time(), over) + BISECT_SECONDS
-            async with Lane(self) as fresh:
+            async with Lane(self.target) as fresh:
 
                 async def play(some: list[Script], fresh: Lane = fresh, last: float = last) -> residue.Footprint | None:
                     for script in some:
@@ -333,133 +296,3 @@ def _core(script: Script) -> Script:
     """Returns a script without its circumstances."""
     close = script.close if script.is_timed else 30
     return replace(script, via="tcp6", before=None, in_file=False, close=close)
-
-
-def _waited(adapter: Adapter) -> float:
-    """Returns the seconds that the suite and a running adapter waited for a processor."""
-    return procfs.waited([os.getpid(), *(adapter.processes() if adapter.is_running else [])])
-
-
-def _may_be_load(outcome: Outcome, should: list[Problem]) -> bool:
-    """Returns whether a busy machine can cause this."""
-    if isinstance(outcome.error, AdapterError):
-        return not isinstance(outcome.error, Crashed)
-    problems = [outcome.error.problem] if isinstance(outcome.error, Mismatch) else should
-    waits = ("time", "ended")
-    return outcome.is_about_time or any(one.axis in waits or "nothing" in one.got for one in problems)
-
-
-def _hangs(outcome: Outcome) -> bool:
-    """Returns whether the suite has waited in vain for all of its patience."""
-    return isinstance(outcome.error, Mismatch) and outcome.error.problem.saw == "hangs"
-
-
-class Lane:
-    """One adapter that plays one script after another."""
-
-    def __init__(self, explorer: Explorer) -> None:
-        self._of = explorer
-        self._adapter: Adapter | None = None
-        self._before: residue.Footprint | None = None
-        self._scripts: list[Script] = []
-        self._is_warm = False
-        self._folder = Path(tempfile.mkdtemp(prefix="lane-", dir=explorer.folder))
-        (self._folder / "out").mkdir()
-        (self._folder / "tmp").mkdir()
-
-    async def __aenter__(self) -> Lane:
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
-        with trio.CancelScope(shield=True):
-            await self.close()
-
-    async def play(self, script: Script, patience: float) -> Played:
-        """Plays a script, and repeats it if the machine was too busy for the suite's timing."""
-        played = Played(script, None, "", None)
-        for _ in range(MOST_BUSY):
-            try:
-                adapter = await self._running()
-            except AdapterError as error:
-                return self._crashed(script, error, None)
-            try:
-                played = await self._once(script, adapter, patience)
-                break
-            except TooBusy:
-                continue
-        self._scripts.append(script)
-        return played
-
-    async def _running(self) -> Adapter:
-        if self._adapter is not None:
-            await self._adapter.check()
-        if self._adapter is None or not self._adapter.is_running:
-            subject = self._of.subject
-            place = {"TMPDIR": str(self._folder / "tmp")}
-            self._adapter = Adapter(subject.command, environment=place, cwd=subject.cwd)
-            self._is_warm, self._scripts = False, []
-            await start_adapter(self._adapter, self._of.scale)
-        return self._adapter
-
-    async def _once(self, script: Script, adapter: Adapter, patience: float) -> Played:
-        expected = expect(script)
-        plays: list[Play] = []
-
-        async def run(harness: Harness) -> None:
-            harness.files.folder = self._folder  # reused: creating one takes as long as a conversation
-            plays.append(Play(script, expected, harness, self._of.peer))
-            await plays[0].run()
-
-        level = level_of(expected.rule)
-        is_careful = script.is_timed or patience >= self._of.patience
-        waited = _waited(adapter) if is_careful else 0.0
-        case = Case("explore", expected.rule, level, script.role, script.via, "", run)
-        outcome = await attempt(case, adapter, self._of.smoke.tick, patience)
-        if isinstance(outcome.error, TooBusy):
-            raise outcome.error
-        if is_careful and _may_be_load(outcome, plays[0].should if plays else []):
-            late = _waited(adapter) - waited
-            most = MOST_LATE * script.bound if script.is_timed else MOST_WAITED
-            if late > (max(most, patience / 2) if _hangs(outcome) else most):
-                raise TooBusy(f"the suite or the adapter had to wait {late:.2f} s for a processor")
-        if isinstance(outcome.error, AdapterError):
-            return self._crashed(script, outcome.error, outcome.harness)
-        problem = None
-        if isinstance(outcome.error, Mismatch):
-            problem = outcome.error.problem
-        elif outcome.error is not None:
-            problem = Problem(expected.rule, level, "wire", str(outcome.error), expected.likely)
-        elif plays and plays[0].should:
-            new = (one for one in plays[0].should if f"{script.role} {one.rule} {one.axis}" not in self._of.known)
-            problem = next(new, plays[0].should[0])
-        return Played(script, problem, plays[0].outcome if plays else "", outcome.harness)
-
-    def _crashed(self, script: Script, error: AdapterError, harness: Harness | None) -> Played:
-        problem = Problem("close.residue", "MUST", "adapter", str(error), "that the process lives on", saw="crashes")
-        return Played(script, problem, "", harness, is_crash=isinstance(error, Crashed))
-
-    def footprint(self) -> residue.Footprint | None:
-        if self._adapter is None or not self._adapter.is_running:
-            return None
-        return residue.measure(self._adapter, self._folder / "tmp")
-
-    @property
-    def count(self) -> int:
-        """Returns the number of conversations since the last `look`."""
-        return len(self._scripts)
-
-    def look(self) -> tuple[list[Script], bool]:
-        """Returns the scripts since the last look, and whether the adapter has grown since; false the first time."""
-        scripts, self._scripts = self._scripts, []
-        before, self._before = self._before, self.footprint()
-        if not self._is_warm or before is None or self._before is None or len(scripts) < 4:
-            self._is_warm = self._before is not None
-            return scripts, False
-        # The growth is confirmed by playing these again, so two of the scripts are enough.
-        return scripts, bool(self._before.grown(before, len(scripts), 2))
-
-    async def close(self) -> None:
-        if self._adapter is not None:
-            await self._adapter.close(1)
-            await self._adapter.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)

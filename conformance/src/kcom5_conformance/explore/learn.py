@@ -23,7 +23,7 @@ from ..harness.harness import Harness
 from ..harness.run import MOST_BUSY
 from ..harness.smoke import Smoke
 from ..harness.subject import Subject
-from .engine import MOST_WAITED
+from .lane import MOST_WAITED
 from .machine import ALPHABETS, NOTHING, Difference, Machine, Word, differences, of_tables
 from .words import Run, acts
 
