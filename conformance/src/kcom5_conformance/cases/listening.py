@@ -83,6 +83,7 @@ async def _queued(harness: Harness, place: int | str, first: bytes, second: byte
     await connection.send(first)
     with suppress(OSError):
         connection = await harness.connect(place)
+        connection.is_second = True
         await connection.send(second, may_break=True)
 
 
@@ -119,6 +120,7 @@ async def second_gets_nothing(harness: Harness) -> None:
     second: Connection | None = None
     with suppress(OSError):  # refused at once
         second = await harness.connect(call.place)
+        second.is_second = True
     if second is not None:
         await second.send(HELLO, may_fail=True)
         await second.expect_nothing()

@@ -39,6 +39,8 @@ class Connection:
     sent: int = 0
     ended: str = ""
     """How the implementation's side ended: `end` or `reset`."""
+    is_second: bool = False
+    """The server serves another connection, so no byte belongs to this one."""
 
     async def send(self, octets: bytes, *, may_fail: bool = False, may_break: bool = False, written: str = "") -> None:
         """Sends all bytes. A broken connection is a mismatch, unless it `may_break`. An incomplete send is a mismatch,
@@ -164,8 +166,7 @@ class Connection:
         with trio.move_on_after(self.harness.tick):
             octets = await self.some()
             if octets:
-                before = self.received - len(octets)
-                self._fail(f"{len(octets)} octets: {octets[:16].hex(' ')}", "nothing", before, "surplus")
+                self._surplus(octets, "", "nothing")
 
     async def expect_end(self, *, or_reset: bool = False) -> None:
         """Checks that the implementation ends its side and sends nothing before."""
@@ -185,8 +186,7 @@ class Connection:
             await self.look_for_reset()
         wanted = " or ".join({"end": "the end of the stream", "reset": "a reset"}[way] for way in ways)
         if octets:
-            before = self.received - len(octets)
-            self._fail(f"{len(octets)} octets more: {octets[:16].hex(' ')}", wanted, before, "surplus")
+            self._surplus(octets, " more", wanted)
         if not self.ended:
             got = self.harness.give_up(self.harness.patience, "the connection is still open")
             raise Mismatch(self._problem("ended", got, wanted, saw="open"))
@@ -227,6 +227,11 @@ class Connection:
         with suppress(OSError):
             self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.raw.close()
+
+    def _surplus(self, octets: bytes, more: str, expected: str) -> NoReturn:
+        where = " on a second connection" if self.is_second else more
+        got = f"{len(octets)} octets{where}: {octets[:16].hex(' ')}"
+        self._fail(got, expected, self.received - len(octets), "connects" if self.is_second else "surplus")
 
     def _problem(self, axis: Axis, got: str, expected: str, at: int | None = None, saw: Saw = "") -> Problem:
         case, stream, wanted = self.harness.case, bytes(self.got).hex(), bytes(self.wanted).hex()
