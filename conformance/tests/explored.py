@@ -22,7 +22,7 @@ from rich.progress import track
 
 ROOT = Path(__file__).resolve().parents[2]
 MUTANTS = ROOT / "conformance" / "tests" / "mutants"
-APART = ("address.", "file.", "listen.", "unix.")
+APART = ("address.", "connect.self", "file.", "listen.", "unix.")
 """Rules about addresses, files, ports and socket files. A conversation cannot show them."""
 
 

@@ -211,8 +211,8 @@ def main() -> None:
     if missing := names - {peer["name"] for peer in (*peers, *right)}:
         parser.error(f"no mutant and no right peer {', '.join(sorted(missing))}")
     proofs = trio.run(prove_all, peers, Console(stderr=True), options.whole)
-    # Side by side they take each other's time, which a timed case does not forgive; and a case of another rule may be
-    # what names theirs: who was missed is tried alone, with every case.
+    # Mutants that run in parallel delay each other, so a timed case may prove nothing; and a case of another rule may
+    # catch a mutant by the rule that it breaks. A mutant that was missed runs again, alone and with every case.
     again = {proof.name for proof in proofs if proof.is_missed}
     proofs = [proof for proof in proofs if not proof.is_missed]
     for peer in peers:

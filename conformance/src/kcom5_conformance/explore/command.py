@@ -69,14 +69,18 @@ async def explore(
         for result in _passed(visited, subject.name, role, failed):
             report(result)
         found.append(_summary(visited, subject.name, role))
-        did = "replayed" if options.replayed else "explored"
-        rate = visited.conversations / max(visited.seconds, 0.001)
-        line = f"{safe(subject.name)}: {did} as {role}: {words.count(visited.conversations, 'conversation')}"
-        unrepeated = f", {visited.unrepeated} failed once and not again" if visited.unrepeated else ""
-        broken = f"{rate:.0f} a second, {words.count(len(failed), 'rule') if failed else 'no rule'} broken{unrepeated}"
-        ended = broken if visited.conversations else "none ended in that time: allow it more seconds"
-        console.print(f"{line} in {visited.seconds:.1f} s, {ended}", markup=False, highlight=False, soft_wrap=True)
+        line = _told(visited, len(failed), "replayed" if options.replayed else "explored", role)
+        console.print(f"{safe(subject.name)}: {line}", markup=False, highlight=False, soft_wrap=True)
     return found
+
+
+def _told(visited: Visited, failed: int, did: str, role: Role) -> str:
+    """Returns the line about a role that was explored. `failed` is the number of broken rules."""
+    rate = visited.conversations / max(visited.seconds, 0.001)
+    unrepeated = f", {visited.unrepeated} failed once and not again" if visited.unrepeated else ""
+    broken = f"{rate:.0f} a second, {words.count(failed, 'rule') if failed else 'no rule'} broken{unrepeated}"
+    ended = broken if visited.conversations else "none ended in that time: allow it more seconds"
+    return f"{did} as {role}: {words.count(visited.conversations, 'conversation')} in {visited.seconds:.1f} s, {ended}"
 
 
 def result_of(failure: Failure, peer: str) -> Result:
