@@ -22,8 +22,8 @@ from rich.progress import track
 
 ROOT = Path(__file__).resolve().parents[2]
 MUTANTS = ROOT / "conformance" / "tests" / "mutants"
-APART = ("address.", "connect.self", "file.", "listen.", "unix.")
-"""Rules about addresses, files, ports and socket files. A conversation cannot show them."""
+APART = ("address.", "connect.self", "file.", "limit.memory", "listen.", "message.too-long", "unix.")
+"""Rules about addresses, files, memory, messages of 4 GiB, ports and socket files. A conversation cannot show them."""
 
 
 @dataclass

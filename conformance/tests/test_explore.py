@@ -174,6 +174,9 @@ def test_broken_should_is_found(role: str, name: str, rule: str, tmp_path: Path)
 
 
 WHOLE: tuple[Step, ...] = (("read", -1), ("end",), ("close",))
+PAUSE: Step = ("pause", "most")
+NUL = bytes(8) + b"\1\0\0\0\0" + bytes(8)
+"""An echo, relative to the hello, and the frame of a message of one NUL, without data."""
 ILL_FORMED = bytes(8) + b"\1\0\0\0\xff"
 
 
@@ -196,6 +199,8 @@ ILL_FORMED = bytes(8) + b"\1\0\0\0\xff"
             "message.utf8",
         ),
         ("reset-while-connecting-is-success", Script("client", steps=(("unread",), ("reset",))), "echo.mismatch"),
+        ("files-a-string", Script("client", steps=(("send", NUL),), in_file=True), "message.utf8"),
+        ("leaks-listeners", Script("server", steps=(*(PAUSE,) * 4, ("connect",), *WHOLE), close=1), "close.residue"),
     ],
 )
 def test_conversation_shows_the_bug(name: str, script: Script, rule: str, tmp_path: Path) -> None:

@@ -106,6 +106,8 @@ class ClientPlay(Play):
             keys["message"] = script.before
         if target is not None:
             keys["to"] = {"file": str(target)}
+            if "message-file" in self.harness.adapter.supports:
+                keys["message_file"] = str(target.with_name("message"))
         return keys
 
     def _check_delivered(self, call: Call, target: Path | None) -> None:
@@ -118,21 +120,24 @@ class ClientPlay(Play):
             self._check_data(answer)
         if target is None:
             return
-        left = {file.name: file for file in target.parent.iterdir()}
-        is_whole = (
-            "data" in left and self.outcome == "ok" and left["data"].read_bytes() == _octets_of(self.expected.data)
-        )
-        for file in left.values():
-            file.unlink()
-        found = left.pop("data", None)
-        if left:
-            self.fail("close.residue", "residue", f"the file {sorted(left)[0]} beside the data", "no file left behind",
+        found = {file.name: file.read_bytes() for file in target.parent.iterdir()}
+        for name in found:
+            (target.parent / name).unlink()
+        self._check_files(found, "message_file" in call.request)
+
+    def _check_files(self, found: dict[str, bytes], has_message: bool) -> None:
+        """Checks the files of the data and, if it was asked for, of the message."""
+        if beside := sorted(found.keys() - {"data", "message"}):
+            self.fail("close.residue", "residue", f"the file {beside[0]} beside the data", "no file left behind",
                       saw="residue")  # fmt: skip
-        if found is not None and self.outcome != "ok":
-            self.fail("data.truncated", "delivered", "a file with a part of the data", "no file under the final name",
-                      saw="residue")  # fmt: skip
-        if self.outcome == "ok" and not is_whole:
+        if self.outcome != "ok":
+            if found:
+                self.fail("data.truncated", "delivered", f"the file of the {min(found)} after a failure",
+                          "no file under the final name", saw="residue")  # fmt: skip
+        elif found.get("data") != _octets_of(self.expected.data):
             self.fail("data.opaque", "delivered", "a file with other octets, or none", "the data", saw="altered")
+        elif has_message and found.get("message") != self.expected.message.encode():
+            self.fail("message.utf8", "delivered", "a file with another message, or none", "the message", saw="message")
 
     def _check_data(self, answer: Json) -> None:
         expected = self.expected

@@ -21,10 +21,13 @@ from .script import Script
 
 PORTION = 48
 """Scripts generated at a time. Nothing else runs during generation."""
-TIMED_PORTION = 12
+TIMED_PORTION = 36
 VARIANTS = 3
 """The number of circumstances in which each script is played."""
-TIMED_LANES = 12
+TIMED_LANES = (12, 24)
+"""The minimum and the maximum; in between one for each second to explore, because each starts a process."""
+TIMED_ROUNDS = 2
+"""Repetitions of a script that waits, to confirm that it leaks."""
 LONG = 3.0
 """Seconds. A script that waits longer only begins if it ends within the time to explore."""
 HASTE = 0.3
@@ -32,10 +35,8 @@ HASTE = 0.3
 SHRINK_SECONDS = 12.0
 OVERTIME = 10.0
 """Seconds after the time to explore in which a failure may still be repeated."""
-BISECT_SECONDS = 10.0
+BISECT_SECONDS = 20.0
 """Seconds beyond the time to explore."""
-LOOK_AFTER = 24
-"""Conversations of one adapter between two checks for residue."""
 
 
 @dataclass
@@ -82,6 +83,8 @@ class Explorer:
     is_first_enough: bool = False
     visited: Visited = field(default_factory=Visited)
     _start: float = 0.0
+    _innocent: set[Script] = field(default_factory=set)
+    """Scripts that wait, of which repetitions left nothing behind."""
 
     def __post_init__(self) -> None:
         self._supports = self.target.smoke.supports
@@ -108,7 +111,9 @@ class Explorer:
                     lanes = [await stack.enter_async_context(Lane(self.target)) for _ in range(self.jobs)]
                     await self._play_all(saved, lanes, lambda script: None)
             nursery.start_soon(self._explore, False, PORTION, self.jobs)
-            nursery.start_soon(self._explore, True, TIMED_PORTION, TIMED_LANES)
+            nursery.start_soon(
+                self._explore, True, TIMED_PORTION, min(max(TIMED_LANES[0], int(self.seconds)), TIMED_LANES[1])
+            )
         self.visited.seconds = trio.current_time() - self._start
 
     async def replay(self, scripts: list[Script]) -> None:
@@ -119,12 +124,12 @@ class Explorer:
             for script in scripts:
                 count = len(self.known)
                 await self._play_all([script] * (1 if script.is_timed else NONCES + 1), [lane], lambda script: None)
-                if len(self.known) == count and not script.is_timed:
+                if len(self.known) == count:
                     await self._charge_residue([script])
         self.visited.seconds = trio.current_time() - self._start
 
     async def _explore(self, is_timed: bool, size: int, count: int) -> None:
-        lanes = [Lane(self.target) for _ in range(count)]
+        lanes = [Lane(self.target, is_timed) for _ in range(count)]
         number = self.seed * 2 + is_timed
         try:
             while not self.is_over:
@@ -138,6 +143,7 @@ class Explorer:
                         given[variant] = script
                         todo.append(variant)
                 todo = [script for script in todo if self._is_in_contract(script)]
+                todo.sort(key=lambda script: -script.waits)
                 shrink = partial(self._shrink, is_timed, number, size, given)
                 await self._play_all(todo, lanes, shrink)
                 self.tell(self.visited)
@@ -170,8 +176,8 @@ class Explorer:
                 self._count(played)
                 if played.problem is not None and played.sign not in self.known:
                     await self._suspect(lane, played, shrink)
-                if lane.count >= LOOK_AFTER and not script.is_timed:
-                    await self._look_for_residue(lane)
+                if lane.is_due:
+                    await self._look_for_residue(lane, script.is_timed)
 
         async with trio.open_nursery() as nursery:
             for lane in lanes:
@@ -257,9 +263,10 @@ class Explorer:
 
     # ---- residue
 
-    async def _look_for_residue(self, lane: Lane) -> None:
-        scripts, grown = lane.look()
-        if grown:
+    async def _look_for_residue(self, lane: Lane, is_timed: bool) -> None:
+        scripts, is_grown = lane.look(1 if is_timed else 2)
+        scripts = [script for script in scripts if script not in self._innocent and script.waits <= LONG]
+        if is_grown and scripts:
             await self._charge_residue(scripts)
 
     async def _charge_residue(self, scripts: list[Script]) -> None:
@@ -270,26 +277,45 @@ class Explorer:
                 return
             over = trio.current_time() if self.is_replay else self._start + self.seconds
             last = max(trio.current_time(), over) + BISECT_SECONDS
-            async with Lane(self.target) as fresh:
-
-                async def play(some: list[Script], fresh: Lane = fresh, last: float = last) -> residue.Footprint | None:
-                    for script in some:
-                        if trio.current_time() > last:
-                            return None
-                        await fresh.play(script, HASTE * self.patience)
-                    return fresh.footprint()
-
-                found = await residue.culprit(scripts, play)
-                if found is None:
-                    return
-                played = await fresh.play(found[0], self.patience)
+            found = await (self._timed_culprit if scripts[0].is_timed else self._culprit)(scripts, last)
+            if found is None:
+                return
             self.known.add(sign)
+            async with Lane(self.target) as fresh:
+                played = await fresh.play(found[0], self.patience)
             words = f"each time it leaves something behind: {found[1]} after some repetitions"
             problem = Problem(
                 "close.residue", level_of("close.residue"), "residue", words, "nothing left behind", saw="residue"
             )
             after = trio.current_time() - self._start
             self._report(Failure(replace(played, problem=problem), after, self.visited.conversations))
+
+    async def _culprit(self, scripts: list[Script], last: float) -> tuple[Script, str] | None:
+        async with Lane(self.target) as fresh:
+            return await residue.culprit(scripts, partial(self._repeat, fresh, last))
+
+    async def _timed_culprit(self, scripts: list[Script], last: float) -> tuple[Script, str] | None:
+        """Repeats scripts that wait in parallel, each on its own adapter. Returns the shortest one that leaks."""
+        found: dict[Script, str] = {}
+
+        async def repeat(script: Script) -> None:
+            async with Lane(self.target) as fresh:
+                found[script] = await residue.growth([script], partial(self._repeat, fresh, last), TIMED_ROUNDS)
+
+        async with trio.open_nursery() as nursery:
+            for script in set(scripts):
+                nursery.start_soon(repeat, script)
+        self._innocent |= {script for script, growth in found.items() if not growth}
+        guilty = [(script, growth) for script, growth in found.items() if growth]
+        return min(guilty, key=lambda pair: len(str(pair[0])), default=None)
+
+    async def _repeat(self, lane: Lane, last: float, scripts: list[Script]) -> residue.Footprint | None:
+        """Plays scripts and returns the footprint afterwards; None if it takes too long."""
+        for script in scripts:
+            if trio.current_time() > last:
+                return None
+            await lane.play(script, HASTE * self.patience)
+        return lane.footprint()
 
 
 def _core(script: Script) -> Script:

@@ -31,6 +31,13 @@ PLAYS: dict[str, type[Play]] = {"server": ServerPlay, "client": ClientPlay}
 MOST_WAITED = 0.5
 """If the suite or adapter waits longer than this for a processor, in seconds, a repeated failure proves nothing."""
 
+LOOK_AFTER = 24
+"""Conversations of one adapter between two checks for residue."""
+TIMED_LOOK_AFTER = 6
+"""The same for conversations that wait."""
+WARM_AFTER = 2
+"""The same until the first check."""
+
 
 @dataclass
 class Target:
@@ -89,8 +96,8 @@ def _hangs(outcome: Outcome) -> bool:
 class Lane:
     """One adapter that plays one script after another."""
 
-    def __init__(self, target: Target) -> None:
-        self._of = target
+    def __init__(self, target: Target, is_timed: bool = False) -> None:
+        self._of, self._is_timed = target, is_timed
         self._adapter: Adapter | None = None
         self._before: residue.Footprint | None = None
         self._scripts: list[Script] = []
@@ -176,19 +183,22 @@ class Lane:
         return residue.measure(self._adapter, self._folder / "tmp")
 
     @property
-    def count(self) -> int:
-        """Returns the number of conversations since the last `look`."""
-        return len(self._scripts)
+    def is_due(self) -> bool:
+        """Returns whether it is time for a check for residue."""
+        after = TIMED_LOOK_AFTER if self._is_timed and self._is_warm else WARM_AFTER if self._is_timed else LOOK_AFTER
+        return len(self._scripts) >= after
 
-    def look(self) -> tuple[list[Script], bool]:
-        """Returns the scripts since the last look, and whether the adapter has grown since; false the first time."""
+    def look(self, least: int) -> tuple[list[Script], bool]:
+        """Returns the scripts since the last look, and whether the adapter has grown since; false the first time.
+
+        The growth is confirmed by playing these again, so that of `least` of them is enough.
+        """
         scripts, self._scripts = self._scripts, []
         before, self._before = self._before, self.footprint()
         if not self._is_warm or before is None or self._before is None or len(scripts) < 4:
             self._is_warm = self._before is not None
             return scripts, False
-        # The growth is confirmed by playing these again, so two of the scripts are enough.
-        return scripts, bool(self._before.grown(before, len(scripts), 2))
+        return scripts, bool(self._before.grown(before, len(scripts), least))
 
     async def close(self) -> None:
         if self._adapter is not None:

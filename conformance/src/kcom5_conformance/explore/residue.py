@@ -58,18 +58,20 @@ async def culprit(
     """Finds the conversation that leaks. Returns it and the growth. `play` plays some and measures afterwards."""
     scripts = sorted(scripts, key=lambda script: len(str(script)))  # prefers the shortest one
     while True:
-        growth = await _growth(scripts, play)
-        if not growth:
+        grown = await growth(scripts, play)
+        if not grown:
             return None
         if len(scripts) == 1:
-            return scripts[0], growth
+            return scripts[0], grown
         half = len(scripts) // 2
-        scripts = scripts[:half] if await _growth(scripts[:half], play) else scripts[half:]
+        scripts = scripts[:half] if await growth(scripts[:half], play) else scripts[half:]
 
 
-async def _growth(scripts: list[Script], play: Callable[[list[Script]], Awaitable[Footprint | None]]) -> str:
-    """Returns the growth in each round. The first round warms up."""
-    rounds = -(-ROUNDS // len(scripts))
+async def growth(
+    scripts: list[Script], play: Callable[[list[Script]], Awaitable[Footprint | None]], repetitions: int = ROUNDS
+) -> str:
+    """Returns the growth in each round. The first round warms up. `repetitions` is the number of scripts in a round."""
+    rounds = -(-repetitions // len(scripts))
     await play(scripts * rounds)
     before = await play(scripts)
     after = await play(scripts * max(2, rounds))
