@@ -13,7 +13,7 @@ import trio
 from ..harness import procfs
 from ..harness.adapter import Adapter, AdapterError, Crashed
 from ..harness.attempt import PATIENCE, Outcome, attempt, start_adapter
-from ..harness.case import Case, Mismatch, TooBusy
+from ..harness.case import Case, Mismatch, NotRun, TooBusy
 from ..harness.harness import Harness
 from ..harness.run import MOST_BUSY, MOST_LATE
 from ..harness.smoke import Smoke
@@ -166,7 +166,7 @@ class Lane:
         problem = None
         if isinstance(outcome.error, Mismatch):
             problem = outcome.error.problem
-        elif outcome.error is not None:
+        elif outcome.error is not None and not isinstance(outcome.error, NotRun):
             problem = Problem(expected.rule, level, "wire", str(outcome.error), expected.likely)
         elif plays and plays[0].should:
             new = (one for one in plays[0].should if f"{script.role} {one.rule} {one.axis}" not in self._of.known)

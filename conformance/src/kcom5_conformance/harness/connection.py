@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import struct
+import sys
+import termios
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
@@ -13,10 +16,13 @@ import trio
 from ..report.acts import Act
 from ..results import KEPT, Axis, Problem, Saw
 from . import procfs
-from .case import Mismatch
+from .case import Mismatch, NotRun
 
 if TYPE_CHECKING:
     from .harness import Harness
+
+MOST_PATIENCES = 12
+"""Timeouts in which an implementation that reads slowly has to take what is sent."""
 
 
 @dataclass
@@ -50,12 +56,16 @@ class Connection:
         self._act("send", written or self._relative(octets))
         self.sent += len(octets)
         try:
-            left = memoryview(octets)
+            left, last = memoryview(octets), trio.current_time() + MOST_PATIENCES * self.harness.patience
             while left:
+                unsent = self._unsent()
                 with trio.move_on_after(self.harness.patience) as scope:
                     left = left[await self.raw.send(left) :]
-                if scope.cancelled_caught:
+                if scope.cancelled_caught and self._unsent() == unsent:
                     break
+                if left and trio.current_time() > last:
+                    raise NotRun(f"it is too slow: it has taken {len(octets) - len(left):,} of {len(octets):,} octets "
+                                 f"in {MOST_PATIENCES * self.harness.patience:.0f} s")  # fmt: skip
         except OSError as error:
             self._taken(rung, octets, len(octets) - len(left))
             if not may_fail and not may_break:
@@ -68,6 +78,15 @@ class Connection:
             )
             if not may_fail:
                 self._fail(got, "all of them taken", saw="untaken")
+
+    def _unsent(self) -> int:
+        """Returns the number of bytes that the implementation's side has not taken; 0 if the kernel does not tell.
+
+        A slow reader frees the kernel's buffer by degrees, and the kernel tells the sender only when much is free.
+        """
+        with suppress(OSError, ValueError):
+            return int.from_bytes(fcntl.ioctl(self.raw.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        return 0
 
     def look(self, seconds: float = 5) -> None:
         """Records a read for the reproduction."""
