@@ -104,6 +104,9 @@ class Odd(ReferencePeer):
             print(json.dumps({"listening": "\ud800\0"}), flush=True)
 
     def say(self, answer: dict[str, Any]) -> None:
+        if self.manner == "cuts-its-line" and "ok" in answer:
+            print(json.dumps(answer)[:10], end="", flush=True)
+            return
         if self.manner == "twice" and self.is_turn and "ok" in answer:
             print(f"{json.dumps(answer)}\n{json.dumps(answer)}", flush=True)
             return

@@ -143,6 +143,12 @@ def test_server_that_never_answers_fails_a_right_exchange_over_each_transport() 
     assert all("which the suite allows" in failure.problems[0].expected for failure in failures)
 
 
+def test_answer_without_a_line_end_is_told() -> None:
+    failures = smoke_of("cuts-its-line", SHORT).failures
+    assert {failure.role for failure in failures} == {"server", "client"}
+    assert all("10 octets of an answer without a line end" in failure.problems[0].got for failure in failures)
+
+
 def test_a_time_says_which_part_is_t() -> None:
     assert within_words({"close": 1}, 6) == "within 6.0 s: T is 1 s, and the suite allows 5.0 s more"
     for close in (0, -1, 30):

@@ -139,6 +139,11 @@ class Adapter:
         return self._process.pid
 
     @property
+    def unfinished(self) -> int:
+        """Returns the number of bytes of a line that has no end yet."""
+        return len(self._buffer)
+
+    @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 

@@ -118,6 +118,9 @@ class Call:
         with trio.move_on_after(bound) as scope:
             await self.ended.wait()
         if scope.cancelled_caught:
+            if size := self.adapter.unfinished:
+                got = self.harness.give_up(bound, f"{size:,} octets of an answer without a line end")
+                self.harness.fail("ended", got, "a line with the answer")
             got = self.harness.give_up(bound, "the call has not ended")
             self.harness.fail("ended", got, f"an end {within_words(self.request, bound)}", "hangs")
         if self.error:
