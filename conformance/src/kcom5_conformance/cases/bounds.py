@@ -198,3 +198,19 @@ async def _acknowledged_while_confirming(harness: Harness) -> None:
 
 add("time.bounds/acknowledged-while-confirming", "server", "the wait for the end counts from the half-close alone",
     _acknowledged_while_confirming, TCP, takes=4)  # fmt: skip
+
+
+async def _close_after_a_slow_hello(harness: Harness) -> None:
+    call = await harness.send(close=2)
+    connection = await harness.connect(call.place)
+    await _pause(harness, 1.2, 1.8)
+    await connection.send(HELLO)
+    await connection.expect(HELLO + frame(b"hi", b"\x00\x01\x02"))
+    await connection.expect_end()
+    await _pause(harness, 1.2, 1.8)
+    connection.close()
+    await call.expect_ok()
+
+
+add("time.bounds/close-after-a-slow-hello", "server", "the wait for the end counts from the connection",
+    _close_after_a_slow_hello, takes=3)  # fmt: skip

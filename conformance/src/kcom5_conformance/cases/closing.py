@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import select
+import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -291,6 +293,12 @@ async def reset_after_an_early_end(harness: Harness) -> None:
         await call.expect_error("unconfirmed")
 
 
+def _check_kept(harness: Harness, connection: Connection) -> None:
+    """Checks that no reset came after the end. Linux keeps what was received before it, and other systems do not."""
+    if harness.via != "unix" and connection.raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        harness.fail("ended", "a reset after the half-close", "an orderly end", "reset")
+
+
 @case("close.keep/20000-octets-each-half-second", "server", "a slow client loses what its system held", takes=4)
 async def slow_client_keeps_what_its_kernel_held(harness: Harness) -> None:
     data = counter(150_000)
@@ -318,7 +326,29 @@ async def read_after_the_bound(harness: Harness) -> None:
     await call.result(1 + harness.patience)  # success or failure depends on `close.confirm`
     await connection.expect(HELLO + frame(b"hi", data))
     await connection.expect_end()
+    _check_kept(harness, connection)
     connection.close()
+
+
+@case("close.confirm/half-closed-and-not-acknowledged", "server", "success before the client's system has everything",
+      TCP, level="SHOULD")  # fmt: skip
+async def half_closed_and_not_acknowledged(harness: Harness) -> None:
+    if sys.platform != "linux":
+        raise NotRun("only Linux tells what is acknowledged")
+    size = 100_000
+    call = await harness.send("", {"size": size, "fill": "counter251"})
+    # A small window keeps unread data in the server's kernel.
+    connection = await harness.connect(call.place, buffer=16384)
+    await connection.send(HELLO)
+    connection.half_close()
+    await connection.expect(HELLO)
+    await harness.pause(4 * harness.tick)
+    if call.ended.is_set():
+        harness.fail("delivered", call.told, "that it waits until everything is acknowledged")
+    await connection.expect(frame(b"", counter(size)))
+    await connection.expect_end()
+    connection.close()
+    await call.expect_ok()
 
 
 @case("result.success/reset-while-it-connects", "client", "43 of 300 receives succeeded without one octet", TCP)

@@ -98,7 +98,10 @@ def _timed_server(kind: str, hello: bytes, detail: Detail) -> tuple[Step, ...]:
     if kind == "confirm":
         late = tuple((*_WHOLE, pause, pause, (end,)) for end in ("close", "half-close", "reset"))
         keeps = ("read", detail.pick((8, 9, 100))), ("stall",), *_WHOLE
-        return start, *detail.pick(((*_WHOLE, ("stall",)), (*_WHOLE, pause, ("close",)), *late, keeps))
+        slow = ("send", hello[:cut]), pause, ("send", hello[cut:]), *_WHOLE
+        own = start, *_WHOLE
+        ends = ((*own, ("stall",)), (*own, pause, ("close",)), (*slow, ("stall",)), (*slow, pause, ("close",)))
+        return detail.pick((*ends, *((start, *late_end) for late_end in late), (start, *keeps)))
     if kind == "talk":
         return start, *_WHOLE, *(pause, ("send", b"x")) * 3, pause, ("close",)
     if kind in ("long", "long-never"):
