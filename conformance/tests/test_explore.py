@@ -209,6 +209,12 @@ def test_conversation_shows_the_bug(name: str, script: Script, rule: str, tmp_pa
     assert [result["rule"] for result in _failures(tmp_path)] == [rule]
 
 
+def test_defect_of_the_suite_is_not_charged_to_the_implementation(capsys: pytest.CaptureFixture[str]) -> None:
+    script = Script("client", via=VIA, steps=(("send", NUL), ("dance",)))
+    assert _explore("client", "reference_peer.py", "--replay", to_text(script)) == 4
+    assert "the suite itself is broken" in capsys.readouterr().err
+
+
 def test_residue_is_found_and_charged(tmp_path: Path) -> None:
     arguments = ("--seconds", "120", "--first", "--jobs", "1", "--report", str(tmp_path))
     assert _explore("client", "mutants", "leaks-descriptors", *arguments) == 1

@@ -182,8 +182,10 @@ class _Stages:
             roles = [role for role in exploring.ROLES if options.role in (None, role)]
             await learn(subject, found, roles, scale, options.report, self.add, self.console)
         again = exploring.Settings(run.seed, 0, scale, self.jobs)
+        again.defects = self.done.defects
         await _replay(subject, found, self.conversations, again, self.add, self.console)
         if how := _exploring(options, self.selection, run.seed):
+            how.defects = self.done.defects
             roles = [role for role in exploring.ROLES if options.what == "run" or options.role in (None, role)]
             from .explore.command import explore
 

@@ -20,7 +20,7 @@ from ..harness.ports import HOSTS
 from ..report.acts import Act
 from ..results import Json
 from .play import NONCES, SOON, Play, at_once
-from .script import Octets
+from .script import Octets, Step
 
 SAME_NONCES = 3
 """Random nonces do not repeat this often: they have 2^24 values, and few are kept."""
@@ -59,6 +59,18 @@ class ClientPlay(Play):
                 if connection.ended == "end":
                     await connection.look_for_reset()
                 self._check_end(connection)
+
+    async def _step(self, index: int, step: Step, connection: Connection | None, call: Call) -> None:
+        if connection is not None and step[0] == "end":
+            await self._see_end(connection)
+        else:
+            await super()._step(index, step, connection, call)
+
+    async def _see_end(self, connection: Connection) -> None:
+        connection.look()
+        with trio.move_on_after(self.harness.patience):
+            while not connection.ended and connection.received <= 8:
+                await connection.some()
 
     async def _without_connection(self, target: Path | None) -> None:
         """Plays without a connection: no server listens, none accepts, or the port is invalid."""

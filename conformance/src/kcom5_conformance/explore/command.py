@@ -54,7 +54,7 @@ async def explore(
 
         with tempfile.TemporaryDirectory(prefix="kcom5-") as folder, _progress(console, subject.name, role) as tell:
             explorer = Explorer(
-                Target(subject, smoke, options.scale, Path(folder)),
+                Target(subject, smoke, options.scale, Path(folder), defects=options.defects),
                 role,
                 options.seed,
                 options.seconds,

@@ -51,6 +51,8 @@ class Target:
     known: set[str] = field(default_factory=set)
     """Keys of the failures that were handled."""
     facts: Known = field(default_factory=Known)
+    defects: list[BaseException] = field(default_factory=list)
+    """Errors of the suite itself."""
 
     @property
     def patience(self) -> float:
@@ -166,6 +168,8 @@ class Lane:
         problem = None
         if isinstance(outcome.error, Mismatch):
             problem = outcome.error.problem
+        elif outcome.error is not None and outcome.is_defect:
+            self._of.defects.append(outcome.error)
         elif outcome.error is not None and not isinstance(outcome.error, NotRun):
             problem = Problem(expected.rule, level, "wire", str(outcome.error), expected.likely)
         elif plays and plays[0].should:

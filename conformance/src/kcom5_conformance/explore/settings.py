@@ -37,6 +37,8 @@ class Settings:
         self.examples, self.is_first_enough, self._folder = examples, is_first_enough, folder
         self.replayed = list(replayed)
         """If not empty, only these conversations are played."""
+        self.defects: list[BaseException] = []
+        """Errors of the suite itself."""
         if folder is not None:
             files.check_folder(folder)
 
