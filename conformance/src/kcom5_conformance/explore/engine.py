@@ -37,6 +37,8 @@ OVERTIME = 10.0
 """Seconds after the time to explore in which a failure may still be repeated."""
 BISECT_SECONDS = 20.0
 """Seconds beyond the time to explore."""
+TIMED_BISECT_SECONDS = 15.0
+"""Seconds that have to be left for scripts that wait."""
 
 
 @dataclass
@@ -265,6 +267,8 @@ class Explorer:
 
     async def _look_for_residue(self, lane: Lane, is_timed: bool) -> None:
         scripts, is_grown = lane.look(1 if is_timed else 2)
+        if is_timed and trio.current_time() - self._start > self.seconds - TIMED_BISECT_SECONDS:
+            return
         scripts = [script for script in scripts if script not in self._innocent and script.waits <= LONG]
         if is_grown and scripts:
             await self._charge_residue(scripts)
