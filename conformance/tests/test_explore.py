@@ -21,6 +21,7 @@ from kcom5_conformance.explore import generate
 from kcom5_conformance.explore.command import vector_of
 from kcom5_conformance.explore.engine import Explorer
 from kcom5_conformance.explore.model import expect
+from kcom5_conformance.explore.residue import Footprint
 from kcom5_conformance.explore.script import HELLO, Octets, Script, Step, from_json, to_text
 from kcom5_conformance.explore.strategies import STRATEGIES
 from kcom5_conformance.explore.tables import table
@@ -219,6 +220,13 @@ def test_residue_is_found_and_charged(tmp_path: Path) -> None:
     arguments = ("--seconds", "120", "--first", "--jobs", "1", "--report", str(tmp_path))
     assert _explore("client", "mutants", "leaks-descriptors", *arguments) == 1
     assert [result["rule"] for result in _failures(tmp_path)] == ["close.residue"]
+
+
+def test_memory_counts_after_many_conversations_only() -> None:
+    grown = Footprint(memory=64 << 20)
+    assert grown.grown(Footprint(), 24, 2)
+    assert not grown.grown(Footprint(), 6, 1)
+    assert Footprint(descriptors=1).grown(Footprint(), 6, 1)
 
 
 def _explore(role: str, *words: str) -> int:

@@ -30,11 +30,14 @@ class Footprint:
     memory: int = 0
 
     def grown(self, before: Footprint, played: int, least: int) -> str:
-        """Describes the growth: at least `least` more of something, or memory for all that was played; else empty."""
+        """Describes the growth: at least `least` more of something, or memory for all that was played; else empty.
+
+        Memory counts after many conversations only, because an allocator keeps what one of them needed.
+        """
         for part in fields(self):
             more = getattr(self, part.name) - getattr(before, part.name)
             if part.name == "memory":
-                if more >= max(played * LEAST_MEMORY, LEAST_GROWTH):
+                if played >= ROUNDS and more >= max(played * LEAST_MEMORY, LEAST_GROWTH):
                     return f"{more >> 10:,} KiB of memory"
             elif more >= least:
                 return f"{more} {part.name.removesuffix('s') if more == 1 else part.name}"
