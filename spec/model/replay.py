@@ -38,7 +38,7 @@ class End:
         cell = self.table.cells.get((self.state, event))
         if cell is None:
             return
-        self.state, self.error = cell.state, cell.error
+        self.state, self.error = cell.state, cell.error or self.error
         self.is_half_closed |= cell.action == "half-close"
         self.is_confirmed |= cell.action == "confirm"
         self.is_delivered |= cell.action == "deliver"

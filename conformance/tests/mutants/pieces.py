@@ -36,10 +36,10 @@ class PutsTheThirdPieceSecond(Mutant):
     def read_exact(self, end: socket.socket, count: int) -> bytes:
         if count > 8:
             return super().read_exact(end, count)
-        octets, pieces = bytearray(), []
-        while sum(map(len, pieces)) < count:
+        pieces: list[bytes] = []
+        while len(b"".join(pieces)) < count:
             self.each_octet()
-            pieces.append(self.recv(end, count - sum(map(len, pieces))))
+            pieces.append(self.recv(end, count - len(b"".join(pieces))))
             if not pieces[-1]:
                 raise Failure("truncated")
         octets = bytearray(count)
