@@ -131,7 +131,7 @@ class Adapter:
         self.supports = supports
         """The features that the adapter claims; empty before it has answered `about`."""
         self._process: trio.Process | None = None
-        self._words = bytearray()
+        self._buffer, self._words = bytearray(), bytearray()
 
     @property
     def pid(self) -> int:
