@@ -49,6 +49,16 @@ class WritesOctetByOctet(Unusual):
             end.send(bytes([octet]))
 
 
+class LooksAtItsClockBetweenOctets(WritesOctetByOctet):
+    """It sends the first hundred bytes one by one, and looks at its clock after each."""
+
+    def send_some(self, end: socket.socket, pending: memoryview) -> int:
+        count = super().send_some(end, pending)
+        if self.phase == "handshake" and self.taken + count < 8 and (self.remaining() or 1) <= 0:
+            self.late()
+        return count
+
+
 class ComesLate(Unusual):
     """It pauses before it listens and before it connects."""
 
