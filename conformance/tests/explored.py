@@ -25,6 +25,19 @@ MUTANTS = ROOT / "conformance" / "tests" / "mutants"
 APART = ("address.", "connect.self", "file.", "limit.memory", "listen.", "message.too-long", "unix.")
 """Rules about addresses, files, memory, messages of 4 GiB, ports and socket files. A conversation cannot show them."""
 
+BEYOND = {
+    "full-disk-is-an-orderly-end": "a full disk",
+    "full-disk-is-success": "a full disk",
+    "renames-in-vain": "a rename that fails",
+    "stores-after-the-close": "the file at the instant of the close",
+    "stores-the-message-after-the-close": "the file at the instant of the close",
+    "killed-is-an-orderly-end": "a signal",
+    "inherits-sockets": "a child process",
+    "server-looks-at-its-clock": "a process that is stopped",
+    "client-looks-at-its-clock": "a process that is stopped",
+}
+"""Mutants of other rules that a conversation cannot show either, and what shows them."""
+
 
 @dataclass
 class Found:
@@ -76,7 +89,11 @@ def main() -> None:
     mutants = [
         mutant
         for mutant in json.loads(listing.stdout)
-        if (mutant["name"] in options.names if options.names else not mutant["rule"].startswith(APART))
+        if (
+            mutant["name"] in options.names
+            if options.names
+            else mutant["name"] not in BEYOND and not mutant["rule"].startswith(APART)
+        )
     ]
     console = Console(highlight=False, width=120)
     with ThreadPoolExecutor(options.jobs) as threads:
