@@ -164,11 +164,14 @@ TEST_P(EachTransport, SurvivesAFreezeInTheMiddle) {
       pause(std::chrono::milliseconds{1});
     }
   });
+  const struct AtEnd {  // also if the server throws: the destructor of `pest` waits
+    std::atomic<bool>& done;
+    ~AtEnd() { done = true; }
+  } at_end{done};
   auto server = sending(place_, counter(8 << 20));
   Client client = client_at(place_);
   EXPECT_EQ(client.receive().size(), std::size_t{8} << 20);
   EXPECT_EQ(server.result(), "");
-  done = true;
 }
 
 TEST_P(EachTransport, ServesATinyReader) {
