@@ -217,6 +217,7 @@ TEST_P(EachTransport, GivesCodesInsteadOfExceptionsWhenAsked) {
   EXPECT_EQ(ec, std::errc::no_such_file_or_directory);
   Server server;
   server.port = 65536;
+  server.ipv6 = place_.is_ipv6();
   if (place_.is_unix()) server.path = place_.folder() / "no" / "such";
   server.send(Bytes{}, ec);
   EXPECT_EQ(error_of(ec), place_.is_unix() ? Error::io : Error::invalid_port);
