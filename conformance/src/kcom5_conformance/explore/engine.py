@@ -126,7 +126,7 @@ class Explorer:
             for script in scripts:
                 count = len(self.known)
                 await self._play_all([script] * (1 if script.is_timed else NONCES + 1), [lane], lambda script: None)
-                if len(self.known) == count:
+                if len(self.known) == count and script.waits <= LONG:
                     await self._charge_residue([script])
         self.visited.seconds = trio.current_time() - self._start
 
@@ -269,7 +269,9 @@ class Explorer:
         scripts, is_grown = lane.look(1 if is_timed else 2)
         if is_timed and trio.current_time() - self._start > self.seconds - TIMED_BISECT_SECONDS:
             return
-        scripts = [script for script in scripts if script not in self._innocent and script.waits <= LONG]
+        scripts = [
+            one for one in scripts if one.is_timed == is_timed and one not in self._innocent and one.waits <= LONG
+        ]
         if is_grown and scripts:
             await self._charge_residue(scripts)
 
