@@ -20,7 +20,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from kcom5_conformance.compare import compare
 from kcom5_conformance.escape import safe
-from kcom5_conformance.report import write_html, write_json
+from kcom5_conformance.report.html import write_html
+from kcom5_conformance.report.json import write_json
 from kcom5_conformance.results import Explored, Run, Verdict
 
 FAINT = """

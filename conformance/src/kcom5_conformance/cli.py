@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import baseline, compare, files, program, streams, templates, verify
+from . import baseline, compare, files, program, streams, templates
 from .errors import UsageError
 from .escape import one_line, safe
 from .exits import (
@@ -33,7 +33,7 @@ from .harness import children
 from .harness.smoke import AdapterBroken
 from .options import parser
 from .perform import Done, perform, why
-from .report import html, json, junit, roots, terminal, words
+from .report import json, roots, terminal, words
 from .results import Result, Run, Verdict
 from .selection import Selection, every_case, subjects
 
@@ -278,7 +278,10 @@ def _since(run: Run, path: Path) -> dict[str, list[str]] | None:
 
 def _write_reports(run: Run, folder: Path) -> bool:
     """Returns whether all reports were written. Prints an error for each that was not."""
-    for name, write in REPORTS.items():
+    from .report import html, junit  # with libraries that take long, and only reports need them
+
+    writers: tuple[Callable[[Run, Path], None], ...] = (json.write_json, junit.write_junit, html.write_html)
+    for name, write in zip(REPORTS, writers, strict=True):
         try:
             write(run, folder / name)
         except OSError as error:
@@ -290,11 +293,7 @@ def _write_reports(run: Run, folder: Path) -> bool:
     return True
 
 
-REPORTS: dict[str, Callable[[Run, Path], None]] = {
-    "report.json": json.write_json,
-    "junit.xml": junit.write_junit,
-    "index.html": html.write_html,
-}
+REPORTS = ("report.json", "junit.xml", "index.html")
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -331,6 +330,8 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from . import verify  # with a library that takes long
+
     return verify.show(options.file, Console(), options.server, strict=options.strict)
 
 

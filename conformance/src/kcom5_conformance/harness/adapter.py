@@ -18,8 +18,6 @@ from pathlib import Path
 
 import fastjsonschema
 import trio
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 
 from .. import data
 from ..results import Json
@@ -89,6 +87,9 @@ def fault(line: object, definition: str) -> str:
         with suppress(fastjsonschema.JsonSchemaValueException):
             _quick_check(definition)(line)
             return ""
+        from jsonschema import Draft202012Validator  # takes long, and only faults need it
+        from jsonschema.exceptions import best_match
+
         error = best_match(Draft202012Validator(_schema(definition)).iter_errors(line))
         if error and error.validator == "anyOf":
             return f"got {error.instance}, expected {error.schema['description']}"[:MOST_SAID]

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import dpkt
 import trio
 
 from .harness import Harness
@@ -139,6 +138,8 @@ class Relay:
 
 def write_pcap(passed: list[Passed], path: Path) -> None:
     """Writes the traffic as TCP between two ports of ::1, for every transport."""
+    import dpkt  # takes long, and only captures need it
+
     ports = {True: 50000, False: 13600}
     sequence = {True: 0, False: 0}
     with path.open("wb") as file:

@@ -6,8 +6,6 @@ import json
 from functools import cache
 from pathlib import Path
 
-import jsonschema
-
 from .. import files
 from ..results import Json, Run, run_from_json
 from . import roots
@@ -22,6 +20,8 @@ def write_json(run: Run, path: Path) -> None:
 def read_json(path: Path, hint: str = "") -> Run:
     """Returns the run of a report. Raises `ValueError` if it is not a report, `UsageError` with the hint if it is
     unreadable."""
+    import jsonschema  # takes long, and only reading needs it
+
     octets = files.read(path, files.MOST_REPORT, hint)
     try:
         document = json.loads(octets.decode(), parse_constant=_no_number)
