@@ -1,5 +1,5 @@
-"""Looks for false alarms: runs the suite many times on correct implementations. During half of the runs, other
-processes keep every processor busy.
+"""Looks for false alarms: runs the suite many times on correct implementations. Half of the runs are alone. The others
+run several at a time, so that every processor is busy.
 
 Prints a line per run and a summary. Exit code: 0 without an alarm, 1 otherwise.
 """
@@ -12,40 +12,45 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BUSY = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
 
 
-@contextmanager
-def busy(processes: int) -> Iterator[None]:
-    """Starts so many processes that only compute."""
-    hogs = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(processes)]
-    try:
-        yield
-    finally:
-        for hog in hogs:
-            hog.kill()
-            hog.wait()
+@dataclass
+class Ran:
+    """A run of the suite."""
+
+    peer: str
+    code: int
+    seconds: float
+    alarms: list[str]
+
+    def __str__(self) -> str:
+        head = f"{self.peer}: {self.seconds:.1f} s, exit code {self.code}, {len(self.alarms)} alarms"
+        return "\n  ".join([head, *self.alarms])
 
 
-def run_once(peer: str, report: Path) -> tuple[int, float, list[str]]:
-    """The exit code, the seconds, and the cases that failed."""
+def run_once(peer: str) -> Ran:
+    """Runs everything on an implementation."""
     command = [sys.executable, "-m", "kcom5_conformance", "run", "--peers", "conformance/peers.toml", peer]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "conformance" / "src")}
-    done = subprocess.run([*command, "--strict", "--report", report], cwd=ROOT, env=environment, capture_output=True)
-    if not (report / "report.json").exists():
-        return done.returncode, 0, [done.stderr.decode(errors="replace")]
-    found = json.loads((report / "report.json").read_text("utf-8"))
+    with tempfile.TemporaryDirectory(prefix="kcom5-") as folder:
+        report = Path(folder) / "report.json"
+        done = subprocess.run(
+            [*command, "--strict", "--report", folder], cwd=ROOT, env=environment, capture_output=True
+        )
+        if not report.exists():
+            return Ran(peer, done.returncode, 0, [done.stderr.decode(errors="replace")])
+        found = json.loads(report.read_text("utf-8"))
     alarms = [
         f"{result['id']} ({result['verdict']} {result['failed']}/{result['tried']}): got {result['problems'][0]['got']}"
         for result in found["results"]
         if result["problems"]
     ]
-    return done.returncode, found["seconds"], alarms
+    return Ran(peer, done.returncode, found["seconds"], alarms)
 
 
 def main() -> None:
@@ -54,25 +59,19 @@ def main() -> None:
     parser.add_argument("runs", type=int, nargs="?", default=100, help="of each implementation (default: 100)")
     parser.add_argument("peers", nargs="*", default=["cpp", "python", "go"], help="of conformance/peers.toml")
     parser.add_argument(
-        "--busy", type=int, metavar="N", default=os.cpu_count() or 1,
-        help="processes that compute beside every other run (default: one for each processor)",
+        "--busy", type=int, metavar="N", default=(os.cpu_count() or 1) + 1,
+        help="runs at a time in the second half (default: one more than there are processors)",
     )  # fmt: skip
     options = parser.parse_args()
+    alone = options.peers * ((options.runs + 1) // 2)
+    beside = options.peers * (options.runs // 2)
     total, with_alarm = 0, 0
-    for number in range(options.runs):
-        for peer in options.peers:
-            hogs = options.busy * (number % 2)
-            with tempfile.TemporaryDirectory() as folder, busy(hogs):
-                code, seconds, alarms = run_once(peer, Path(folder))
-            total += 1
-            with_alarm += code != 0 or bool(alarms)
-            beside = f"beside {hogs} busy processes" if hogs else "alone"
-            print(
-                f"run {number + 1} of {peer}, {beside}: {seconds:.1f} s, exit code {code}, {len(alarms)} alarms",
-                flush=True,
-            )
-            for alarm in alarms:
-                print(f"  {alarm}", flush=True)
+    for peers, at_once in ((alone, 1), (beside, options.busy)):
+        with ThreadPoolExecutor(at_once) as threads:
+            for ran in threads.map(run_once, peers):
+                total += 1
+                with_alarm += ran.code != 0 or bool(ran.alarms)
+                print(f"run {total}, {'alone' if at_once == 1 else f'one of {at_once}'}, of {ran}", flush=True)
     print(f"{total} runs, {with_alarm} with an alarm")
     sys.exit(1 if with_alarm else 0)
 
