@@ -78,8 +78,11 @@ class Outcome:
         return str(self.error)
 
 
-async def attempt(case: Case, adapter: Adapter, tick: float, patience: float) -> Outcome:
-    """Runs a case once. Afterwards the adapter is either idle and responsive, or not running."""
+async def attempt(
+    case: Case, adapter: Adapter, tick: float, patience: float, *, is_responsive: bool = False
+) -> Outcome:
+    """Runs a case once. Afterwards the adapter is either idle and responsive, or not running. With `is_responsive`, an
+    exchange in the case or after it shows that it is, and it is not asked."""
     start = trio.current_time()
     outcome = Outcome(None, None, 0)
     harness: Harness | None = None
@@ -91,7 +94,7 @@ async def attempt(case: Case, adapter: Adapter, tick: float, patience: float) ->
             outcome.error = await _error_of(case, harness)
             outcome.seconds = trio.current_time() - start
             harness.close()
-            outcome.error = await _idle(harness, outcome.error)
+            outcome.error = await _idle(harness, outcome.error, is_responsive)
             nursery.cancel_scope.cancel()
     except Exception as error:  # a defect of the suite ends only the case
         outcome.error = error
@@ -121,7 +124,7 @@ async def _error_of(case: Case, harness: Harness) -> Exception | None:
     return None
 
 
-async def _idle(harness: Harness, error: Exception | None) -> Exception | None:
+async def _idle(harness: Harness, error: Exception | None, is_responsive: bool) -> Exception | None:
     """Waits until the adapter is idle, or ends it. A missing answer is charged to this case, never to the next one."""
     adapter = harness.adapter
     # A running call ends by itself, because the suite has closed its connections.
@@ -135,7 +138,8 @@ async def _idle(harness: Harness, error: Exception | None) -> Exception | None:
     if adapter.is_in_use:
         try:
             await adapter.check()
-            await ask(adapter, {"op": "about"}, harness.patience, "answer-about")
+            if error is not None or not is_responsive:
+                await ask(adapter, {"op": "about"}, harness.patience, "answer-about")
         except AdapterError as failure:
             return error or failure
     return error

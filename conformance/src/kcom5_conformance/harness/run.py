@@ -222,8 +222,9 @@ class Runner:
             except AdapterError as error:
                 return Outcome(None, NotRun(why_not_alone()) if case.is_alone else error, 0)
             waited = procfs.waited(adapter.processes()) if case.takes else 0.0
-            outcome = await attempt(case, adapter, self.smoke.tick, self.patience(case))
-            if outcome.error is None and case.is_hostile and adapter.is_in_use and not self.smoke.has_failed(case):
+            has_more = case.is_hostile and not self.smoke.has_failed(case)
+            outcome = await attempt(case, adapter, self.smoke.tick, self.patience(case), is_responsive=has_more)
+            if outcome.error is None and has_more and adapter.is_in_use:
                 outcome = await self._still_serves(case, adapter, outcome)
             if not isinstance(outcome.error, TooBusy) and not (
                 outcome.is_about_time and case.takes and self._was_late(delayed, adapter, waited)
@@ -241,7 +242,7 @@ class Runner:
 
     async def _still_serves(self, case: Case, adapter: Adapter, outcome: Outcome) -> Outcome:
         after = Case(case.id, "close.residue", "MUST", case.role, case.via, case.note, one_exchange(case.role))
-        then = await attempt(after, adapter, self.smoke.tick, self.patience(case))
+        then = await attempt(after, adapter, self.smoke.tick, self.patience(case), is_responsive=True)
         if then.error is None:
             return outcome
         got = f"afterwards: {then.words}"
