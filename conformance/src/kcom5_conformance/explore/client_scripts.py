@@ -7,7 +7,7 @@ from .edges import CLIENT_PORTS, DECLARED, ILL_FORMED, LARGE, WELL_FORMED
 from .script import Octets, Script, Step
 
 KINDS = ("valid",) * 8 + ("end", "over", "ill-formed", "surplus", "echo", "declared", "reset", "absent")
-TIMED = ("stall", "stall", "drip-echo", "drip-frame", "never", "late", "full", "long", "long-never")
+TIMED = ("stall", "stall", "drip-echo", "drip-frame", "never", "late", "full", "long", "long-full", "long-never")
 
 
 def script_of(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple[int, ...], detail: Detail) -> Script:
@@ -23,8 +23,8 @@ def script_of(kind: str, drawn: tuple[int, int, bytes], data: Octets, cut: tuple
     if kind == "absent":
         port = detail.pick((None, None, None, *CLIENT_PORTS))
         steps: tuple[Step, ...] = (("nobody",),) if port is None else ()
-    elif kind == "full":
-        steps, bound = (("full",),), 1
+    elif kind.endswith("full"):
+        steps, bound = (("full",),), bound_of(kind, detail)
     elif kind == "echo":
         steps = _wrong_echo(head, detail)
     elif kind == "declared":

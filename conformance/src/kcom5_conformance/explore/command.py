@@ -34,9 +34,11 @@ async def explore(
     roles: list[Role],
     options: Settings,
     report: Callable[[Result], None],
-    console: Console,
+    tell: Callable[[str], None],
+    console: Console | None = None,
 ) -> list[Explored]:
-    """Explores an implementation in each of its roles and passes every result to `report`."""
+    """Explores an implementation in each of its roles and passes every result to `report`. The progress is shown on the
+    console, and a line of each role is passed to `tell`."""
     found = []
     for role in roles:
         if ROLES[role] not in smoke.about["supports"]:
@@ -52,7 +54,7 @@ async def explore(
             options.save(failure.played.script)
             report(result)
 
-        with tempfile.TemporaryDirectory(prefix="kcom5-") as folder, _progress(console, subject.name, role) as tell:
+        with tempfile.TemporaryDirectory(prefix="kcom5-") as folder, _progress(console, subject.name, role) as show:
             explorer = Explorer(
                 Target(subject, smoke, options.scale, Path(folder), defects=options.defects),
                 role,
@@ -61,7 +63,7 @@ async def explore(
                 options.examples,
                 options.jobs,
                 tell_failure,
-                tell,
+                show,
                 options.is_first_enough,
             )
             await (explorer.replay(saved) if options.replayed else explorer.run(saved))
@@ -70,7 +72,7 @@ async def explore(
             report(result)
         found.append(_summary(visited, subject.name, role))
         line = _told(visited, len(failed), "replayed" if options.replayed else "explored", role)
-        console.print(f"{safe(subject.name)}: {line}", markup=False, highlight=False, soft_wrap=True)
+        tell(f"{subject.name}: {line}")
     return found
 
 
@@ -153,18 +155,18 @@ def _summary(visited: Visited, peer: str, role: Role) -> Explored:
 
 
 @contextlib.contextmanager
-def _progress(console: Console, peer: str, role: str) -> Iterator[Callable[[Visited], None]]:
+def _progress(console: Console | None, peer: str, role: str) -> Iterator[Callable[[Visited], None]]:
     """Shows the progress on a terminal."""
     start = time.monotonic()
     head = f"{safe(peer)}: exploring as {role}"
-    if not console.is_terminal:
+    if console is None or not console.is_terminal:
         yield lambda visited: None
         return
     with console.status(head) as status:
 
-        def tell(visited: Visited) -> None:
+        def show(visited: Visited) -> None:
             seconds = time.monotonic() - start
             rate = visited.conversations / max(seconds, 0.001)
             status.update(f"{head}: {visited.conversations:,} conversations, {rate:.0f} a second, {seconds:.0f} s")
 
-        yield tell
+        yield show

@@ -1,0 +1,79 @@
+"""Runs the parts of a run in several processes at once, because one process uses only one processor."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from .harness import children
+from .harness.adapter import SuiteBroken
+
+Tell = Callable[[str, Any], None]
+"""Passes on something that was found: its kind, and the thing itself."""
+
+
+def spread(parts: int, processes: int, play: Callable[[int, Tell], None]) -> Generator[tuple[str, Any], None, None]:
+    """Calls `play` for each number below `parts` and yields all that it tells. Raises the first error of a part.
+
+    The processes end when the caller closes the iterator.
+    """
+    fork = multiprocessing.get_context("fork")  # a part needs the state of this process
+    todo = fork.SimpleQueue()
+    for part in [*range(parts), *[None] * processes]:
+        todo.put(part)
+    workers: dict[Any, Any] = {}
+    try:
+        for _ in range(processes):
+            told, tell = fork.Pipe(duplex=False)
+            workers[told] = fork.Process(target=_work, args=(todo.get, tell, play))
+            workers[told].start()
+            tell.close()
+        while workers:
+            for ready in wait(list(workers)):
+                connection: Any = ready
+                try:
+                    kind, value = connection.recv()
+                except EOFError:
+                    worker = workers.pop(connection)
+                    worker.join()
+                    if worker.exitcode:
+                        raise SuiteBroken(f"one of its processes ended with {worker.exitcode}") from None
+                    continue
+                if kind == "error":
+                    raise value
+                yield kind, value
+    finally:
+        for worker in workers.values():
+            if worker.pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGINT)
+        for worker in workers.values():
+            worker.join()
+
+
+def _work(next_part: Callable[[], int | None], connection: Connection, play: Callable[[int, Tell], None]) -> None:
+    children.adopt()
+    try:
+        while (part := next_part()) is not None:
+            play(part, lambda kind, value: connection.send((kind, value)))
+    except KeyboardInterrupt:
+        sys.exit(0)  # the first process tells of it
+    except BaseException as error:
+        connection.send(("error", portable(error)))
+    finally:
+        children.end_orphans()
+
+
+def portable(error: BaseException) -> BaseException:
+    """Returns an error that another process can raise. The traceback of a defect is printed here."""
+    if isinstance(error, SuiteBroken):
+        return error
+    traceback.print_exception(error)
+    return SuiteBroken(f"{type(error).__name__}: {error}")
