@@ -115,8 +115,8 @@ async def prove(name: str, rule: str, role: str, command: list[str], whole: bool
     cases = cases_for(rule, role, whole)
     try:
         found = await smoke(subject, PATIENCE)
-        # One failure of a rule is enough, and a wrong peer fails at the first try. The cases that wait come last, because
-        # each runs on an adapter of its own.
+        # One failure of a rule is enough, and a wrong peer fails at the first try. The cases that wait come last,
+        # because each runs on an adapter of its own.
         run = Runner(subject, found, 1, SCALE, 2, count, lambda case: case.rule not in failed, tries=1, long_lanes=8)
         for takes_long in (False, True):
             if whole or rule not in failed:

@@ -241,10 +241,12 @@ def noting(folder: Path) -> list[str]:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="not run: no /proc")
 @pytest.mark.parametrize("inherited", [signal.SIG_DFL, signal.SIG_IGN], ids=["in-front", "in-the-background"])
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("peers", [1, 2])
 def test_interrupted_run_leaves_no_process_and_no_folder_behind(
-    here: Path, how: signal.Signals, inherited: signal.Handlers
+    here: Path, how: signal.Signals, inherited: signal.Handlers, peers: int
 ) -> None:
-    command = [sys.executable, "-m", "kcom5_conformance", "run", "--rule", "time.wait", "--", *noting(here)]
+    (here / "two.toml").write_text("".join(f"[peer{n}]\ncommand = {json.dumps(noting(here))}\n" for n in range(peers)))
+    command = [sys.executable, "-m", "kcom5_conformance", "run", "--rule", "time.wait", "--peers", "two.toml"]
     (here / "tmp").mkdir()
     run = subprocess.Popen(
         command,
@@ -255,8 +257,8 @@ def test_interrupted_run_leaves_no_process_and_no_folder_behind(
         preexec_fn=lambda: signal.signal(signal.SIGINT, inherited),
     )
     try:
-        # One for the smoke stage; the second is there when the cases run.
-        until(lambda: len(adapters_of(here)) > 1)
+        # One of each for the smoke stage; the others are there when the cases run.
+        until(lambda: len(adapters_of(here)) > 2 * peers)
         run.send_signal(how)
         _, errors = run.communicate(timeout=ALL_THE_TIME)
     finally:

@@ -238,7 +238,8 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         type=_positive,
         default=jobs,
         metavar="N",
-        help="cases that run at once, beside those that wait (default: two for each processor)",
+        help="cases of an implementation that run at once, beside those that wait (default: two for each processor); "
+        "with 1 the suite uses one process",
     )
     parser.add_argument(
         "--seed", type=int, default=None, metavar="N", help="seed of the order of cases and of random cuts"

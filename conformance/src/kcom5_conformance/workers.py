@@ -5,13 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from .errors import leaves
 from .harness import children
 from .harness.adapter import SuiteBroken
 
@@ -60,13 +60,13 @@ def spread(parts: int, processes: int, play: Callable[[int, Tell], None]) -> Gen
 
 def _work(next_part: Callable[[], int | None], connection: Connection, play: Callable[[int, Tell], None]) -> None:
     children.adopt()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         while (part := next_part()) is not None:
             play(part, lambda kind, value: connection.send((kind, value)))
-    except KeyboardInterrupt:
-        sys.exit(0)  # the first process tells of it
     except BaseException as error:
-        connection.send(("error", portable(error)))
+        if not any(isinstance(one, KeyboardInterrupt) for one in leaves(error)):  # the first process tells of that
+            connection.send(("error", portable(error)))
     finally:
         children.end_orphans()
 
