@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from .. import data
 from ..harness.case import Case
 from . import (  # each registers its cases
+    address,  # noqa: F401
     bounds,  # noqa: F401
     closing,  # noqa: F401
     files,  # noqa: F401
@@ -20,7 +21,9 @@ from . import (  # each registers its cases
     registry,
     replay,
     residue,  # noqa: F401
+    sequences,  # noqa: F401
     sizes,  # noqa: F401
+    stored,  # noqa: F401
     timing,  # noqa: F401
     unix,  # noqa: F401
     vectors,

@@ -272,6 +272,8 @@ async def early_end_and_takes_no_more(harness: Harness) -> None:
     await connection.expect(HELLO)
     answer = await call.result(2 + harness.patience)
     if "ok" in answer:
+        if (took := call.end - call.start) > 0.9:
+            harness.fail("delivered", f"success after {took:.1f} s without an acknowledgement", "unconfirmed after T")
         return  # it does not wait for acknowledgements, which is only a SHOULD
     missing = 300_020 - connection.received
     if answer.get("error") == "timeout" and len(await connection.read(missing + 1)) < missing:
@@ -330,20 +332,52 @@ async def read_after_the_bound(harness: Harness) -> None:
     connection.close()
 
 
+@case("close.keep/octets-after-the-half-close", "server", "it closes with octets unread, which resets the connection",
+        takes=1)  # fmt: skip
+async def octets_after_the_half_close(harness: Harness) -> None:
+    size = 100 if harness.via == "unix" else SOME
+    call = await harness.send("hi", {"size": size, "fill": "counter251"}, close=1)
+    connection = await harness.connect(call.place)
+    await connection.send(HELLO)
+    await harness.pause(4 * harness.tick)  # the server has half-closed
+    await connection.send(b"more", may_break=True)
+    await call.result(1 + harness.patience)
+    await connection.expect(HELLO + frame(b"hi", counter(size)))
+    await connection.expect_end()
+    _check_kept(harness, connection)
+    connection.close()
+
+
 @case("close.confirm/half-closed-and-not-acknowledged", "server", "success before the client's system has everything",
       TCP, level="SHOULD")  # fmt: skip
 async def half_closed_and_not_acknowledged(harness: Harness) -> None:
+    await _not_acknowledged(harness, 30)
+
+
+def _drains(close: int) -> Run:
+    async def run(harness: Harness) -> None:
+        await _not_acknowledged(harness, close)
+
+    return run
+
+
+for _name, _close in (("zero", 0), ("minus-one", -1)):
+    add(f"time.never/half-closed-and-not-acknowledged-with-t-{_name}", "server", "without a limit it does not wait",
+        _drains(_close), TCP)  # fmt: skip
+
+
+async def _not_acknowledged(harness: Harness, close: int) -> None:
     if sys.platform != "linux":
         raise NotRun("only Linux tells what is acknowledged")
     size = 100_000
-    call = await harness.send("", {"size": size, "fill": "counter251"})
+    call = await harness.send("", {"size": size, "fill": "counter251"}, close=close)
     # A small window keeps unread data in the server's kernel.
     connection = await harness.connect(call.place, buffer=16384)
     await connection.send(HELLO)
     connection.half_close()
     await connection.expect(HELLO)
     await harness.pause(4 * harness.tick)
-    if call.ended.is_set():
+    if call.ended.is_set() and (close > 0 or "ok" not in (call.answer or {})):
         harness.fail("delivered", call.told, "that it waits until everything is acknowledged")
     await connection.expect(frame(b"", counter(size)))
     await connection.expect_end()

@@ -68,13 +68,17 @@ async def octet_by_octet(harness: Harness) -> None:
     await call.expect_ok()
 
 
-def _slow_reader(buffer: int, piece: int, size: int) -> Run:
+def _slow_reader(buffer: int, piece: int, size: int, message: int = 0, *, from_file: bool = False) -> Run:
     async def run(harness: Harness) -> None:
-        call = await harness.send("", {"size": size, "fill": "counter251"})
+        data = {"size": size, "fill": "counter251"}
+        if from_file:
+            data = {"file": str(harness.files.write("in", counter(size)))}
+        call = await harness.send({"size": message, "fill": "6d"} if message else "", data)
         connection = await harness.connect(call.place, buffer=buffer)
         await connection.send(HELLO)
-        expected = hashlib.sha256(HELLO + frame(b"", counter(size)))
-        digest, left = hashlib.sha256(), size + 20
+        whole = HELLO + frame(b"m" * message, counter(size))
+        expected = hashlib.sha256(whole)
+        digest, left = hashlib.sha256(), len(whole)
         while left:
             octets = b""
             with trio.move_on_after(harness.patience):
@@ -84,7 +88,7 @@ def _slow_reader(buffer: int, piece: int, size: int) -> Run:
             digest.update(octets)
             left -= len(octets)
         if left:
-            harness.fail("wire", f"{size + 20 - left:,} octets", f"{size + 20:,} octets", "short")
+            harness.fail("wire", f"{len(whole) - left:,} octets", f"{len(whole):,} octets", "short")
         if digest.digest() != expected.digest():
             harness.fail("wire", "other octets", "those of the data", "octets")
         await connection.expect_end()
@@ -96,3 +100,7 @@ def _slow_reader(buffer: int, piece: int, size: int) -> Run:
 
 add("data.opaque/tiny-window-16-mib", "server", "a write takes a part only", _slow_reader(8192, 65536, BIG), takes=4)
 add("data.opaque/reads-of-one-octet", "server", "a write takes a part only", _slow_reader(1, 1, 2000), takes=2)
+add("data.opaque/tiny-window-from-a-file", "server", "what a write has left is not written",
+    _slow_reader(8192, 65536, 8 << 20, from_file=True), ("tcp6", "unix"), needs=("file",), takes=2)  # fmt: skip
+add("frame.order/tiny-window-for-the-message", "server", "a write of several parts is begun again in the message",
+    _slow_reader(8192, 65536, 1000, 8 << 20), ("tcp6", "unix"), takes=2)  # fmt: skip

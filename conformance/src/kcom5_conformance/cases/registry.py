@@ -21,14 +21,13 @@ def cases() -> Iterator[Case]:
 
 
 def add(slug: str, role: Role, note: str, run: Run, via: tuple[str, ...] = TRANSPORTS, **more: Any) -> None:
-    """Registers a case for each transport."""
+    """Registers a case for each transport, and one of an address."""
     ops = {"server": {"send"}, "client": {"receive"}, "address": {"pack"}, "both": {"send", "receive"}}[role]
     needs = {*ops, *more.pop("needs", ())}
     level: Level = more.pop("level", "MUST")
-    for one in via:
-        _CASES.append(
-            Case(f"{slug}@{one}", slug.split("/")[0], level, role, one, note, run, frozenset({*needs, one}), **more)
-        )
+    for one in ("",) if role == "address" else via:
+        name, with_via = (f"{slug}@{one}", {*needs, one}) if one else (slug, needs)
+        _CASES.append(Case(name, slug.split("/")[0], level, role, one, note, run, frozenset(with_via), **more))
 
 
 def case(slug: str, role: Role, note: str, via: tuple[str, ...] = TRANSPORTS, **more: Any) -> Callable[[Run], Run]:

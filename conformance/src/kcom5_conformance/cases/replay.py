@@ -125,7 +125,7 @@ class _Conversation:
         nonces: list[bytes] = []
         place: int | str | None = None
         if self.vector.give.get("port") == "default":
-            await _wait_for_port(harness, DEFAULT_PORT)
+            await wait_for_port(harness, DEFAULT_PORT)
         elif self.vector.times > 1:
             place = await harness.own_place()
         for _ in range(self.vector.times):
@@ -352,7 +352,8 @@ class _Play:
             self.check_confirmed(call)
         last = self.vector.steps[-1][0] if self.vector.steps else ""
         # T of the frame starts with a byte; T of the handshake started with the connection.
-        is_frame = last == "stall" and self.vector.setup != "nobody" and self.vector.rule != "time.handshake"
+        sent = sum(len(vectors.joined(step[1:], bytes(3))) for step in self.vector.steps if step[0] == "send")
+        is_frame = last == "stall" and self.vector.setup != "nobody" and sent >= 8
         took = call.end - (self.last_act if is_frame else self.connected_at)
         if "after" in outcome and took < outcome["after"]:
             harness.fail("time", f"the end after {took:.3f} s", f"not before T, {outcome['after']} s", "early")
@@ -362,7 +363,7 @@ class _Play:
             harness.fail("residue", "the file is " + ("there" if harness.path.exists() else "gone"), outcome["path"])
 
 
-async def _wait_for_port(harness: Harness, port: int) -> None:
+async def wait_for_port(harness: Harness, port: int) -> None:
     """Waits until the port is free and no other case is about to use it."""
     with trio.move_on_after(3 * harness.patience):
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from ..harness.case import Mismatch
+from ..harness.case import Mismatch, Unsupported
 from ..harness.connection import Connection
 from ..harness.frame import HELLO, frame
 from ..harness.harness import Harness
@@ -116,6 +116,36 @@ async def full_queue_of_a_path(harness: Harness) -> None:
         with full_queue(harness, listener.place):
             call = await harness.call("receive", listener.place, close=1)
             await call.expect_error("timeout", within=1 + harness.patience)
+
+
+@case("time.stall/half-closed-and-reads-nothing", "server", "after a client's end a stall has another name", takes=1)
+async def half_closed_and_reads_nothing(harness: Harness) -> None:
+    call = await harness.send("", COUNTER, close=1)
+    connection = await harness.connect(call.place)
+    await connection.send(HELLO)
+    connection.half_close()
+    await connection.expect(HELLO)
+    answer = await call.result(1 + harness.patience)
+    if answer.get("error") == "unconfirmed" and len(await connection.read(BIG + 13)) == BIG + 12:
+        raise Unsupported("its system holds all of 16 MiB")
+    await call.expect_error("timeout")
+
+
+@case("close.half/and-reads-slowly", "server", "after a client's end octets that move no longer extend the bound",
+      takes=2.4)  # fmt: skip
+async def half_closed_and_reads_slowly(harness: Harness) -> None:
+    call = await harness.send("", COUNTER, close=1)
+    connection = await harness.connect(call.place)
+    await connection.send(HELLO)
+    connection.half_close()
+    stream, part = HELLO + frame(b"", counter(BIG)), 3 * MIB
+    for start in range(0, 4 * part, part):
+        await connection.expect(stream[start : start + part])
+        await harness.pause(0.6)
+    await connection.expect(stream[4 * part :])
+    await connection.expect_end()
+    connection.close()
+    await call.expect_ok()
 
 
 @case("time.handshake/after-a-slow-connect", "client", "the wait for a connection is taken from this one", ("unix",),

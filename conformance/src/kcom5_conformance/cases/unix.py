@@ -55,7 +55,7 @@ async def before_it_listens(harness: Harness) -> None:
 
 @case("unix.mode/whatever-the-umask", "server", "the mode is what an unusual umask leaves", ("unix",))
 async def whatever_the_umask(harness: Harness) -> None:
-    for umask in ("000", "027", "077"):
+    for umask in ("000", "027", "077", "0277", "0777"):
         adapter = await harness.another("sh", "-c", f'umask {umask}; exec "$@"', "sh")
         place = str(harness.folder / umask)
         call = await harness.call("send", place, adapter=adapter, message="", data={"hex": ""})

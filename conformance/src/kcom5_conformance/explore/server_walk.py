@@ -51,10 +51,6 @@ class ServerWalk(Walk):
         if hello[:5] != MAGIC[: len(hello)]:
             self.found.may_send = False
             self.decide("hello.reject", self.take("wrong"))
-            waits = any(step[0] == "stall" or step == ("pause", "most") for step in rest)
-            total = len(hello) + sum(len(step[1]) for step in rest if step[0] == "send")
-            if total < 8 and waits and self.script.is_limited:
-                self.found.outcomes["timeout"] = "hello.reject-early"
             return self.found
         if len(hello) < 8:
             self.take("more")

@@ -139,6 +139,18 @@ class Connection:
             octets += piece
         return bytes(octets)
 
+    async def peek(self, size: int) -> bytes:
+        """Returns the next bytes and leaves them unread. The case fails if they do not arrive in time."""
+        octets = b""
+        with trio.move_on_after(self.harness.patience):
+            while len(octets) < size:
+                octets = await self.raw.recv(size, socket.MSG_PEEK)
+                if len(octets) < size:
+                    await trio.sleep(self.harness.tick)
+        if len(octets) < size:
+            self._fail(f"{len(octets)} octets", f"{size} octets", 0, "silent")
+        return octets
+
     async def expect(self, expected: bytes) -> None:
         """Checks that exactly these bytes arrive next."""
         self._act("expect", str(len(expected)))
