@@ -166,7 +166,13 @@ func listenUnix(ctx context.Context, path string, timeout time.Duration) (listen
 	if err != nil {
 		return nil, nil, err
 	}
-	if err = syscall.Listen(fd, 8); err == nil {
+	if own.mode&0o777 != 0o600 { // bind takes the umask off it
+		err = os.Chmod(own.address, 0o600)
+	}
+	if err == nil {
+		err = syscall.Listen(fd, 8)
+	}
+	if err == nil {
 		listener, err = net.FileListener(file)
 	}
 	if err != nil {

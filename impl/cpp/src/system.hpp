@@ -70,7 +70,7 @@ Ready wait(int descriptor, Ready asked, std::chrono::milliseconds most) noexcept
 Descriptor open_socket(const Endpoint& endpoint, std::error_code& ec) noexcept;
 
 /// Binds it so that a port can be opened again at once and is never shared: `listen.rebind`, `listen.exclusive`. The
-/// file of a path gets mode 0600: `unix.mode`.
+/// file of a path gets mode 0600, less what the umask takes from it.
 std::error_code bind(int socket, const Endpoint& endpoint) noexcept;
 std::error_code listen(int socket) noexcept;
 /// Accepts the next connection. would_block: there is none, or it was lost before it was accepted.
@@ -197,6 +197,8 @@ Descriptor create(int folder, const std::string& name, std::error_code& ec) noex
 Descriptor open_target(int folder, const std::string& name, std::error_code& ec) noexcept;
 std::error_code truncate(int descriptor) noexcept;
 std::error_code set_mode(int descriptor, std::uint32_t mode) noexcept;
+/// The same for a name. A link is not followed.
+std::error_code set_mode(int folder, const std::string& name, std::uint32_t mode) noexcept;
 /// Gives an unnamed file a name. file_exists: it is taken.
 std::error_code link(int file, int folder, const std::string& name) noexcept;
 /// `replaces`: also an existing file; else file_exists.

@@ -172,6 +172,10 @@ std::error_code set_mode(int descriptor, std::uint32_t mode) noexcept {
   return result_of(::fchmod(descriptor, static_cast<mode_t>(mode)));
 }
 
+std::error_code set_mode(int folder, const std::string& name, std::uint32_t mode) noexcept {
+  return result_of(::fchmodat(folder, name.c_str(), static_cast<mode_t>(mode), AT_SYMLINK_NOFOLLOW));
+}
+
 std::error_code link(int file, int folder, const std::string& name) noexcept {
   const std::string path = "/proc/self/fd/" + std::to_string(file);
   return result_of(::linkat(AT_FDCWD, path.c_str(), folder, name.c_str(), AT_SYMLINK_FOLLOW));
@@ -203,6 +207,7 @@ std::size_t read(int descriptor, std::span<std::uint8_t> octets, std::error_code
 }
 
 std::size_t write(int descriptor, ByteView octets, std::error_code& ec) noexcept {
+  const WithoutSignal guard;
   return counted(::write(descriptor, octets.data(), octets.size()), ec);
 }
 

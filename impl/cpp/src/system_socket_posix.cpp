@@ -56,31 +56,6 @@ Descriptor prepared(int socket, std::error_code& ec) noexcept {
   return Descriptor{socket};
 }
 
-#ifdef __linux__
-/// While it exists, a call on a closed connection raises no SIGPIPE here: sendfile() has no MSG_NOSIGNAL.
-class WithoutSignal {
- public:
-  WithoutSignal() noexcept {
-    ::sigemptyset(&pipe_);
-    ::sigaddset(&pipe_, SIGPIPE);
-    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-  }
-  ~WithoutSignal() {
-    const int error = errno;
-    constexpr timespec now{};
-    ::sigtimedwait(&pipe_, nullptr, &now);  // also when some bytes were sent before
-    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-    errno = error;
-  }
-  WithoutSignal(const WithoutSignal&) = delete;
-  WithoutSignal& operator=(const WithoutSignal&) = delete;
-
- private:
-  sigset_t pipe_{};
-  sigset_t before_{};
-};
-#endif
-
 const sockaddr* address_of(const Endpoint& endpoint) noexcept {
   return reinterpret_cast<const sockaddr*>(endpoint.address.data());
 }

@@ -85,6 +85,8 @@ void SocketName::bound() {
     throw_if(std::make_error_code(std::errc::no_such_file_or_directory), path_);
   }
   made_.emplace(folder_.get(), name_, found.id);
+  // bind() takes the umask off the mode.
+  if (found.mode != 0600) throw_if(system::set_mode(folder_.get(), name_, 0600), path_);
 }
 
 void SocketName::unlock() noexcept { (void)system::lock(folder_.get(), false); }  // closing unlocks, too

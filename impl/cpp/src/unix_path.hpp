@@ -25,7 +25,7 @@ class SocketName {
   /// Makes the name free: `unix.stale`. Waits for the folder's lock until the deadline. Throws Failure.
   SocketName(const std::filesystem::path& path, const Deadline& deadline, const std::atomic<bool>& cancelled);
 
-  /// Call it after bind(): records which file that made. Throws Failure.
+  /// Call it after bind(): records which file that made, and sees to its mode (`unix.mode`). Throws Failure.
   void bound();
   /// Call it after listen(): lets other servers check the name.
   void unlock() noexcept;

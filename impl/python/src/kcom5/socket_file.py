@@ -80,7 +80,8 @@ class SocketFile:
             yield Wait(None, 0, deadline.left(_AGAIN))
 
     def _bind(self, new: socket.socket) -> None:
-        # Linux gives the file the mode of the socket; elsewhere only the umask of the whole process sets it.
+        # Linux gives the file the mode of the socket less the umask; elsewhere only the umask of the whole process sets
+        # it.
         before = -1
         if sys.platform == "linux":
             os.fchmod(new.fileno(), 0o600)
@@ -99,6 +100,8 @@ class SocketFile:
         if not stat.S_ISSOCK(status.st_mode) or status.st_uid != os.geteuid():
             raise Io(f"{self._path}: the file was replaced meanwhile")
         self._made = _identity(status)
+        if stat.S_IMODE(status.st_mode) != 0o600:  # the umask was taken off it
+            os.chmod(self._name, 0o600, dir_fd=self._folder, follow_symlinks=False)
 
     def _remove_stale(self) -> None:
         """Remove a socket file that no process has open; raise InUse for any other (`unix.stale`)."""
