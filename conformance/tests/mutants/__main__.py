@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 ROOMS = (
     *("address", "listening", "hello", "echo", "frame", "message", "data", "limits"),
-    *("closing", "files", "residue", "unix", "timing", "results", "kinds", "pieces"),
+    *("closing", "files", "residue", "unix", "timing", "results", "kinds", "pieces", "narrow"),
 )
 
 

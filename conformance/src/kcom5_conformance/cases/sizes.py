@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import operator
+from collections.abc import Iterator
 
 from ..harness.adapter import Adapter
 from ..harness.case import NotRun
@@ -161,6 +162,36 @@ async def empty_replaces_an_old_one(harness: Harness) -> None:
         await connection.expect_end()
         connection.close()
         await call.expect_ok("", b"1")
+
+
+_BLOCKS = (1024, 4096, 8192, 16384, 65536)
+_CHARACTERS = ("\u00e9", "\u4f60", "\U0001f600")
+
+
+def _across() -> Iterator[str]:
+    """Yields messages with a character across the border of a block, at each of its octets."""
+    for block in _BLOCKS:
+        for character in _CHARACTERS:
+            for before in range(1, len(character.encode())):
+                yield "a" * (block - before) + character + "b"
+
+
+@case("message.utf8/across-a-block-received", "client", "a message is looked at in blocks", ("tcp6", "unix"))
+async def across_a_block_received(harness: Harness) -> None:
+    for message in _across():
+        async with receiving(harness) as (call, connection, hello):
+            await connection.send(hello + frame(message.encode(), b"1"), may_break=True)
+            await connection.expect_end(or_reset=True)
+            connection.close()
+            await call.expect_ok(message, b"1")
+        harness.forget()
+
+
+@case("message.utf8/across-a-block-sent", "server", "a message is looked at in blocks", ("tcp6", "unix"))
+async def across_a_block_sent(harness: Harness) -> None:
+    for message in _across():
+        await harness.exchange_with_server(message)
+        harness.forget()
 
 
 # ---- the nonce
