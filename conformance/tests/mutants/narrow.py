@@ -103,7 +103,7 @@ class Remembers(Mutant):
         is_wrong = {"send": "server", "receive": "client"}.get(request["op"]) == self.role
         if is_wrong and self.key not in request and self.key in self.last:
             request = {**request, self.key: self.last[self.key]}
-        if is_wrong and request.get(self.key):
+        if is_wrong and self.key in request:
             self.last[self.key] = request[self.key]
         return super().answer(request)
 
