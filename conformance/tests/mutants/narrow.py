@@ -333,6 +333,19 @@ class KeepsTheMessageOfWhatItCannotStore(Mutant):
             raise
 
 
+class RenamesAfterTheClose(Mutant):
+    """The client closes in order before it gives the file its name."""
+
+    rule, role = "close.last", "client"
+
+    def deliver(self, sink: Sink, note: Sink, message: str) -> dict[str, Any]:
+        if self.connection and sink.temporary:
+            self.take_last(self.connection)
+            self.close_confirming(self.connection)
+            self.is_held, self.connection = False, socket.socket()
+        return super().deliver(sink, note, message)
+
+
 class DiesOfItsPipe(Mutant):
     """The client dies of SIGPIPE if the reader of its output leaves."""
 

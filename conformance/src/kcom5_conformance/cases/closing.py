@@ -206,6 +206,20 @@ async def _sees_no_end(connection: Connection, octets: bytes) -> None:
         connection.harness.fail("ended", "an orderly end by the client", "that nobody can take it for a success")
 
 
+@case("close.last/the-name-becomes-a-folder", "client", "it closes in order, and then the rename fails",
+        needs=("file",))  # fmt: skip
+async def the_name_becomes_a_folder(harness: Harness) -> None:
+    target = harness.folder / "out"
+    async with receiving(harness, to={"file": str(target)}) as (call, connection, hello):
+        await _end_seen_late(connection)
+        octets = hello + frame(b"", counter(MIB))
+        await connection.send(octets[:-1])
+        await harness.pause(harness.tick)
+        harness.files.make_folder("out/kept")  # a folder that is not empty cannot be replaced
+        await _sees_no_end(connection, octets[-1:])
+        await call.expect_error("io")
+
+
 for _size in (1, SOME):
     add(f"close.last/{_size}-octets-on-a-full-disk", "client", "the receiver's disk is full, and send succeeds",
         _full(_size, "to"), needs=("file",))  # fmt: skip
