@@ -16,6 +16,11 @@ from .registry import Run, add, case
 from .steps import MIB, receiving, served
 
 
+MOST_GROWN = 16 * MIB
+"""Bytes by which a process may grow in 400 exchanges."""
+BATCHES = 4
+
+
 @case("close.residue/alive-two-t-after-a-success", "server", "a timer ends the process, or the wait of the next call",
         takes=2.2)  # fmt: skip
 async def alive_two_t_after_a_success(harness: Harness) -> None:
@@ -129,9 +134,14 @@ def _flat(outcome: Callable[[Harness, int], Awaitable[None]]) -> Run:
             )
         if after.threads > before.threads + 8:
             harness.fail("residue", f"{after.threads - before.threads} more threads after 400 exchanges", "none")
-        if after.resident > before.resident + 16 * MIB:
-            grown = (after.resident - before.resident) / MIB
-            harness.fail("residue", f"{grown:.0f} MiB more after 400 exchanges", "memory that stays the same")
+        grown = [after.resident - before.resident]
+        while grown[-1] > MOST_GROWN and len(grown) < BATCHES:  # the heap of a runtime grows at first, a leak always
+            await rounds(80)
+            last, after = after, procfs.usage(pids)
+            grown.append(after.resident - last.resident)
+        if grown[-1] > MOST_GROWN:
+            got = ", then ".join(f"{one / MIB:.0f} MiB" for one in grown)
+            harness.fail("residue", f"{got} more after 400 exchanges each", "memory that stays the same")
 
     return run
 
