@@ -15,7 +15,6 @@ from ..report.acts import Act
 from .registry import Run, add, case
 from .steps import MIB, receiving, served
 
-
 MOST_GROWN = 16 * MIB
 """Bytes by which a process may grow in 400 exchanges."""
 BATCHES = 4
