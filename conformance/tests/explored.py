@@ -35,6 +35,12 @@ BEYOND = {
     "inherits-sockets": "a child process",
     "server-looks-at-its-clock": "a process that is stopped",
     "client-looks-at-its-clock": "a process that is stopped",
+    "remembers-the-bound": "an exchange without T",
+    "remembers-the-clients-bound": "an exchange without T",
+    "remembers-the-limits": "an exchange without limits",
+    "keeps-the-message-of-what-it-cannot-store": "a full disk",
+    "dies-of-its-pipe": "the reader of a pipe",
+    "renames-after-the-close": "a rename that fails",
 }
 """Mutants of other rules that a conversation cannot show either, and what shows them."""
 

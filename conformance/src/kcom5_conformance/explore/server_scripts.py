@@ -122,8 +122,9 @@ def _timed_server(kind: str, hello: bytes, detail: Detail) -> tuple[Step, ...]:
         return start, ("read", 100), *detail.pick(((), (("half-close",),))), ("stall",)
     if kind == "unread":
         talk: tuple[Step, ...] = detail.pick(((), (*(pause, ("send", b"x")) * 3, pause)))
-        leave: tuple[Step, ...] = (*talk, detail.pick((("stall",), ("close",), ("reset",))))
+        leave = (*talk, *detail.pick(((("stall",),), (("close",),), (("reset",),), (("half-close",), ("stall",)))))
         flood: tuple[Step, ...] = (("fill", FLOOD, "00"), *_WHOLE, pause, ("close",))
         used_up: tuple[Step, ...] = (("half-close",), pause, *_WHOLE, ("close",))
         return start, ("read", 100), *detail.pick((leave, leave, flood, used_up))
-    return start, *[step for _ in range(4) for step in (("read", 3 << 18), pause)], *_WHOLE, ("close",)
+    end: tuple[Step, ...] = detail.pick(((), (("half-close",),)))
+    return start, *end, *[step for _ in range(4) for step in (("read", 3 << 18), pause)], *_WHOLE, ("close",)
