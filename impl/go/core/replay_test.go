@@ -1,240 +1,26 @@
 package core
 
+// Every vector through the core, in each of the ways of vectors/README.md.
+
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"kcom5/internal/vectors"
 )
 
-const repository = "../../../"
-
-// replayed is the nonce of every replay.
-var replayed = [3]byte{0xaa, 0xbb, 0xcc}
-
-// act is what the peer does or sees: a run of octets in pieces, or one step.
-type act struct {
-	run    [][]byte
-	do     string
-	octets []byte
-}
-
-// acts joins consecutive sends to runs.
-func acts(v vectors.Vector) (all []act) {
-	isOpen := false
-	for _, step := range v.Steps {
-		switch step.Do {
-		case "pause":
-		case "send":
-			if !isOpen {
-				all = append(all, act{do: "run"})
-			}
-			isOpen = true
-			last := &all[len(all)-1]
-			last.run = append(last.run, step.Octets(replayed))
-		case "expect":
-			all = append(all, act{do: step.Do, octets: step.Octets(replayed)})
-			isOpen = false
-		case "connect":
-			all = append(all, act{do: step.Do})
-		default:
-			all = append(all, act{do: step.Do})
-			isOpen = false
-		}
-	}
-	return all
-}
-
-// end is what can be told of an exchange when it is over.
-type end struct {
-	name          string
-	at            uint64
-	message, data string
-	confirmed     bool
-}
-
-// replay goes through the acts, the runs cut by pieces.
-func replay(v vectors.Vector, all []act, pieces func(run [][]byte) [][]byte) (end, error) {
-	if v.Role == "server" {
-		return replayServer(v, all, pieces)
-	}
-	return replayClient(v, all, pieces)
-}
-
-func replayServer(v vectors.Vector, all []act, pieces func(run [][]byte) [][]byte) (end, error) {
-	message := string(v.Give.Message)
-	if err := CheckMessage(message); err != nil {
-		return end{name: nameOf(err)}, nil
-	}
-	data := v.Give.Data.With(replayed)
-	x := NewServerExchange(message, uint64(len(data)))
-	isConnected := v.Setup != "nobody"
-	for _, act := range all {
-		isConnected = isConnected && act.do != "connect"
-	}
-	if isConnected {
-		x.On(Connected)
-	}
-	var sent []byte
-	isWriting := false
-	allSent := func() error {
-		if !isWriting {
-			return nil
-		}
-		isWriting = false
-		if action := x.On(Sent); action != HalfClose && x.Err() == nil {
-			return errors.New("no half-close when all is sent")
-		}
-		x.On(Acknowledged)
-		return nil
-	}
-	for _, act := range all {
-		if strings.HasPrefix(act.do, "expect") {
-			if err := allSent(); err != nil {
-				return end{}, err
-			}
-		}
-		switch act.do {
-		case "connect":
-			x.On(Connected)
-		case "run":
-			for _, piece := range pieces(act.run) {
-				if x.Feed(piece) == SendEchoAndFrame {
-					sent = append(x.Head(), data...)
-					isWriting = true
-				}
-			}
-		case "expect":
-			if !bytes.HasPrefix(sent, act.octets) {
-				return end{}, fmt.Errorf("got %.40x, expected %.40x", sent, act.octets)
-			}
-			sent = sent[len(act.octets):]
-		case "expect-nothing", "expect-end":
-			if len(sent) > 0 {
-				return end{}, fmt.Errorf("%d octets too many are sent", len(sent))
-			}
-			if act.do == "expect-end" && (x.State() == Hello || x.State() == Sending) {
-				return end{}, fmt.Errorf("no end in the state %s", x.State())
-			}
-		default:
-			if err := event(&x.machine, act.do); err != nil {
-				return end{}, err
-			}
-		}
-	}
-	if err := allSent(); err != nil {
-		return end{}, err
-	}
-	result, err := ended(&x.machine)
-	result.confirmed = x.Confirmed()
-	return result, err
-}
-
-func replayClient(v vectors.Vector, all []act, pieces func(run [][]byte) [][]byte) (end, error) {
-	limits := DefaultLimits()
-	if v.Give.Limits.Message != nil {
-		limits.Message = *v.Give.Limits.Message
-	}
-	if v.Give.Limits.Data != nil {
-		limits.Data = *v.Give.Limits.Data
-	}
-	x := NewClientExchange(replayed, limits)
-	var sent, data []byte
-	switch {
-	case v.Setup == "nobody":
-		x.On(Refused)
-	case x.On(Connected) == SendHello:
-		sent = x.Hello()
-	}
-	for _, act := range all {
-		switch act.do {
-		case "run":
-			for _, piece := range pieces(act.run) {
-				rest := piece[x.Feed(piece):]
-				if x.State() != Data {
-					continue
-				}
-				if uint64(len(rest)) > x.Needed() {
-					rest = rest[:x.Needed()]
-				}
-				data = append(data, rest...)
-				if action := x.Arrived(uint64(len(rest))); (action == Deliver) != (x.Needed() == 0) || x.State() != Data {
-					return end{}, fmt.Errorf("action %q in the state %s", action, x.State())
-				}
-				x.Delivered()
-			}
-		case "expect":
-			if !bytes.HasPrefix(sent, act.octets) {
-				return end{}, fmt.Errorf("got %x, expected %x", sent, act.octets)
-			}
-			sent = sent[len(act.octets):]
-		case "expect-nothing", "expect-end", "expect-reset":
-			if len(sent) > 0 {
-				return end{}, fmt.Errorf("%d octets too many are sent", len(sent))
-			}
-			if act.do != "expect-nothing" && x.State() != Done && x.State() != Failed {
-				return end{}, fmt.Errorf("no end in the state %s", x.State())
-			}
-		default:
-			if err := event(&x.machine, act.do); err != nil {
-				return end{}, err
-			}
-		}
-	}
-	result, err := ended(&x.machine)
-	if err == nil && result.name == "" {
-		result.message, result.data = x.Message(), string(data)
-		if x.DataLength() != uint64(len(data)) {
-			err = fmt.Errorf("the data length is %d", x.DataLength())
-		}
-	}
-	return result, err
-}
-
-func event(m *machine, step string) error {
-	events := map[string]Event{"close": End, "half-close": End, "reset": Reset, "stall": Timeout}
-	event, found := events[step]
-	if !found {
-		return fmt.Errorf("the step %s needs sockets", step)
-	}
-	m.On(event)
-	return nil
-}
-
-func ended(m *machine) (end, error) {
-	switch m.State() {
-	case Done:
-		return end{at: m.Consumed()}, nil
-	case Failed:
-		return end{name: nameOf(m.Err()), at: m.Consumed()}, nil
-	}
-	return end{}, fmt.Errorf("left in the state %s", m.State())
-}
-
-func nameOf(err error) string {
-	var failed *Error
-	if !errors.As(err, &failed) || !errors.Is(err, failed.Name) || failed.Detail == "" {
-		return fmt.Sprintf("an error without a name: %v", err)
-	}
-	return string(failed.Name)
-}
-
 func TestEveryVectorComesOutTheSameInEveryWay(t *testing.T) {
-	all, err := vectors.Load(repository + "vectors")
+	all, err := vectors.Load("../../../vectors")
 	if err != nil {
 		t.Fatal(err)
 	}
-	byRule, count, seen := map[string]int{}, 0, map[string]bool{}
+	byRule, count := map[string]int{}, 0
 	for _, v := range all {
-		if seen[v.ID] {
-			t.Errorf("%s is there twice", v.ID)
-		}
-		seen[v.ID] = true
 		if v.Live {
 			continue
 		}
@@ -252,5 +38,263 @@ func TestEveryVectorComesOutTheSameInEveryWay(t *testing.T) {
 		if err := os.WriteFile(name, append(text, '\n'), 0o644); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func checkRow(t *testing.T, v vectors.Vector) {
+	var in struct {
+		Port int
+		Key  string
+		Size int
+		Fill string
+	}
+	var text string
+	var got, expected any
+	var err error
+	switch v.Op {
+	case "pack":
+		vectors.Decode(v.In, &in)
+		got, err = Pack(in.Port, vectors.Hex(in.Key))
+	case "unpack":
+		vectors.Decode(v.In, &text)
+		port, key, failed := Unpack(text)
+		got, err = map[string]any{"port": port, "key": fmt.Sprintf("% x", key)}, failed
+	case "message":
+		vectors.Decode(v.In, &in)
+		err = CheckMessage(absent(in.Size))
+	}
+	if v.Error == "" {
+		vectors.Decode(v.Out, &expected)
+	}
+	if nameOf(err) != v.Error || err == nil && fmt.Sprint(got) != fmt.Sprint(expected) {
+		t.Errorf("%s: got %v, %v, expected %v %s", v.ID, got, err, expected, v.Error)
+	}
+}
+
+// absent is a string whose octets are not there: its length may be looked at, and nothing else.
+func absent(size int) string {
+	header := struct {
+		octets *byte
+		size   int
+	}{new(byte), size}
+	return *(*string)(unsafe.Pointer(&header))
+}
+
+func nameOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return string(err.(*Error).Name)
+}
+
+// act is what the peer does or sees. Consecutive sends are one act.
+type act struct {
+	do     string
+	octets []byte
+	sizes  []int // of the pieces in which the vector gives them
+}
+
+// replayed is the nonce of every replay.
+var replayed = [3]byte{0xaa, 0xbb, 0xcc}
+
+func actsOf(v vectors.Vector) (all []act) {
+	for _, step := range v.Steps {
+		octets, last := step.Octets(replayed), len(all)-1
+		switch {
+		case step.Do == "pause", step.Do == "connect": // without a clock it is connected at the start
+		case step.Do == "send" && last >= 0 && all[last].do == "send":
+			all[last].octets = append(all[last].octets, octets...)
+			all[last].sizes = append(all[last].sizes, len(octets))
+		default:
+			all = append(all, act{step.Do, append([]byte(nil), octets...), []int{len(octets)}})
+		}
+	}
+	return all
+}
+
+func checkConversation(t *testing.T, v vectors.Vector) {
+	all, longest, last := actsOf(v), 0, -1
+	for i, act := range all {
+		if act.do == "send" {
+			last = i
+			if len(act.octets) > longest {
+				longest = len(act.octets)
+			}
+		}
+	}
+	check := func(way string, sizes ...int) {
+		x := exchange{what: v.ID + ", " + way, t: t}
+		x.replay(v, all, sizes)
+	}
+	check("as given")
+	if v.Pieces == "fixed" {
+		return
+	}
+	check("whole", longest)
+	if longest > 1<<20 {
+		return
+	}
+	ones := make([]int, 4096)
+	for i := range ones {
+		ones[i] = 1
+	}
+	check("octet by octet", ones...)
+	for size := 1; size <= 64 && size < longest; size++ {
+		check(fmt.Sprintf("cut after %d", size), size)
+	}
+	if v.Role == "client" && last >= 0 && mayTrail(all[last+1:]) {
+		all[last].octets = append(all[last].octets, 0x00, 0xff, 0x4b)
+		check("trailing", len(all[last].octets))
+	}
+}
+
+// mayTrail tells whether octets after the last send change nothing, by the acts that follow it.
+func mayTrail(following []act) bool {
+	hasEnded := false
+	for _, act := range following {
+		switch act.do {
+		case "half-close", "reset", "stall":
+			return false
+		case "close":
+			return hasEnded
+		case "expect-end":
+			hasEnded = true
+		}
+	}
+	return true
+}
+
+// exchange is either end's machine, and what a transport keeps for it.
+type exchange struct {
+	*machine
+	server    *ServerExchange // or nil
+	client    *ClientExchange // or nil
+	data      []byte          // to send, or received
+	sent      []byte          // what the peer has not seen yet
+	isWriting bool            // the server is not told yet that all is sent
+	what      string
+	t         *testing.T
+}
+
+func (x *exchange) require(holds bool, format string, words ...any) {
+	x.t.Helper()
+	if !holds {
+		x.t.Errorf(x.what+": "+format, words...)
+	}
+}
+
+// replay goes through the acts of the peer, with each send in pieces of these sizes and the rest in one, and compares
+// what comes of it. Without sizes the pieces are those of the vector.
+func (x *exchange) replay(v vectors.Vector, all []act, sizes []int) {
+	if v.Role == "server" {
+		message := string(v.Give.Message)
+		if err := CheckMessage(message); err != nil {
+			x.require(nameOf(err) == v.Outcome.Error, "%v", err)
+			return
+		}
+		x.data = v.Give.Data.With(replayed)
+		x.server = NewServerExchange(message, uint64(len(x.data)))
+		x.machine = &x.server.machine
+	} else {
+		limits := DefaultLimits()
+		if v.Give.Limits.Message != nil {
+			limits.Message = *v.Give.Limits.Message
+		}
+		if v.Give.Limits.Data != nil {
+			limits.Data = *v.Give.Limits.Data
+		}
+		x.client = NewClientExchange(replayed, limits)
+		x.machine = &x.client.machine
+	}
+	if v.Setup == "nobody" {
+		x.On(Refused) // a server knows no such event
+	} else if x.On(Connected) == SendHello {
+		x.sent = x.client.Hello()
+	}
+	for _, act := range all {
+		if sizes != nil {
+			act.sizes = sizes
+		}
+		if strings.HasPrefix(act.do, "expect") {
+			x.endWriting()
+		}
+		x.perform(act)
+	}
+	x.endWriting()
+	x.compare(v.Outcome)
+}
+
+func (x *exchange) perform(act act) {
+	switch act.do {
+	case "send":
+		rest := act.octets
+		for _, size := range act.sizes {
+			if size < len(rest) {
+				x.feed(rest[:size])
+				rest = rest[size:]
+			}
+		}
+		x.feed(rest)
+	case "expect":
+		x.require(bytes.HasPrefix(x.sent, act.octets), "got %.40x, expected %.40x", x.sent, act.octets)
+		x.sent = bytes.TrimPrefix(x.sent, act.octets)
+	case "expect-nothing":
+		x.require(len(x.sent) == 0, "%d octets too many are sent", len(x.sent))
+	case "expect-end", "expect-reset":
+		isOpen := x.State() == Hello || x.State() == Sending || x.client != nil && x.State() != Done && x.State() != Failed
+		x.require(len(x.sent) == 0 && !isOpen, "%d octets more and no end in the state %s", len(x.sent), x.State())
+	case "close", "half-close":
+		x.On(End)
+	case "reset":
+		x.On(Reset)
+	case "stall":
+		x.On(Timeout)
+	default:
+		x.require(false, "%s needs sockets", act.do)
+	}
+}
+
+// endWriting tells the server that all is sent, if it is not told yet.
+func (x *exchange) endWriting() {
+	if x.isWriting {
+		x.isWriting = false
+		x.require(x.On(Sent) == HalfClose || x.Err() != nil, "no half-close when all is sent")
+		x.On(Acknowledged)
+	}
+}
+
+func (x *exchange) feed(piece []byte) {
+	if x.server != nil {
+		if x.server.Feed(piece) == SendEchoAndFrame {
+			x.sent = append(x.server.Head(), x.data...)
+			x.isWriting = true
+		}
+		return
+	}
+	rest := piece[x.client.Feed(piece):]
+	if x.State() != Data {
+		return
+	}
+	if uint64(len(rest)) > x.client.Needed() {
+		rest = rest[:x.client.Needed()]
+	}
+	x.data = append(x.data, rest...)
+	action := x.client.Arrived(uint64(len(rest)))
+	x.require((action == Deliver) == (x.client.Needed() == 0) && x.State() == Data, "%q, then %s", action, x.State())
+	x.client.Delivered()
+}
+
+func (x *exchange) compare(expected vectors.Outcome) {
+	name := nameOf(x.Err())
+	x.require(name == expected.Error, "got %v, expected %q", x.Err(), expected.Error)
+	x.require(name != "" && x.State() == Failed || x.State() == Done, "left in the state %s", x.State())
+	x.require(expected.At == nil || *expected.At == x.Consumed(), "decided at %d", x.Consumed())
+	if x.server != nil {
+		confirmed := x.server.Confirmed()
+		x.require(expected.Confirmed == nil || *expected.Confirmed == confirmed, "confirmed is %v", confirmed)
+	} else if name == "" {
+		x.require(x.client.Message() == string(expected.Message), "another message")
+		x.require(bytes.Equal(x.data, expected.Data.With(replayed)), "other data")
+		x.require(x.client.DataLength() == uint64(len(x.data)), "the data length is %d", x.client.DataLength())
 	}
 }

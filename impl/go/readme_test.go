@@ -5,7 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"testing"
 )
 
@@ -20,11 +20,8 @@ func TestAModuleElsewhereBuildsAndRunsTheProgramOfTheREADME(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := strings.Cut(string(readme), "```go\n")
-	program, rest, closed := strings.Cut(rest, "```\n")
-	_, rest, told := strings.Cut(rest, "It prints `")
-	expected, _, ended := strings.Cut(rest, "`")
-	if !found || !closed || !told || !ended {
+	parts := regexp.MustCompile("(?s)```go\n(.*?)```\n.*?It prints `(.*?)`").FindStringSubmatch(string(readme))
+	if parts == nil {
 		t.Fatal("README.md has no program, or does not tell what it prints")
 	}
 	library, err := filepath.Abs(".")
@@ -32,10 +29,10 @@ func TestAModuleElsewhereBuildsAndRunsTheProgramOfTheREADME(t *testing.T) {
 		t.Fatal(err)
 	}
 	directory := t.TempDir()
-	if err := os.WriteFile(filepath.Join(directory, "main.go"), []byte(program), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(directory, "main.go"), []byte(parts[1]), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out := ""
+	var out []byte
 	for _, words := range [][]string{
 		{"mod", "init", "consumer"},
 		{"mod", "edit", "-require=kcom5@v0.0.0", "-replace=kcom5=" + library},
@@ -45,12 +42,11 @@ func TestAModuleElsewhereBuildsAndRunsTheProgramOfTheREADME(t *testing.T) {
 		command := exec.Command("go", words...)
 		command.Dir = directory
 		command.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
-		octets, err := command.CombinedOutput()
-		if out = string(octets); err != nil {
-			t.Fatalf("go %s: %v\n%s", strings.Join(words, " "), err, out)
+		if out, err = command.CombinedOutput(); err != nil {
+			t.Fatalf("go %v: %v\n%s", words, err, out)
 		}
 	}
-	if out != expected+"\n" {
-		t.Errorf("got %q, expected %q", out, expected)
+	if string(out) != parts[2]+"\n" {
+		t.Errorf("got %q, expected %q", out, parts[2])
 	}
 }
