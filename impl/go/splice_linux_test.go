@@ -158,10 +158,8 @@ func TestAPathsBufferIsLargeForMuchDataWhereTheSystemGrantsIt(t *testing.T) {
 		}, func(c *Client) error {
 			c.Path = path
 			c.Progress = func(uint64, uint64) {
-				for fd := 0; fd < 256; fd++ {
-					if has, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF); err == nil && has > largest {
-						largest = has
-					}
+				if now := largestBuffer(); now > largest {
+					largest = now
 				}
 			}
 			_, err := c.Receive(background)
@@ -173,4 +171,15 @@ func TestAPathsBufferIsLargeForMuchDataWhereTheSystemGrantsIt(t *testing.T) {
 			t.Errorf("%d octets: %v, a buffer of %d, the system grants %d", size, err, largest, most)
 		}
 	}
+}
+
+// largestBuffer is the size of the largest buffer from which a socket of this process sends.
+func largestBuffer() (largest int) {
+	for fd := 0; fd < 256; fd++ {
+		size, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF)
+		if err == nil && size > largest {
+			largest = size
+		}
+	}
+	return largest
 }

@@ -241,8 +241,11 @@ func (x *exchange) perform(act act) {
 	case "expect-nothing":
 		x.require(len(x.sent) == 0, "%d octets too many are sent", len(x.sent))
 	case "expect-end", "expect-reset":
-		isOpen := x.State() == Hello || x.State() == Sending || x.client != nil && x.State() != Done && x.State() != Failed
-		x.require(len(x.sent) == 0 && !isOpen, "%d octets more and no end in the state %s", len(x.sent), x.State())
+		hasEnded := x.State() == Done || x.State() == Failed
+		if x.server != nil {
+			hasEnded = x.State() != Hello && x.State() != Sending
+		}
+		x.require(len(x.sent) == 0 && hasEnded, "%d octets more and no end in the state %s", len(x.sent), x.State())
 	case "close", "half-close":
 		x.On(End)
 	case "reset":

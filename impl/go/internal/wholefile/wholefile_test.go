@@ -125,7 +125,8 @@ func TestAnOutputThatTakesNothingIsATimeoutAndIsNotMadeNonblocking(t *testing.T)
 	defer reader.Close()
 	defer writer.Close()
 	fd := writer.Fd() // which makes it block
-	file, err := OfDescriptor(background, writer, "standard output", Options{Timeout: 200 * time.Millisecond, Bound: "T s"})
+	short := Options{Timeout: 200 * time.Millisecond, Bound: "T s"}
+	file, err := OfDescriptor(background, writer, "standard output", short)
 	if err != nil {
 		t.Fatal(err)
 	}
