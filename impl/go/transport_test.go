@@ -147,32 +147,43 @@ func TestTheLargestAndTheSmallestTimeoutWork(t *testing.T) {
 	}
 }
 
-func TestAnOpenServerListensUntilItIsClosed(t *testing.T) {
-	one := &Server{Port: AnyPort, IPv4: true}
-	port, err := one.Open(background)
-	if err != nil {
-		t.Fatal(err)
+// (`unix.stale`: few of hundreds of rounds show that the lock is missing)
+func TestOfTwoServersOnAStalePathOneListens(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	for i := 0; i < 200; i++ {
+		stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+		if err != nil {
+			t.Fatal(err) // also if a Close has left its file
+		}
+		stale.SetUnlinkOnClose(false)
+		stale.Close()
+		one, other, ended := &Server{Path: path}, &Server{Path: path}, make(chan error, 1)
+		go func() { _, err := one.Open(background); ended <- err }()
+		_, err = other.Open(background)
+		oneErr := <-ended
+		if (err == nil) == (oneErr == nil) {
+			t.Fatalf("round %d: %v, %v", i, err, oneErr)
+		}
+		isNamed(t, first(err, oneErr), ErrInUse)
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		one.Close()
+		other.Close()
 	}
-	other := &Server{Port: port, IPv4: true}
-	_, err = other.Open(background)
-	isNamed(t, err, ErrInUse)
-	one.Close()
-	if _, err := other.Open(background); err != nil {
-		t.Error(err)
-	}
-	other.Close()
 }
 
 // (`unix.path`)
 func TestAPathMayEndInASlash(t *testing.T) {
 	path := t.TempDir() + "/"
-	server, client := &Server{Path: path}, &Client{Path: path}
-	_, err := server.Open(background)
+	_, err := (&Server{Path: path}).Open(background)
 	isNamed(t, err, ErrInUse)
 	if err != nil && !strings.HasSuffix(err.Error(), path+": is not a socket") {
 		t.Error(err)
 	}
-	_, err = client.Receive(background)
+	_, err = (&Client{Path: path}).Receive(background)
 	isNamed(t, err, ErrRefused)
 }
 
