@@ -1,56 +1,65 @@
 """The table of command lines that the three programs accept and refuse.
 
-Each runs in a directory with the files of `prepare`. `code` and `error` are the expected outcome. An accepted line ends
-in success or in a later error, such as `refused` if no server listens at the path `none`.
+Each runs in a directory with the files of `prepare`. An accepted line ends in success or in a later error, such as
+`refused` if no server listens at the path `none`.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from peers import Argument, Json
-from programs import CODES
-from situation import Row, World, told
+from peers import Json
+from situation import Row, row
+from world import Argument, World, told
 
 
-@dataclass(frozen=True)
-class Line:
-    """One command line. `error` is a name, or None for success; `secret` must not be repeated."""
-
-    words: tuple[Argument, ...]
-    error: str | None = "usage"
-    detail: str | None = None
-    stdin: bytes = b""
-    out: str | None = None
-    secret: str = ""
-    env: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def id(self) -> str:
-        shown = (part.decode("latin-1") if isinstance(part, bytes) else str(part) for part in self.words)
-        words = " ".join(part if part and part.isprintable() and " " not in part else repr(part) for part in shown)
-        return f"$ {words or '(nothing)'}" + (f" <<< {self.stdin.decode()}" if self.stdin else "")
+def prepare(world: World) -> None:
+    world.file("file", b"abc")
+    world.file("message", b"hi")
+    world.file("latin-1", b"caf\xe9")
+    world.file("key", b"00010aff")
+    world.file("address", b"13600.00")
+    (world / "dir").mkdir()
+    os.link(world / "file", world / "hard")
+    (world / "link").symlink_to("file")
+    (world / "dangling").symlink_to("new")
 
 
-def line(words: str, error: str | None = "usage", **more: object) -> Line:
-    """Returns a line whose words are split at blanks; `''` is the empty word."""
-    return Line(tuple("" if word == "''" else word for word in words.split()), error, **more)  # type: ignore[arg-type]
+def line(
+    words: str | tuple[Argument, ...],
+    error: str | None = "usage",
+    detail: str = "",
+    stdin: bytes = b"",
+    out: Json | str = "",
+    secret: str = "",
+    env: Mapping[str, str] | None = None,
+) -> Row:
+    """Returns a row of one command line, whose words are split at blanks; `''` is the empty word.
 
+    `error` is a name, or None for success; `secret` must not be repeated. `out` is the standard output, or what it
+    tells as JSON.
+    """
+    parts = tuple("" if word == "''" else word for word in words.split()) if isinstance(words, str) else words
 
-def prepare(directory: Path) -> None:
-    (directory / "file").write_bytes(b"abc")
-    (directory / "message").write_bytes(b"hi")
-    (directory / "key").write_bytes(b"00010aff")
-    (directory / "address").write_bytes(b"13600.00")
-    for name in ("file", "message", "key", "address"):
-        (directory / name).chmod(0o600)
-    (directory / "dir").mkdir()
-    os.link(directory / "file", directory / "hard")
-    (directory / "link").symlink_to("file")
-    (directory / "dangling").symlink_to("new")
+    def act(world: World) -> Json:
+        before = world.files()
+        bound = None if any("--time" in str(word) for word in parts) else 1  # ends a program that accepts a wrong line
+        result = world.run(*parts, stdin=stdin, env=env, bound=bound)
+        said = result.err + result.out
+        assert before == world.files(), "files have changed"
+        assert not secret or secret.encode() not in said, f"shows a secret: {result}"
+        assert b"listening on" not in said, result
+        return told(result)
+
+    expected: Json = {"error": error, "out": None} if error else {"code": 0, "words": None}
+    if detail or error == "usage":
+        expected["detail"] = detail or ...  # each program has its own text for wrong use
+    if out:
+        expected |= out if isinstance(out, dict) else {"out": out}
+    name = words if isinstance(words, str) else " ".join(map(repr, words))
+    return row(f"$ {name or '(nothing)'}" + (f" <<< {stdin[:40]!r}" if stdin else ""), expected, act, before=prepare)
 
 
 TO_NOBODY = "receive --unix none"  # accepted if it ends with `refused`
@@ -60,152 +69,72 @@ SECRET = (
     "there is no such file; an address or a key is not given on the command line, but in a file, as env:NAME or on "
     "standard input"
 )
-EXISTS = "exists already"
+KEY = "00010aff"
+ADDRESS = "13600.00.01.0a.ff"
+UNPACKED = f"port 13600\nkey {KEY * 12}\n"
 
 
-def structure() -> Iterator[Line]:
-    """Commands, operands and options."""
-    yield line("")
+def wrong_use() -> Iterator[str]:
+    """Yields lines that are wrong use, without more to check."""
+    yield ""
     for words in ("dance", "--dance", "send --dance", "receive --dance", "pack --dance", "unpack --dance", "send -x"):
-        yield line(words)
-    yield line("00010affdeadbeef", secret="deadbeef", detail="expected send, receive, pack or unpack")
-    yield line("send --wait 1")
-    yield line("send --no-clobber")
-    yield line("receive --spool-dir dir")
-    yield line("receive --message hi")
-    yield line("pack --timeout 1")
-    yield line("unpack --port 1")
-    for words in ("send --time 3", "send --mess x", "receive --out x", "receive --max 1", "send -port 0", "send -p 0"):
-        yield line(words)
+        yield words
+    yield from ("send --wait 1", "send --no-clobber", "receive --spool-dir dir", "receive --message hi")
+    yield from ("pack --timeout 1", "unpack --port 1", "unpack address --quiet", "receive a")
+    yield from ("send --time 3", "send --mess x", "receive --out x", "receive --max 1", "send -port 0", "send -p 0")
+    # without a value, or with one that an option does not take
     for option in ("port", "unix", "address", "timeout", "message", "message-file", "spool-dir"):
-        yield line(f"send --{option}")
+        yield f"send --{option}"
     for option in ("-o", "--output", "--wait", "--max-message", "--max-data", "--message-file"):
-        yield line(f"receive {option}")
-    yield line("pack --key")
+        yield f"receive {option}"
+    yield "pack --key"
     for flag in ("ipv4=perhaps", "json=1", "json=", "quiet=yes", "help=1"):
-        yield line(f"send --{flag}")
-    yield line("receive --no-clobber=1 -o x")
-    yield line("send a b", detail="got 2 operands, expected at most 1")
-    yield line("send a cafe.deadbeef c", secret="deadbeef", detail="got 3 operands, expected at most 1")
-    yield line("receive a")
-    yield line("receive deadbeef", secret="deadbeef")
-    yield line("pack 00010aff", secret="00010aff")
-    yield line("unpack a b", detail="got 2 operands, expected at most 1")
-    for words in (
-        "send --port 0 --port 0",
-        "send --port 0 --port=1",
-        "send --timeout 1 --timeout 1",
-        "send --unix a --unix a",
-        "send --message a --message a",
-        "send --ipv4 --ipv4",
-        "send --json --json",
-        "receive -o a -o b",
-        "receive -o a --output a",
-        "receive -oa -o=a",
-        "receive --wait 1 --wait 1",
-        "receive --quiet --quiet",
-        "pack --port 1 --port 1",
-        "pack --key key --key key",
-    ):
-        yield line(words)
-
-
-def empty_values() -> Iterator[Line]:
-    yield line("send ''")
-    yield line("unpack ''")
+        yield f"send --{flag}"
+    yield "receive --no-clobber=1 -o x"
+    # twice
+    for option in ("port", "unix", "timeout", "message"):
+        yield f"send --{option} 1 --{option} 1"
+    yield from ("send --port 0 --port=1", "send --ipv4 --ipv4", "send --json --json", "receive --quiet --quiet")
+    yield from ("receive -o a -o b", "receive -o a --output a", "receive -oa -o=a", "receive --wait 1 --wait 1")
+    yield from ("pack --port 1 --port 1", "pack --key key --key key")
+    # empty values
+    yield from ("send ''", "unpack ''", "send '' --port 65536", "pack --key ''", "pack --key=")
     for option in ("message-file", "unix", "address", "spool-dir", "port", "timeout"):
-        yield line(f"send file --{option} ''")
-        yield line(f"send file --{option}=")
-    for option in ("-o", "--output", "--unix", "--message-file", "--address", "--wait", "--max-message", "--max-data"):
-        yield line(f"{TO_NOBODY if option != '--unix' else 'receive'} {option} ''")
-        yield line(f"{TO_NOBODY if option != '--unix' else 'receive'} {option}=")
-    yield line("pack --key ''")
-    yield line("pack --key=")
-    yield line(f"{FROM_NOTHING} --message ''", "io", detail=NO_SUCH)
-    yield line(f"{FROM_NOTHING} --message=", "io", detail=NO_SUCH)
-
-
-def dashes() -> Iterator[Line]:
-    """Values that begin with a dash, and ways to join a value."""
-    for words in (
-        "receive -o -x",
-        "receive -o --port 1",
-        "receive --output --json",
-        "receive --unix -x",
-        "receive --message-file -x",
-        "send --message-file -x",
-        "send --message -x",
-        "send --spool-dir -x",
-        "send --address -x",
-        "send --port -x",
-        "pack --key -x",
-    ):
-        yield line(words)
-    for words in ("-ox", "-o=x", "-o x", "-o-x", "-o=-x", "--output=-x", "--output x", "-o -", "--output=-", "-o=-"):
-        yield line(f"{TO_NOBODY} {words}", "refused", detail="nobody listens on none")
-    yield line("receive --unix=-none", "refused", detail="nobody listens on -none")
-    yield line("receive --unix -", "refused", detail="nobody listens on -")
-    yield line(f"{FROM_NOTHING} --message=-x", "io", detail=NO_SUCH)
-    yield line(f"{FROM_NOTHING} --message -5", "io", detail=NO_SUCH)
-    yield line(f"{FROM_NOTHING} --message -", "io", detail=NO_SUCH)
-    yield line(f"{FROM_NOTHING} --message-file -", "io", stdin=b"hi", detail=NO_SUCH)
-    yield line(f"{FROM_NOTHING} --address -", "io", stdin=b"13600.00", detail=NO_SUCH)
-    yield line("send --message-file -", detail=None)
-    yield line("send - --message-file -")
-    yield line("send - --address -")
-    yield line("send --address -")
-    yield line("send file --address - --message-file -")
-    yield line("receive --address - --wait 0", "invalid-address", stdin=b"no address")
-    yield line("receive --message-file -")
-    yield line(f"{TO_NOBODY} -o x --message-file -", "refused")
-    yield line("pack --key -", None, stdin=b"00010aff", out="13600.00.01.0a.ff\n")
-    yield line("unpack -", None, stdin=b"7.ff", out="port 7\nkey " + "ff" * 48 + "\n")
-
-
-def numbers() -> Iterator[Line]:
+        yield f"send file --{option} ''"
+        yield f"send file --{option}="
+    for option in ("-o", "--output", "--message-file", "--address", "--wait", "--max-message", "--max-data"):
+        yield f"{TO_NOBODY} {option} ''"
+        yield f"{TO_NOBODY} {option}="
+    yield from ("receive --unix ''", "receive --unix=")
+    # values that begin with a dash, and standard input twice
+    for option in ("-o -x", "-o --port 1", "--output --json", "--unix -x", "--message-file -x", "--message-file -"):
+        yield f"receive {option}"
+    for option in ("--message-file -x", "--message -x", "--spool-dir -x", "--address -x", "--port -x"):
+        yield f"send {option}"
+    yield from ("pack --key -x", "send --message-file -", "send - --message-file -", "send - --address -")
+    yield from ("send --address -", "send file --address - --message-file -")
+    # numbers
     for number in ("x", "1.5", "13_600", "0x3520", "+1", "1e3", "١٣٦٠٠", "--5", "-", "1-", "0b1", "1,000"):
-        yield line(f"receive --port {number}")
+        yield f"receive --port {number}"
     for number in ("+1", "soon", "1.5", "0x1", "2147483648", "-2147483649", "99999999999999999999", "4294967297"):
-        yield line(f"{TO_NOBODY} --timeout {number}")
-        yield line(f"{FROM_NOTHING} --timeout {number}")
-    for number in (" 1", "1 ", "1\t", "\n1"):
-        yield Line(("receive", "--unix", "none", "--timeout", number))
-    for number in ("2147483647", "-2147483648", "0", "-1", "007"):
-        yield line(f"{TO_NOBODY} --timeout {number}", "refused")
-        yield line(f"{TO_NOBODY} --timeout={number}", "refused")
-        yield line(f"{FROM_NOTHING} --timeout {number}", "io", detail=NO_SUCH)
+        yield f"{TO_NOBODY} --timeout {number}"
+        yield f"{FROM_NOTHING} --timeout {number}"
     for number in ("-1", "2147483648", "99999999999999999999", "x", "1.5", "+1"):
-        yield line(f"{TO_NOBODY} --wait {number}")
-    yield line(f"{TO_NOBODY} --wait 0", "refused")
-    for option in ("--max-message", "--max-data"):
-        for number in ("-1", "18446744073709551616", "x", "1k", "+1", "0x10"):
-            yield line(f"{TO_NOBODY} {option} {number}")
-        for number in ("0", "1", "4294967295", "4294967296", "18446744073709551615"):
-            yield line(f"{TO_NOBODY} {option} {number}", "refused")
-    for port in ("65536", "-1", "99999999999999999999999999", "-99999999999999999999999999"):
-        yield line(f"send file --port {port}", "invalid-port", detail=f"got port {port}, expected 0 to 65535")
-        yield line(f"receive --port {port}", "invalid-port", detail=f"got port {port}, expected 1 to 65535")
-        yield line(f"pack --port {port}", "invalid-port", stdin=b"00", detail=f"got port {port}, expected 1 to 65535")
-    yield line("receive --port 0", "invalid-port", detail="got port 0, expected 1 to 65535")
-    yield line("pack --port 0", "invalid-port", stdin=b"00", detail="got port 0, expected 1 to 65535")
-    yield line(f"{FROM_NOTHING} --port 0", "io", detail=NO_SUCH)
-    yield line("receive --port 1", "refused", detail="nobody listens on PLACE")
-    yield line("receive --port 0000000000000000000000000000001", "refused", detail="nobody listens on PLACE")
-    yield line("pack --port 007", None, stdin=b"ff", out="7.ff\n")
-
-
-def exclusions() -> Iterator[Line]:
-    for command in ("send", "receive"):
-        for words in (
-            "--unix p --port 1",
-            "--unix p --ipv4",
-            "--unix p --address address",
-            "--address address --port 1",
-            "--port 1 --address address",
-        ):
-            yield line(f"{command} {words}")
-    yield line("send --message a --message-file message")
-    yield line("send --message= --message-file message")
+        yield f"{TO_NOBODY} --wait {number}"
+    for number in ("-1", "18446744073709551616", "x", "1k", "+1", "0x10"):
+        yield f"{TO_NOBODY} --max-message {number}"
+        yield f"{TO_NOBODY} --max-data {number}"
+    # options that exclude each other
+    for words in (
+        "--unix p --port 1",
+        "--unix p --ipv4",
+        "--unix p --address address",
+        "--address address --port 1",
+        "--port 1 --address address",
+    ):
+        yield f"send {words}"
+        yield f"receive {words}"
+    yield from ("send --message a --message-file message", "send --message= --message-file message")
     for words in (
         "-o x --message-file x",
         "-o x --message-file ./x",
@@ -222,111 +151,141 @@ def exclusions() -> Iterator[Line]:
         "--no-clobber",
         "--no-clobber -o -",
     ):
-        yield line(f"{TO_NOBODY} {words}")
-    yield line(f"{TO_NOBODY} --no-clobber -o file", "io", detail=f"file: {EXISTS}")
-    yield line(f"{TO_NOBODY} --no-clobber -o new --message-file file", "io", detail=f"file: {EXISTS}")
-    yield line(f"{TO_NOBODY} --no-clobber --message-file message", "io", detail=f"message: {EXISTS}")
-    yield line(f"{TO_NOBODY} --no-clobber -o link", "io", detail=f"link: {EXISTS}")
-    yield line(f"{TO_NOBODY} --no-clobber -o new", "refused")
-    yield line(f"{TO_NOBODY} -o file --message-file message", "refused")
+        yield f"{TO_NOBODY} {words}"
 
 
-def order() -> Iterator[Line]:
-    """Which of several errors is reported first, and missing files and sources."""
+def with_details() -> Iterator[Row]:
+    """Wrong use whose text is the same in all programs, or that must not show a secret."""
+    yield line("00010affdeadbeef", secret="deadbeef", detail="expected send, receive, pack or unpack")
+    for words, count in (("send a b", 2), ("send a cafe.deadbeef c", 3), ("unpack a b", 2)):
+        yield line(words, secret="deadbeef", detail=f"got {count} operands, expected at most 1")
+    yield line("receive deadbeef", secret="deadbeef")
+    yield line("pack 00010aff", secret="00010aff")
+    for words in ("pack --port 5ec1e75ec1e7 --key 13600", "receive 5ec1e75ec1e7", "unpack --port 5ec1e7"):
+        yield line(words, secret="5ec1e7")
+    for words in ("send --port 5ec1e7", "send --timeout 5ec1e7"):
+        yield line(words, secret="5ec1e7")
+    for number in (" 1", "1 ", "1\t", "\n1"):
+        yield line(("receive", "--unix", "none", "--timeout", number))
+
+
+def accepted() -> Iterator[Row]:
+    """Lines that are accepted, and end with a later error."""
+    for words in ("-ox", "-o=x", "-o x", "-o-x", "-o=-x", "--output=-x", "--output x", "-o -", "--output=-", "-o=-"):
+        yield line(f"{TO_NOBODY} {words}", "refused", "nobody listens on none")
+    yield line("receive --unix=-none", "refused", "nobody listens on -none")
+    yield line("receive --unix -", "refused", "nobody listens on -")
+    for words in ("--message ''", "--message=", "--message=-x", "--message -5", "--message -", "--port 0"):
+        yield line(f"{FROM_NOTHING} {words}", "io", NO_SUCH)
+    yield line(f"{FROM_NOTHING} --message-file -", "io", NO_SUCH, stdin=b"hi")
+    yield line(f"{FROM_NOTHING} --address -", "io", NO_SUCH, stdin=b"13600.00")
+    for words in ("-o x --message-file -", "-o file --message-file message", "--no-clobber -o new", "--wait 0"):
+        yield line(f"{TO_NOBODY} {words}", "refused")
+    for number in ("2147483647", "-2147483648", "0", "-1", "007"):
+        yield line(f"{TO_NOBODY} --timeout {number}", "refused")
+        yield line(f"{TO_NOBODY} --timeout={number}", "refused")
+        yield line(f"{FROM_NOTHING} --timeout {number}", "io", NO_SUCH)
+    for number in ("0", "1", "4294967295", "4294967296", "18446744073709551615"):
+        yield line(f"{TO_NOBODY} --max-message {number}", "refused")
+        yield line(f"{TO_NOBODY} --max-data {number}", "refused")
+    for port in ("1", "0000000000000000000000000000001"):
+        yield line(f"receive --port {port}", "refused", "nobody listens on [::1]:PORT")
+    for name in ("file", "link"):
+        yield line(f"{TO_NOBODY} --no-clobber -o {name}", "io", f"{name}: exists already")
+    yield line(f"{TO_NOBODY} --no-clobber -o new --message-file file", "io", "file: exists already")
+    yield line(f"{TO_NOBODY} --no-clobber --message-file message", "io", "message: exists already")
+
+
+def other_errors() -> Iterator[Row]:
+    """Ports, keys, addresses, messages and files; and which of several errors is reported first."""
+    for port in ("65536", "-1", "99999999999999999999999999", "-99999999999999999999999999"):
+        yield line(f"send file --port {port}", "invalid-port", f"got port {port}, expected 0 to 65535")
+        yield line(f"receive --port {port}", "invalid-port", f"got port {port}, expected 1 to 65535")
+        yield line(f"pack --port {port}", "invalid-port", f"got port {port}, expected 1 to 65535", stdin=b"00")
+    yield line("receive --port 0", "invalid-port", "got port 0, expected 1 to 65535")
+    yield line("pack --port 0", "invalid-port", "got port 0, expected 1 to 65535", stdin=b"00")
     yield line("pack --port 0", "invalid-port", stdin=b"no hexadecimal")
     yield line("pack --port 70000 --key nothing", "invalid-port")
-    yield line("pack", "invalid-key", stdin=b"000", detail="got 3 characters, expected pairs of hexadecimal digits")
-    yield line("pack", "invalid-key", stdin=b"xy")
-    yield line(
-        "pack",
-        "invalid-key",
-        stdin=b"0001020304",
-        detail="got a key of 5 bytes, expected 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48",
-    )
     yield line("send nothing --port 65536 --message-file nothing", "invalid-port")
     yield line("send nothing --address message --message-file nothing", "invalid-address")
-    yield Line(
-        ("send", "nothing", "--message", b"\xff"),
-        "message-not-utf8",
-        detail="the message to send is not valid UTF-8",
-    )
-    yield line("send '' --port 65536")
-    yield line(FROM_NOTHING, "io", detail=NO_SUCH)
-    yield line("send dir", "io", detail="dir: is a directory")
-    yield line("send file/x", "io", detail="file/x: not a directory")
-    yield line("send file --message-file nothing", "io", detail=NO_SUCH)
-    yield line("send file --message-file dir", "io", detail="dir: is a directory")
-    yield line("send file --address nothing", "io", detail=NO_SUCH)
-    yield line("send file --address dir", "io", detail="dir: is a directory")
-    yield line("pack --key nothing", "io", detail=NO_SUCH)
-    yield line("pack --key dir", "io", detail="dir: is a directory")
-    yield line("pack --key env:KCOM5_NO_SUCH", "io")
-    yield line("unpack nothing", "io", detail=NO_SUCH)
-    yield line("unpack dir", "io", detail="dir: is a directory")
-    yield line("unpack env:KCOM5_NO_SUCH", "io")
-    yield line("unpack", "invalid-address", stdin=b"13600", detail="got a text of 5 bytes that is not PORT.HH.HH…")
-    yield line("unpack env:A", None, env={"A": "7.ff"}, out="port 7\nkey " + "ff" * 48 + "\n")
-    yield line("unpack address --json", None)
-    yield line("unpack address --quiet", "usage")
-    yield line("pack --key key", None, out="13600.00.01.0a.ff\n")
-
-
-def secrets() -> Iterator[Line]:
-    yield line("unpack 13600.5e.c1.e7", "io", detail=SECRET, secret="5e.c1.e7")
-    yield line("pack --key 5ec1e75ec1e7", "io", detail=SECRET, secret="5ec1e7")
-    yield line("pack --port 5ec1e75ec1e7 --key 13600", secret="5ec1e7")
-    yield line("send 5ec1e75ec1e7", "io", detail=SECRET, secret="5ec1e7")
-    yield line("send file --address 13600.5e.c1.e7", "io", detail=SECRET, secret="5e.c1.e7")
-    yield line("receive --address 13600.5e.c1.e7", "io", detail=SECRET, secret="5e.c1.e7")
-    yield line("receive --address 5e:c1:e7", "io", detail=SECRET, secret="5e:c1:e7")
-    yield line("receive 5ec1e75ec1e7", secret="5ec1e7")
-    yield line("unpack --port 5ec1e7", secret="5ec1e7")
-    yield line("send --port 5ec1e7", secret="5ec1e7")
-    yield line("send --timeout 5ec1e7", secret="5ec1e7")
+    yield line("receive --address - --wait 0", "invalid-address", stdin=b"no address")
+    for key in (b"", b"xy", b"0x", b"+1", "٠٠".encode(), b"\xff\xfe", b"00\x00"):
+        yield line("pack", "invalid-key", stdin=key)
+    yield line("pack", "invalid-key", "got 3 characters, expected pairs of hexadecimal digits", stdin=b"000")
+    wrong_length = "got a key of 5 bytes, expected 1, 2, 3, 4, 6, 8, 12, 16, 24 or 48"
+    yield line("pack", "invalid-key", wrong_length, stdin=b"0001020304")
+    for address in (b"", b"\n", b"13600.00\n\n", b"13600.00 ", b"13600.00\x00", b"13600.\xff\xfe", b"9" * 30000):
+        yield line("unpack", "invalid-address", stdin=address)
+    yield line("unpack", "invalid-address", stdin=b"\x1b[31m13600.00", secret="\x1b")
+    yield line("unpack", "invalid-address", "got a text of 5 bytes that is not PORT.HH.HH…", stdin=b"13600")
+    for message in (("--message", b"\xff"), ("--message-file", "latin-1")):
+        yield line(("send", "nothing", *message), "message-not-utf8", "the message to send is not valid UTF-8")
+    no_folder = "dir: is a directory"
+    yield line("send file/x", "io", "file/x: not a directory")
+    for words in ("send", "send file --message-file", "send file --address", "pack --key", "unpack"):
+        yield line(f"{words} nothing", "io", NO_SUCH)
+        yield line(f"{words} dir", "io", no_folder)
+    for words in ("pack --key", "unpack", "send file --address", "receive --address"):
+        yield line(f"{words} env:KCOM5_NO_SUCH", "io")
+    yield line("receive --address nothing", "io", NO_SUCH)
+    for words in ("unpack", "send file --address", "receive --address"):
+        yield line(f"{words} 13600.5e.c1.e7", "io", SECRET, secret="5e.c1.e7")
+    for words in ("pack --key 5ec1e75ec1e7", "send 5ec1e75ec1e7", "receive --address 5e:c1:e7"):
+        yield line(words, "io", SECRET, secret=words[-6:])
     yield line("unpack", "invalid-address", stdin=b"13600.5e.c1.e", secret="5e.c1.e")
     yield line("pack", "invalid-key", stdin=b"5ec1e75ec1e", secret="5ec1e7")
-    yield line("send file --address env:A", "invalid-address", env={"A": "13600.5ec1e7"}, secret="5ec1e7")
+    for words in ("send file", "receive"):
+        yield line(f"{words} --address env:A", "invalid-address", env={"A": "13600.5ec1e7"}, secret="5ec1e7")
 
 
-def help_and_version() -> Iterator[Line]:
-    for words in ("--help", "-h", "--version", *(f"{c} {h}" for c in COMMANDS for h in ("--help", "-h"))):
-        yield line(words, None)
+def successes() -> Iterator[Row]:
+    for key in (b"00010aff", b"00010AFF", b" 00 01\t0a\r\nff\n\n"):
+        yield line("pack", None, stdin=key, out=f"{ADDRESS}\n")
+    yield line("pack --port 007", None, stdin=b"ff", out="7.ff\n")
+    yield line("pack --key -", None, stdin=b"00010aff", out=f"{ADDRESS}\n")
+    yield line("pack --key key", None, out=f"{ADDRESS}\n")
+    yield line("pack --key env:KEY", None, env={"KEY": KEY}, out=f"{ADDRESS}\n")
+    yield line("pack --key - --json", None, stdin=b"00010aff", out={"address": ADDRESS})
+    for address in (b"13600.00.01.0A.FF", b"13600.00.01.0a.ff\n", b"13600.00.01.0a.ff\r\n"):
+        yield line("unpack", None, stdin=address, out=UNPACKED)
+    yield line("unpack -", None, stdin=ADDRESS.encode(), out=UNPACKED)
+    yield line("unpack env:A", None, env={"A": ADDRESS}, out=UNPACKED)
+    yield line("unpack address", None, out=f"port 13600\nkey {'00' * 48}\n")
+    yield line("unpack address --json", None, out={"port": 13600, "key": "00" * 48})
 
 
-COMMANDS = ("send", "receive", "pack", "unpack")
+OPTIONS = {
+    "": "send receive pack unpack --version",
+    "send": "--port --ipv4 --unix --address --timeout --message --message-file --json",
+    "receive": "-o --output --port --ipv4 --unix --address --timeout --message-file --wait --json",
+    "pack": "--port --key --json",
+    "unpack": "--json",
+}
 
-LINES = [
-    each
-    for part in (structure, empty_values, dashes, numbers, exclusions, order, secrets, help_and_version)
-    for each in part()
+
+def help_and_version() -> Iterator[Row]:
+    def helped(world: World, command: str, option: str) -> Json:
+        result = world.run(*command.split(), option)
+        words = re.findall(r"[-a-z0-9]+", result.out.decode())
+        return {**told(result), "lacks": sorted(set(OPTIONS[command].split()) - set(words)), "out": None}
+
+    for command in OPTIONS:
+        for option in ("--help", "-h"):
+            yield row(f"$ {command} {option}", {"code": 0, "lacks": [], "words": None}, helped, command, option)
+
+    def version(world: World) -> Json:
+        result = world.run("--version")
+        assert re.fullmatch(rb"kcom5 \d+\.\d+\.\d+\n", result.out)
+        return told(result)
+
+    yield row("$ --version", {"code": 0, "words": None}, version)
+
+
+ROWS = [
+    *map(line, wrong_use()),
+    *with_details(),
+    *accepted(),
+    *other_errors(),
+    *successes(),
+    *help_and_version(),
 ]
-
-
-def row(each: Line) -> Row:
-    """Runs the line in a prepared directory, and checks that no file was added, removed or changed."""
-
-    def act(world: World) -> Json:
-        prepare(world.directory)
-        before = world.files()
-        words: list[Argument] = [*each.words]
-        if words[:1] in (["send"], ["receive"]) and not any("--time" in str(word) for word in words):
-            words.insert(1, "--timeout=1")  # ends a program that wrongly accepts the line
-        result = world.program.run(*words, stdin=each.stdin, cwd=world.directory, env=each.env)
-        assert before == world.files(), "files have changed"
-        assert not each.secret or each.secret.encode() not in result.err + result.out, f"shows a secret: {result}"
-        outcome = told(result)
-        if each.error == "usage" and each.detail is None:
-            outcome.pop("detail", None)  # each program has its own text here
-        if each.words[-1:] in (("--help",), ("-h",), ("--version",)):
-            outcome.pop("out", None)  # each program has its own help text
-        return outcome
-
-    expected: Json = {"code": CODES[each.error] if each.error else 0, "error": each.error}
-    if each.detail is not None:
-        expected["detail"] = each.detail
-    if each.out is not None:
-        expected["out"] = each.out
-    return Row(each.id, act, expected)
-
-
-ROWS = [row(each) for each in LINES]

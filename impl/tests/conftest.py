@@ -1,73 +1,75 @@
 """Options and fixtures for the tests that compare the implementations.
 
 Run `pytest impl/tests`, or `pytest -n 2 impl/tests`, after the programs are built (see `peers.py` for where they are
-looked for). `--peers cpp,go` deselects the others; without it a missing program is a failure. `--large` adds the
-transfers over 1 GiB.
+looked for). `--whole` adds the transfers over 1 GiB, every fault, and all rounds of the races and attacks.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from peers import NAMES, Adapter, Pool, Program
+from peers import NAMES
+from world import World
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--peers", default=",".join(NAMES), help="the implementations to test, with commas between them")
-    parser.addoption("--large", action="store_true", help="with the transfers over 1 GiB")
+    parser.addoption("--whole", action="store_true", help="with what takes hours")
+    parser.addoption("--fault", help="CALL ERROR N: only this fault, and print all that is known of it")
 
 
-def selected(config: pytest.Config) -> list[str]:
-    names = [name for name in str(config.getoption("--peers")).split(",") if name]
-    unknown = set(names) - set(NAMES)
-    if unknown or not names:
-        raise pytest.UsageError(f"--peers: {', '.join(sorted(unknown)) or 'none'}; there are {', '.join(NAMES)}")
-    return names
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "peer(name): needs this implementation")
-    config.addinivalue_line("markers", "large: moves more than 1 GiB, or takes minutes; run with --large")
-    selected(config)
+def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         # A shell starts background jobs with SIGINT ignored, and the programs would inherit this.
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects the tests that the options leave out, so that pytest counts them."""
-    names = set(selected(config))
-    large = bool(config.getoption("--large"))
-    kept: list[pytest.Item] = []
-    left_out: list[pytest.Item] = []
-    for item in items:
-        needed = {str(mark.args[0]) for mark in item.iter_markers("peer")}
-        is_large = item.get_closest_marker("large") is not None
-        (kept if needed <= names and (large or not is_large) else left_out).append(item)
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = kept
-
-
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.peer(name)) for name in NAMES])
-def program(request: pytest.FixtureRequest) -> Iterator[Program]:
-    """Yields the command-line program of each implementation. Afterwards kills the processes that are still running."""
-    with closing(Program(str(request.param))) as program:
-        yield program
-
-
-@pytest.fixture(scope="session")
-def pool() -> Iterator[Pool]:
-    """Yields adapters that live as long as the session."""
-    with closing(Pool()) as pool:
-        yield pool
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if collection_path.name == "test_large.py" and not config.getoption("--whole") else None
 
 
 @pytest.fixture
-def adapters(pool: Pool, request: pytest.FixtureRequest) -> dict[str, Adapter]:
-    """Returns one adapter of each selected implementation."""
-    return {name: pool.get(name) for name in selected(request.config)}
+def directory() -> Iterator[Path]:
+    """An empty directory whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="kcom5-") as path:
+        yield Path(path)
+
+
+@pytest.fixture(params=NAMES)
+def world(request: pytest.FixtureRequest, directory: Path) -> Iterator[World]:
+    """Yields a world with the command-line program of each implementation."""
+    with closing(World(request.param, directory)) as world:
+        yield world
+
+
+CLONE_NEWNET = 0x40000000
+
+
+@pytest.fixture(scope="module")
+def own_network() -> Iterator[str]:
+    """Moves this process into a network namespace of its own, so that no other process dials its ports. Yields why not,
+    or an empty text.
+
+    The kernel chooses the ports, and may reuse the port of a sender that has just ended. A late receiver would then be
+    the first client of another transfer. The sender of that transfer would be confirmed, and its own receiver refused.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "unshare"):
+        yield "this system has no network namespaces"
+        return
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    if libc.unshare(CLONE_NEWNET):
+        yield f"`unshare --net`: {os.strerror(ctypes.get_errno())}"
+    else:
+        done = subprocess.run(["ip", "link", "set", "lo", "up"], check=False, capture_output=True, text=True)
+        yield done.stderr.strip()
+    libc.setns(before, CLONE_NEWNET)
+    os.close(before)

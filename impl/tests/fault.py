@@ -12,18 +12,19 @@ from __future__ import annotations
 import os
 import random
 import re
-import shutil
-import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import wire
-from peers import DEADLINE, Argument, Program, Result
+from peers import NAMES, ROOT
+from world import Argument, NotListening, NotRun, Result, World, at, refused, shell
 
 GRACE = 2.0
 """Seconds that a run may take in addition to T and the duration of a run without a fault."""
@@ -104,8 +105,7 @@ class Scene:
     t: int = 2
     """The timeout T of both ends, in seconds."""
 
-    @property
-    def id(self) -> str:
+    def __str__(self) -> str:
         return f"{self.name} {self.role} {self.via} {self.source}"
 
 
@@ -117,15 +117,15 @@ class Fault:
     error: str
     when: int
 
-    @property
-    def injection(self) -> str:
-        how = self.error if "=" in self.error else f"error={self.error}"
-        return f"inject={self.call}:{'signal=KILL' if self.error == KILL else how}:when={self.when}"
+    def __str__(self) -> str:
+        return f"{self.call} {self.error} {self.when}"
 
     @property
     def arguments(self) -> list[str]:
         """The arguments of strace. With `--seccomp-bpf`, strace 6.1 does not deliver the signal of an injection."""
-        return [*([] if self.error == KILL else [FAST]), "-e", f"trace={self.call}", "-e", self.injection]
+        how = "signal=KILL" if self.error == KILL else self.error if "=" in self.error else f"error={self.error}"
+        fast = [] if self.error == KILL else [FAST]
+        return [*fast, "-e", f"trace={self.call}", "-e", f"inject={self.call}:{how}:when={self.when}"]
 
 
 @dataclass
@@ -144,79 +144,73 @@ class Run:
 @cache
 def missing() -> str:
     """Returns why this machine cannot inject faults; empty if it can."""
-    command = ["strace", "-f", "-qq", FAST, "-o", os.devnull, "true"]
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-    except OSError as error:
-        return f"`{' '.join(command)}`: {error.strerror}"
-    return f"`{' '.join(command)}`: {done.stderr.strip()}" if done.returncode else ""
+        refused("strace", "-f", "-qq", FAST, "-o", os.devnull, "true")
+    except NotRun as reason:
+        return str(reason)
+    return ""
 
 
-def scenes(names: list[str]) -> Iterator[Scene]:
-    for name in names:
-        for role in ("send", "receive"):
-            for via in ("tcp6", "unix"):
-                for source in ("file", "pipe"):
-                    yield Scene(name, role, via, source)
+SCENES = [
+    Scene(name, role, via, source)
+    for name in NAMES
+    for role in ("send", "receive")
+    for via in ("tcp6", "unix")
+    for source in ("file", "pipe")
+]
 
 
 def play(scene: Scene, trace: list[str]) -> Run:
     """Runs the scene. `trace` are the arguments of strace for the traced end."""
-    directory = Path(tempfile.mkdtemp(prefix="kcom5-fault-"))
-    log = directory.with_suffix(".trace")
-    other = "cpp" if os.access(Program("cpp").peer.program[0], os.X_OK) else scene.name
-    try:
-        strace: list[Argument] = ["strace", "-f", "-y", "-qq", "-o", log, *trace]
-        with closing(Program(scene.name)) as own, closing(Program(other)) as peer:
-            return perform(scene, directory, log, own, peer, strace)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-        log.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="kcom5-fault-") as name:
+        # The trace is outside of the folder, and the programs do not run in it, so that no other call names it.
+        folder, log = Path(name) / "scene", Path(name) / "trace"
+        folder.mkdir()
+        with closing(World(scene.name, folder)) as own, closing(World("cpp", folder)) as peer:
+            run = perform(scene, own, peer, ["strace", "-f", "-y", "-qq", "-o", str(log), *trace])
+        run.left = [str(path.relative_to(folder)) for path in sorted(folder.rglob("*")) if not path.is_dir()]
+        run.trace = log.read_text(errors="replace")
+        return run
 
 
-def perform(scene: Scene, directory: Path, log: Path, own: Program, peer: Program, strace: list[Argument]) -> Run:
-    for name, octets in (("in", DATA), ("msg", MESSAGE)):
-        (directory / name).write_bytes(octets)
+def perform(scene: Scene, own: World, peer: World, strace: list[str]) -> Run:
+    folder = own.directory
+    own.file("in", DATA)
+    own.file("msg", MESSAGE)
     for name in ("spool", "place", "got"):
-        (directory / name).mkdir()
-    socket, got = directory / "place/s", directory / "got"
-    bound = ["--timeout", str(scene.t)]
-    is_sender = scene.role == "send"
-    to = ["--message-file", str(got / "m"), *(["-o", str(got / "out")] if scene.source == "file" else [])]
+        (folder / name).mkdir()
+    out = folder / "got/out"
+    is_pipe, is_sender = scene.source == "pipe", scene.role == "send"
+    bounds: dict[str, Any] = {"bound": scene.t, "cwd": ROOT}
+    source: list[Argument] = [] if is_pipe else [folder / "in"]
+    target: list[Argument] = [] if is_pipe else ["-o", out]
+    pipe = shell(f"< <(cat '{folder}/in')") if is_pipe else []
     start = time.monotonic()
-    with (directory / "in").open("rb") as source:
-        pipe = subprocess.Popen(["cat"], stdin=source, stdout=subprocess.PIPE) if scene.source == "pipe" else None
-        sender = (own if is_sender else peer).start(
-            "send",
-            *([] if pipe else [str(directory / "in")]),
-            *(["--unix", str(socket)] if scene.via == "unix" else ["--port", "0"]),
-            *["--message-file", str(directory / "msg")],
-            *bound,
-            launcher=strace if is_sender else (),
-            env={"TMPDIR": str(directory / "spool")},
-            stdin=pipe.stdout if pipe and pipe.stdout else subprocess.DEVNULL,
-        )
-        if pipe and pipe.stdout:
-            pipe.stdout.close()
-    assert sender.err is not None
-    line = sender.err.next(scene.t + DEADLINE)
-    received = Result(3, b"", b"kcom5: error: refused: not started\n")
-    if line.startswith(b"kcom5: listening on "):
-        place = ["--unix", str(socket)] if scene.via == "unix" else ["--port", line.decode().rpartition(":")[2]]
-        receiver = (peer if is_sender else own).start(
-            "receive", *place, *to, *bound, launcher=() if is_sender else strace
-        )
-        received = receiver.end(scene.t + DEADLINE)
+    sender = (own if is_sender else peer).start(
+        "send",
+        *source,
+        *(["--unix", f"{folder}/place/s"] if scene.via == "unix" else ["--port", "0"]),
+        *["--message-file", f"{folder}/msg"],
+        launcher=[*pipe, *(strace if is_sender else [])],
+        env={"TMPDIR": f"{folder}/spool"},
+        **bounds,
+    )
+    try:
+        place = sender.place()
+    except NotListening as failure:
+        sent, received = failure.args[0], Result(3, b"", b"kcom5: error: refused: not started\n")
     else:
-        sender.err.buffer = line + b"\n" + sender.err.buffer
-    sent = sender.end(scene.t + DEADLINE)
-    seconds = time.monotonic() - start
-    if pipe:
-        pipe.kill()
-        pipe.wait()
-    out = received.out if scene.source == "pipe" else read(got / "out")
-    left = [str(path.relative_to(directory)) for path in sorted(directory.rglob("*")) if not path.is_dir()]
-    return Run(sent, received, out, read(got / "m"), left, seconds, log.read_text(errors="replace"))
+        receiver = (peer if is_sender else own).start(
+            "receive",
+            *at(place),
+            *target,
+            *["--message-file", f"{folder}/got/m"],
+            launcher=[] if is_sender else strace,
+            **bounds,
+        )
+        received, sent = receiver.end(), sender.end()
+    data = received.out if is_pipe else read(out)
+    return Run(sent, received, data, read(folder / "got/m"), [], time.monotonic() - start, "")
 
 
 def read(path: Path) -> bytes | None:
@@ -275,15 +269,13 @@ def faults(scene: Scene) -> Iterator[Fault]:
                 yield Fault(call, error, number)
 
 
-def sample(scene: Scene, count: int, seed: int) -> list[Fault]:
+def sample(scene: Scene, count: int) -> list[Fault]:
     """Returns some of the faults, with every kind of call if the count allows."""
-    everything = list(faults(scene))
-    random.Random(f"{seed} {scene.id}").shuffle(everything)
-    seen: dict[str, int] = {}
-
-    def rank(fault: Fault) -> int:
-        seen[fault.call] = seen.get(fault.call, 0) + 1
-        return seen[fault.call]
-
-    ranked = sorted((rank(fault), index) for index, fault in enumerate(everything))
-    return [everything[index] for _, index in ranked[:count]]
+    found = list(faults(scene))
+    random.Random(f"1 {scene}").shuffle(found)
+    seen = Counter[str]()
+    ranked = []
+    for fault in found:
+        seen[fault.call] += 1
+        ranked.append((seen[fault.call], fault))
+    return [fault for _, fault in sorted(ranked, key=lambda pair: pair[0])[:count]]

@@ -8,136 +8,105 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from attacks import as_attacker, attacker_id, missing
-from peers import Argument, Json
-from rows_rights import NO_RIGHTS
-from situation import NotRun, Row, World, told
-from wire import frame
+from other_user import as_other_user, other_user
+from peers import Json
+from rows_outputs import FRAME, NO_RIGHTS, OK, OPTIONS, REFUSED, to
+from situation import Row, row
+from world import World
 
-FRAME = frame(b"hi", b"abc")
-PLANTED = "belongs to another user in a shared folder"
+Plant = Callable[[Path], object]
 
 
-def shared(world: World, mode: int = 0o1777) -> Path:
-    """Returns a world-writable folder, with a precious file of the current user next to it."""
-    if reason := missing():
-        raise NotRun(reason)
+def shared(world: World) -> Path:
+    """Makes a world-writable, sticky folder, next to a precious file of the current user."""
+    other_user()
     world.directory.chmod(0o755)
-    folder = world / "shared"
-    folder.mkdir()
-    folder.chmod(mode)
+    (world / "shared").mkdir()
+    (world / "shared").chmod(0o1777)
     world.file("precious", b"precious")
-    return folder
+    return world / "shared"
 
 
-def planted(
-    plant: Callable[[Path, Path], object], option: str, owner: str = "another", mode: int = 0o1777, name: str = "x"
-) -> Callable[[World], Json]:
-    """Receives into a name that the owner has planted. `plant` gets the name and the precious file."""
-
-    def act(world: World) -> Json:
-        folder = shared(world, mode)
-
-        def put() -> object:
-            return plant(folder / name, world / "precious")
-
-        as_attacker(put) if owner == "another" else put()
-        other: list[Argument] = ["-o", world / "data"] if option == "--message-file" else []
-        came = world.give(FRAME, option, folder / "x", *other, timeout="1")
-        return {**came, "precious": (world / "precious").read_text(), "there": sorted(os.listdir(folder))}
-
-    return act
+def link(name: Path) -> None:
+    name.symlink_to("../precious")
 
 
-def link(name: Path, precious: Path) -> None:
-    name.symlink_to(precious)
+def dangling(name: Path) -> None:
+    name.symlink_to("../planted")
 
 
-def dangling(name: Path, precious: Path) -> None:
-    name.symlink_to(precious.with_name("planted"))
-
-
-def fifo(name: Path, precious: Path) -> None:
-    os.mkfifo(name, 0o666)
+def fifo(name: Path) -> None:
+    os.mkfifo(name)
     name.chmod(0o666)
 
 
-def server_socket(name: Path, precious: Path) -> None:
+def server_socket(name: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(name))
 
 
+def planted(world: World, plant: Plant, name: str, *arguments: str, is_ours: bool = False) -> Json:
+    """Receives after a name was planted in the shared folder. `there` is what it has then."""
+    folder = shared(world)
+
+    def act() -> object:
+        return plant(folder / name)
+
+    act() if is_ours else as_other_user(act)
+    came = world.give(FRAME, *arguments)
+    return {**came, "precious": (world / "precious").read_text(), "there": sorted(os.listdir(folder))}
+
+
 def rows() -> Iterator[Row]:
-    refused = {
-        "code": 3,
-        "error": "io",
-        "server": "nobody",
-        "detail": f"DIR/shared/x: {PLANTED}",
-        "precious": "precious",
-        "there": ["x"],
-    }
-    for option, content in (("-o", "abc"), ("--message-file", "hi")):
-        for slug, plant in (
-            ("link", link), ("dangling link", dangling), ("FIFO", fifo), ("socket", server_socket)
-        ):  # fmt: skip
-            yield Row(f"{option}, another user's {slug} in a sticky folder", planted(plant, option), refused)
-        ours = {"code": 0, "server": "end", "precious": content, "there": ["x"]}
-        yield Row(f"{option}, our own link in a sticky folder", planted(link, option, "ours"), ours)
-        for planted_name in (".x.part", "x.part", ".kcom5-x", "x.tmp"):
-            yield Row(
-                f"{option}, another user's {planted_name} in a sticky folder",
-                planted(link, option, name=planted_name),
-                {"code": 0, "server": "end", "precious": "precious", "there": sorted([planted_name, "x"])},
-            )
+    for option, (content, _) in OPTIONS.items():
+        arguments = to(option, "shared/x")
+        refusal = {
+            **REFUSED,
+            "detail": "shared/x: belongs to another user in a shared folder",
+            "precious": "precious",
+            "there": ["x"],
+        }
+        for plant in (link, dangling, fifo, server_socket):
+            yield row(f"{option}, another user's {plant.__name__}", refusal, planted, plant, "x", *arguments)
+        ours = {**OK, "precious": content, "there": ["x"]}
+        yield row(f"{option}, our own link", ours, planted, link, "x", *arguments, is_ours=True)
+        for name in (".x.part", "x.part", ".kcom5-x", "x.tmp"):
+            whole = {**OK, "precious": "precious", "there": sorted([name, "x"])}
+            yield row(f"{option}, another user's {name}", whole, planted, link, name, *arguments)
 
-    def owner_of_the_folder(world: World) -> Json:
+    def of_the_folder_s_owner(world: World) -> Json:
         folder = shared(world)
-        os.chown(folder, attacker_id(), attacker_id())
-        as_attacker(lambda: (folder / "x").symlink_to(folder / "target"))
-        came = world.give(FRAME, "-o", folder / "x")
-        return {**came, "there": sorted(os.listdir(folder))}
+        os.chown(folder, other_user(), other_user())
+        as_other_user(lambda: (folder / "x").symlink_to("target"))
+        return {**world.give(FRAME, "-o", "shared/x"), "there": sorted(os.listdir(folder))}
 
-    yield Row(
-        "-o, a link of the folder's owner in a sticky folder",
-        owner_of_the_folder,
-        {"code": 0, "server": "end", "there": ["target", "x"]},
-    )
+    yield row("-o, a link of the folder's owner", {**OK, "there": ["target", "x"]}, of_the_folder_s_owner)
 
     def live_server(world: World, command: str) -> Json:
         """A server of the other user, which only that user may connect to."""
-        folder = shared(world)
+        name = shared(world) / "s"
         with socket.socket(socket.AF_UNIX) as server:
-            server.bind(str(folder / "s"))
-            os.chown(folder / "s", attacker_id(), attacker_id())
-            (folder / "s").chmod(0o600)
+            server.bind(str(name))
+            os.chown(name, other_user(), other_user())
+            name.chmod(0o600)
             server.listen()
-            return told(world.program.run(command, "--unix", folder / "s", "--timeout", "1", launcher=NO_RIGHTS))
+            return world.ends(command, "--unix", "shared/s", bound=1, launcher=NO_RIGHTS)
 
-    yield Row(
-        "send --unix, another user's live socket",
-        lambda world: live_server(world, "send"),
-        {"code": 3, "error": "in-use"},
-    )
-    yield Row(
-        "receive --unix, another user's live socket",
-        lambda world: live_server(world, "receive"),
-        {"code": 3, "error": "io", "detail": "DIR/shared/s: permission denied"},
-    )
+    yield row("send --unix, another user's live socket", {"error": "in-use"}, live_server, "send")
+    denied = {"error": "io", "detail": "shared/s: permission denied"}
+    yield row("receive --unix, another user's live socket", denied, live_server, "receive")
 
     def locked(world: World) -> Json:
         """Another process holds the lock on the folder."""
         descriptor = os.open(world.directory, os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         try:
-            return told(world.program.run("send", "--unix", world / "s", "--timeout", "1"))
+            return world.ends("send", "--unix", "s", bound=1)
         finally:
             os.close(descriptor)
 
-    yield Row(
-        "send --unix in a folder that is locked",
-        locked,
-        {"code": 3, "error": "timeout", "detail": "the folder is locked by another process"},
-    )
+    is_locked = {"error": "timeout", "detail": "the folder is locked by another process"}
+    yield row("send --unix in a folder that is locked", is_locked, locked)
 
 
 ROWS = [*rows()]

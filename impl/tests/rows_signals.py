@@ -2,169 +2,159 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import signal
-import struct
-import termios
-import time
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 
 import wire
-from peers import DEADLINE, Json, Running
-from programs import MIB, T, send, wait_until
-from situation import Row, World, told, until_stored
+from peers import Json
+from situation import Row, row
 from wire import HELLO, frame
+from world import MIB, Running, World, filled, shell, told, until_opened, until_stored, wait_until, write_to_fifo
 
-SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 NOTHING = "nothing was delivered"
 
 
-def interrupted(running: Running, number: signal.Signals) -> Json:
-    running.process.send_signal(number)
-    result = running.end()
-    lines = [line for line in result.words if not line.startswith("kcom5: ")]
-    assert not lines, f"more is said: {lines[:5]}"
-    return told(result)
+def listening(world: World, number: signal.Signals) -> Json:
+    sender = world.start("send", "in", "--unix", "socket")
+    sender.place()
+    return sender.interrupted(number)
 
 
-def rows_of(number: signal.Signals) -> Iterator[Row]:
-    name = number.name
-    ended: Json = {"code": 128 + number, "error": "interrupted"}
+def spooling(world: World, number: signal.Signals) -> Json:
+    (world / "spool").mkdir()
+    read, write = os.pipe()
+    sender = world.send(stdin=read, env={"TMPDIR": "spool"})
+    os.close(read)
+    os.write(write, bytes(256 << 10))  # more than a pipe's buffer, so the write returns only if the program reads
+    came = sender.interrupted(number)
+    os.close(write)
+    return {**came, "left": os.listdir(world / "spool")}
 
-    def listening(world: World) -> Json:
-        sender = world.program.start("send", world.file("in"), "--unix", world / "socket", *T)
-        sender.listening()
-        return {**interrupted(sender, number), "files": world.files()}
 
-    yield Row(
-        f"{name} to a sender that listens",
-        listening,
-        {**ended, "detail": "no client had connected", "files": {"in": "abc"}},
-    )
+def sending(world: World, number: signal.Signals) -> Json:
+    world.sparse("large", 64 * MIB)
+    sender = world.send("large")
+    with wire.connect(sender.place()) as client:
+        client.sendall(HELLO)
+        wire.read(client, 8 + 12 + 100)
+        return {**sender.interrupted(number), "client": wire.read_to_end(client)[1]}
 
-    def spooling(world: World) -> Json:
-        spool = world / "spool"
-        spool.mkdir()
-        read, write = os.pipe()
-        sender = world.program.start("send", "--port", "0", *T, stdin=read, env={"TMPDIR": str(spool)})
-        os.close(read)
-        os.write(write, bytes(256 << 10))  # more than a pipe's buffer, so the write returns only if the program reads
-        came = interrupted(sender, number)
-        os.close(write)
-        return {**came, "left": os.listdir(spool) != []}
 
-    yield Row(f"{name} to a sender that spools", spooling, {**ended, "left": False})
+def confirming(world: World, number: signal.Signals) -> Json:
+    sender = world.send("in")
+    with wire.connect(sender.place()) as client:
+        client.sendall(HELLO)
+        seen = wire.read_to_end(client)[1]
+        return {**sender.interrupted(number), "client": seen}
 
-    def sending(world: World) -> Json:
-        file = world.file("in", b"")
-        os.truncate(file, 64 * MIB)
-        sender, port = send(world.program, file)
-        with wire.connect("tcp6", port) as client:
-            client.sendall(HELLO)
-            wire.read(client, 8 + 12 + 100)
-            came = interrupted(sender, number)
-            return {**came, "client": wire.read_to_end(client)[1]}
 
-    yield Row(
-        f"{name} to a sender in the data",
-        sending,
-        {**ended, "detail": "the transfer was not complete", "client": "reset"},
-    )
+def dialling(world: World, number: signal.Signals) -> Json:
+    """Opens its output before it dials."""
+    world.fifo()
+    receiver = world.start("receive", "--wait", "60", "--unix", "nobody", "-o", "fifo")
+    until_opened(receiver, "fifo")
+    return receiver.interrupted(number)
 
-    def confirming(world: World) -> Json:
-        sender, port = send(world.program, world.file("in"))
-        with wire.connect("tcp6", port) as client:
-            client.sendall(HELLO)
-            seen = wire.read_to_end(client)[1]
-            return {**interrupted(sender, number), "client": seen}
 
-    yield Row(
-        f"{name} to a sender that waits for the close",
-        confirming,
-        {**ended, "detail": "everything was sent, but the client did not confirm it", "client": "end"},
-    )
+def waiting(world: World, number: signal.Signals) -> Json:
+    os.mkfifo(world / "address", 0o600)
+    receiver = world.start("receive", "--wait", "60", "--address", "address", "-o", "out")
+    write_to_fifo(world / "address", f"{wire.free_port()}.00".encode())
+    return receiver.interrupted(number)
 
-    def receiving(world: World) -> Json:
-        world.file("out", b"old")
-        octets = frame(b"hi", bytes(4 * MIB))[: 2 * MIB]
-        came = world.give(octets, "-o", world / "out", "--message-file", world / "m", then=stop)
-        return {**came, "files": world.files()}
 
-    def stop(running: Running) -> None:
-        until_stored(running, 1 << 16)
-        running.process.send_signal(number)
+def in_the_echo(world: World, number: signal.Signals) -> Json:
+    def stop(receiver: Running, _: socket.socket) -> None:
+        receiver.process.send_signal(number)
 
-    yield Row(
-        f"{name} to a receiver in the data",
-        receiving,
-        {**ended, "detail": NOTHING, "server": "reset", "files": {"out": "old"}},
-    )
+    return world.give(lambda hello: hello[:2], "-o", "in", then=stop)
 
-    def in_place(world: World) -> Json:
-        """The message counts the bytes that the pipe accepted."""
 
-        def when_taken(running: Running) -> None:
-            assert running.out is not None
-            while len(running.out.buffer) < 1000:
-                running.out.fill(time.monotonic() + wire.TIMEOUT)
-            running.process.send_signal(number)
+def in_the_data(world: World, number: signal.Signals) -> Json:
+    def stop(receiver: Running, _: socket.socket) -> None:
+        until_stored(world, receiver, 1 << 16)
+        receiver.process.send_signal(number)
 
-        return world.give(frame(b"hi", bytes(4000))[: 4 + 2 + 8 + 1000], then=when_taken)
+    return world.give(frame(b"hi", bytes(4 * MIB))[: 2 * MIB], "-o", "in", "--message-file", "m", then=stop)
 
-    yield Row(
-        f"{name} to a receiver that writes to a pipe",
-        in_place,
-        {**ended, "detail": "1000 bytes were written to standard output, which is not the whole", "server": "reset"},
-    )
 
-    def waiting(world: World) -> Json:
-        fifo = world / "address"
-        os.mkfifo(fifo, 0o600)
-        receiver = world.program.start("receive", "--wait", "60", "--address", fifo, "-o", world / "out", *T)
-        with fifo.open("wb") as address:
-            address.write(f"{wire.free_port()}.00".encode())
-        came = interrupted(receiver, number)
-        return {**came, "files": world.files()}
+def to_a_pipe(world: World, number: signal.Signals) -> Json:
+    """The message counts the bytes that the pipe accepted."""
 
-    yield Row(
-        f"{name} to a receiver that waits for a sender",
-        waiting,
-        {**ended, "detail": NOTHING, "files": {"address": "special"}},
-    )
+    def stop(receiver: Running, _: socket.socket) -> None:
+        assert receiver.process.stdout is not None
+        descriptor = receiver.process.stdout.fileno()
+        wait_until(lambda: filled(descriptor) == 1000)
+        receiver.process.send_signal(number)
 
-    def ignored(world: World) -> Json:
-        launcher = ["sh", "-c", f'trap "" {name.removeprefix("SIG")}; exec "$@"', "sh"]
-        sender = world.program.start("send", world.file("in"), "--unix", world / "socket", *T, launcher=launcher)
-        sender.listening()
-        sender.process.send_signal(number)
-        received = world.program.run("receive", "--unix", world / "socket", *T)
-        return {"sent": told(sender.end()), "received": told(received)}
+    return world.give(frame(b"hi", bytes(4000))[: 4 + 2 + 8 + 1000], then=stop)
 
-    yield Row(f"{name} ignored on entry", ignored, {"sent": {"code": 0}, "received": {"code": 0, "out": "abc"}})
+
+def no_effect(world: World, number: signal.Signals, before: str = "") -> Json:
+    sender = world.start("send", "in", "--unix", "socket", launcher=shell(before=before))
+    sender.place()
+    sender.process.send_signal(number)
+    received = world.ends("receive", "--unix", "socket")
+    return {"sent": told(sender.end()), "received": received}
+
+
+def with_input(world: World) -> None:
+    world.file("in")
+
+
+KEPT = {"files": {"in": "abc"}}
+
+
+def signal_rows() -> Iterator[Row]:
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        for act, detail, more in (
+            (listening, "no client had connected", KEPT),
+            (spooling, "no client had connected", {"left": []}),
+            (sending, "the transfer was not complete", {"client": "reset"}),
+            (confirming, "everything was sent, but the client did not confirm it", {"client": "end"}),
+            (dialling, NOTHING, {}),
+            (waiting, NOTHING, {"files": {"in": "abc", "address": "special"}}),
+            (in_the_echo, NOTHING, {**KEPT, "server": "reset"}),
+            (in_the_data, NOTHING, {**KEPT, "server": "reset"}),
+            (
+                to_a_pipe,
+                "1000 bytes were written to standard output, which is not the whole",
+                {"server": "reset"},
+            ),
+        ):
+            ended = {"code": 128 + number, "error": "interrupted", "detail": detail, **more}
+            yield row(f"{number.name} {act.__name__}", ended, act, number, before=with_input)
+        name = number.name.removeprefix("SIG")
+        whole = {"sent": {"code": 0}, "received": {"code": 0, "out": "abc"}}
+        first = f'trap "" {name};'
+        yield row(f"{number.name} ignored on entry", whole, no_effect, number, first, before=with_input)
+    for number in (signal.SIGXFSZ, signal.SIGPIPE):
+        yield row(f"{number.name} from outside", whole, no_effect, number, before=with_input)
+    killed = {"code": -signal.SIGKILL, "server": ..., **KEPT}
+    yield row("SIGKILL in_the_data", killed, in_the_data, signal.SIGKILL, before=with_input)
 
 
 def more_rows() -> Iterator[Row]:
     def as_json(world: World) -> Json:
-        sender = world.program.start("send", "--json", "--unix", world / "socket", *T)
-        assert sender.out is not None
-        assert "listening" in json.loads(sender.out.next())
+        sender = world.send("--json")
+        sender.place()
         sender.process.send_signal(signal.SIGTERM)
         result = sender.end()
-        return {**told(result), "error output": result.err.decode()}
+        return {**told(result), "standard error": result.err.decode()}
 
-    yield Row("SIGTERM as JSON", as_json, {"code": 143, "error": "interrupted", "error output": ""})
+    yield row("SIGTERM as JSON", {"code": 143, "error": "interrupted", "standard error": ""}, as_json)
 
     def twice(world: World) -> Json:
-        sender = world.program.start("send", "--unix", world / "socket", *T)
-        sender.listening()
+        sender = world.send()
+        sender.place()
         sender.process.send_signal(signal.SIGTERM)
         sender.process.send_signal(signal.SIGTERM)
-        return {"code": sender.end().code in (143, -15)}
+        return {"is_ended": sender.end().code in (143, -15)}
 
-    yield Row("SIGTERM twice", twice, {"code": True})
+    yield row("SIGTERM twice", {"is_ended": True}, twice)
 
     def broken_pipe(world: World) -> Json:
         read, write = os.pipe()
@@ -174,25 +164,26 @@ def more_rows() -> Iterator[Row]:
         finally:
             os.close(write)
 
-    yield Row("standard output that nobody reads", broken_pipe, {"code": 3, "error": "io", "server": "reset"})
+    yield row("standard output that nobody reads", {"error": "io", "server": "reset"}, broken_pipe)
 
     def stopped_pipe(world: World) -> Json:
         """The signal ends the program although standard output stays full."""
         read, write = os.pipe()
-        with wire.listen("unix", world / "s") as server:
-            receiver = world.program.start("receive", "--unix", world / "s", "--timeout", "60", stdout=write)
-            os.close(write)
-            with wire.accept(server) as connection:
-                connection.sendall(wire.read(connection, 8) + frame(b"", bytes(100000))[:90000])
-                wait_until(lambda: filled(read) == 65536)
-                receiver.process.send_signal(signal.SIGTERM)
-                came = told(receiver.end(5))
+
+        def stop(receiver: Running, _: socket.socket) -> None:
+            wait_until(lambda: filled(read) == 65536)
+            receiver.process.send_signal(signal.SIGTERM)
+            receiver.process.wait(5)
+
+        came = world.give(frame(b"", bytes(100000))[:90000], stdout=write, bound=60, then=stop)
         os.close(read)
-        return {"code": came["code"], "error": came["error"]}
+        os.close(write)
+        return came
 
-    yield Row("SIGTERM while standard output is full", stopped_pipe, {"code": 143, "error": "interrupted"})
+    ended = {"code": 143, "error": "interrupted", "detail": ...}
+    yield row("SIGTERM while standard output is full", ended, stopped_pipe)
 
-    def nobody_listens(world: World) -> Json:
+    def full_error(world: World) -> Json:
         """Standard error is full, so the message about the signal cannot be written. Still no file is left."""
         read, write = os.pipe()
         os.set_blocking(write, False)
@@ -200,31 +191,15 @@ def more_rows() -> Iterator[Row]:
             while os.write(write, bytes(4096)):
                 pass
         os.set_blocking(write, True)
-        sender = world.program.start("send", world.file("in"), "--unix", world / "socket", *T, stderr=write)
+        sender = world.start("send", "in", "--unix", "socket", stderr=write)
         wait_until((world / "socket").exists)
         sender.process.send_signal(signal.SIGTERM)
-        code = sender.process.wait(DEADLINE)
+        result = sender.end()
         os.close(read)
         os.close(write)
-        return {"code": code, "files": world.files()}
+        return {"code": result.code}
 
-    yield Row("SIGTERM while standard error is full", nobody_listens, {"code": 143, "files": {"in": "abc"}})
-    for name in ("SIGXFSZ", "SIGPIPE"):
-
-        def default(world: World, name: str = name) -> Json:
-            """The signal has no effect when it comes from another process."""
-            sender = world.program.start("send", world.file("in"), "--unix", world / "socket", *T)
-            sender.listening()
-            sender.process.send_signal(getattr(signal, name))
-            received = world.program.run("receive", "--unix", world / "socket", *T)
-            return {"sent": told(sender.end()), "received": told(received)}
-
-        yield Row(f"{name} from outside", default, {"sent": {"code": 0}, "received": {"code": 0}})
+    yield row("SIGTERM while standard error is full", {"code": 143, **KEPT}, full_error, before=with_input)
 
 
-def filled(descriptor: int) -> int:
-    """Returns the number of bytes in a pipe."""
-    return int(struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))[0])
-
-
-ROWS = [*(row for number in SIGNALS for row in rows_of(number)), *more_rows()]
+ROWS = [*signal_rows(), *more_rows()]

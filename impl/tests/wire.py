@@ -1,6 +1,7 @@
 """The bytes of KCOM5 and raw sockets, for peers that are correct or wrong on purpose.
 
-Written from `spec/kcom5.md` ("Wire format"), and independent of every implementation.
+Written from `spec/kcom5.md` ("Wire format"), and independent of every implementation. A place is written as the
+programs tell it: [::1]:PORT, 127.0.0.1:PORT or the path of a Unix-domain socket.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import random
 import socket
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -38,32 +40,25 @@ def sha256(octets: bytes) -> str:
 _HOSTS = {"tcp6": (socket.AF_INET6, "::1"), "tcp4": (socket.AF_INET, "127.0.0.1")}
 
 
-def listen(via: Via, path: Path, backlog: int = 8) -> socket.socket:
+def listen(via: Via, path: Path) -> socket.socket:
     """Returns a raw server, on any free port or on the path."""
     if via == "unix":
         server = socket.socket(socket.AF_UNIX)
         server.bind(str(path))
+        server.listen()
     else:
         family, host = _HOSTS[via]
-        server = socket.socket(family)
-        server.bind((host, 0))
+        server = socket.create_server((host, 0), family=family)
     server.settimeout(TIMEOUT)
-    server.listen(backlog)
     return server
 
 
-def connect(via: Via, place: int | str | Path) -> socket.socket:
-    """Returns a raw client, connected to a port or path."""
-    if via == "unix":
-        client = socket.socket(socket.AF_UNIX)
-        client.settimeout(TIMEOUT)
-        client.connect(str(place))
-    else:
-        family, host = _HOSTS[via]
-        client = socket.socket(family)
-        client.settimeout(TIMEOUT)
-        client.connect((host, int(str(place))))
-    return client
+def place_of(server: socket.socket) -> str:
+    name = server.getsockname()
+    if isinstance(name, str):
+        return name
+    host, port, *_ = name
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def accept(server: socket.socket) -> socket.socket:
@@ -71,6 +66,24 @@ def accept(server: socket.socket) -> socket.socket:
     connection, _ = server.accept()
     connection.settimeout(TIMEOUT)
     return connection
+
+
+def connect(place: str) -> socket.socket:
+    """Returns a raw client."""
+    host, _, port = place.rpartition(":")
+    if host:
+        return socket.create_connection((host.strip("[]"), int(port)), TIMEOUT)
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(TIMEOUT)
+    client.connect(place)
+    return client
+
+
+def take(place: str) -> tuple[bytes, str]:
+    """Returns what a server sends to a right client, with the echo, and how it ended."""
+    with connect(place) as client:
+        client.sendall(HELLO)
+        return read_to_end(client)
 
 
 def read(connection: socket.socket, size: int) -> bytes:
@@ -84,17 +97,14 @@ def read(connection: socket.socket, size: int) -> bytes:
     return bytes(octets)
 
 
-def read_to_end(connection: socket.socket) -> tuple[bytes, Literal["end", "reset"]]:
-    """Returns all bytes up to the end, and how the stream ended."""
+def read_to_end(connection: socket.socket) -> tuple[bytes, str]:
+    """Returns all bytes up to the end, and whether it was an "end" or a "reset"."""
     octets = bytearray()
-    while True:
-        try:
-            piece = connection.recv(1 << 20)
-        except (ConnectionResetError, BrokenPipeError):
-            return bytes(octets), "reset"
-        if not piece:
-            return bytes(octets), "end"
-        octets += piece
+    with suppress(ConnectionError):
+        while piece := connection.recv(1 << 20):
+            octets += piece
+        return bytes(octets), "end"
+    return bytes(octets), "reset"
 
 
 def reset(connection: socket.socket) -> None:
