@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import wire
 from peers import Json
 from situation import Row, row
 from wire import HELLO, frame
-from world import MIB, World, told
+from world import MIB, NotRun, World, told, wait_until
 
 DEFAULT = 16 * MIB
 
@@ -123,6 +126,32 @@ def client_rows() -> Iterator[Row]:
             wire.read_to_end(client)
         return told(sender.end())
 
+    def reset_behind_the_end(world: World) -> Json:
+        """On Linux a read after an end and a reset reports only the end; the error stays in the socket."""
+        table = Path("/proc/net/tcp6")
+        if not table.exists():
+            raise NotRun(f"`test -e {table}`: this system has none")
+        world.sparse("in", MIB)  # fits the sender's kernel buffer, but not the client's
+        sender = world.send("in")
+        port = int(sender.place().rpartition(":")[2])
+
+        def has_half_closed() -> bool:
+            entries = [line.split() for line in table.read_text().splitlines()]
+            return any(entry[1].endswith(f":{port:04X}") and entry[3] == "04" for entry in entries)  # FIN-WAIT-1
+
+        with socket.socket(socket.AF_INET6) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("::1", port))
+            client.sendall(HELLO)
+            wait_until(has_half_closed)
+            sender.process.send_signal(signal.SIGSTOP)
+            os.waitpid(sender.process.pid, os.WUNTRACED)
+            client.shutdown(socket.SHUT_WR)
+            wire.reset(client)
+        sender.process.send_signal(signal.SIGCONT)
+        return told(sender.end())
+
+    yield row("client resets right behind its end", {"error": "unconfirmed"}, reset_behind_the_end)
     words = "sent 1,048,576 bytes, not confirmed: the client had ended its sending side early"
     yield row("not confirmed", {"code": 0, "words": words}, half_closes_early)
     as_json = {"code": 0, "ok": True, "sent": MIB, "confirmed": False}

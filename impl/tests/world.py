@@ -11,7 +11,6 @@ import socket
 import stat
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,11 +19,8 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import wire
-from peers import DEADLINE, ENVIRONMENT, PROGRAMS, ROOT, Json, next_line
-
-sys.path.insert(0, str(ROOT / "spec"))
-
-from errors import read
+from errors import read  # spec/errors.py
+from peers import DEADLINE, ENVIRONMENT, PROGRAMS, Json, next_line
 
 MIB = 1 << 20
 BOUND = 15

@@ -1,4 +1,4 @@
-"""Ports and bounds of more than 32 bits give the same answers in every adapter. The suite's numbers have 32 bits."""
+"""What the suite does not ask of the adapters: ports and bounds of more than 32 bits, and an unknown transport."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
 def test_a_port_is_not_taken_modulo_anything(adapter: Adapter, port: int) -> None:
     for request in ({"op": "pack", "key": "0a"}, {"op": "send", "via": "tcp4"}, {"op": "receive", "via": "tcp4"}):
         assert adapter.call(port=port, **request).get("error") == "invalid-port", request
+
+
+@pytest.mark.parametrize("op", ["send", "receive"])
+def test_a_transport_that_does_not_exist_is_not_supported(adapter: Adapter, op: str) -> None:
+    assert adapter.call(op=op, via="udp6", port=13600, close=1) == {"unsupported": True}
 
 
 @pytest.mark.parametrize("bound", BOUNDS.values(), ids=BOUNDS)
