@@ -18,8 +18,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-import wire
 from errors import read  # spec/errors.py
+
+import wire
 from peers import DEADLINE, ENVIRONMENT, PROGRAMS, Json, next_line
 
 MIB = 1 << 20
