@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import wire
 from peers import Json
+from rows_streams import with_input
 from situation import Row, row
 from wire import HELLO, frame
 from world import MIB, Running, World, filled, shell, told, until_opened, until_stored, wait_until, write_to_fifo
@@ -99,10 +100,6 @@ def no_effect(world: World, number: signal.Signals, before: str = "") -> Json:
     sender.process.send_signal(number)
     received = world.ends("receive", "--unix", "socket")
     return {"sent": told(sender.end()), "received": received}
-
-
-def with_input(world: World) -> None:
-    world.file("in")
 
 
 KEPT = {"files": {"in": "abc"}}

@@ -101,13 +101,13 @@ def full_rows() -> Iterator[Row]:
 
     data, message = frame(b"hi", counter(MIB)), frame(b"m" * (MIB // 8), b"abc")
     limit = shell(before="ulimit -f 64;")  # 64 KiB
-    for words, octets, name in (("-o {}", data, "out"), ("-o out --message-file {}", message, "m")):
+    for words, octets, name in (("-o FILE", data, "out"), ("-o out --message-file FILE", message, "m")):
         for via in ("tcp6", "unix"):
             no_space = {**LOST, "detail": f"disk/{name}: no space left on device", "left": []}
-            arguments = words.format(f"disk/{name}").split()
+            arguments = words.replace("FILE", f"disk/{name}").split()
             yield row(f"receive {words} on a full disk, {via}", no_space, on_a_full_disk, octets, *arguments, via=via)
         too_large = {**LOST, "detail": f"{name}: file too large", "files": {}}
-        arguments = words.format(name).split()
+        arguments = words.replace("FILE", name).split()
         yield row(f"receive {words} past `ulimit -f`", too_large, World.give, octets, *arguments, launcher=limit)
     for via in ("tcp6", "unix"):
         expected = {"sent": {"error": "unconfirmed"}, "received": IO, "left": [], "out": False}
