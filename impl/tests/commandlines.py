@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from peers import Json
 from situation import Row, row
-from world import Argument, World, told
+from world import HINTS, Argument, World, told
 
 
 def prepare(world: World) -> None:
@@ -35,6 +35,7 @@ def line(
     out: Json | str = "",
     secret: str = "",
     env: Mapping[str, str] | None = None,
+    hint: str | None = None,
 ) -> Row:
     """Returns a row of one command line, whose words are split at blanks; `''` is the empty word.
 
@@ -53,7 +54,7 @@ def line(
         assert b"listening on" not in said, result
         return told(result)
 
-    expected: Json = {"error": error, "out": None} if error else {"code": 0, "words": None}
+    expected: Json = {"error": error, "hint": hint, "out": None} if error else {"code": 0, "words": None}
     if detail or error == "usage":
         expected["detail"] = detail or ...  # each program has its own text for wrong use
     if out:
@@ -190,10 +191,9 @@ def accepted() -> Iterator[Row]:
         yield line(f"{TO_NOBODY} --max-data {number}", "refused")
     for port in ("1", "0000000000000000000000000000001"):
         yield line(f"receive --port {port}", "refused", "nobody listens on [::1]:PORT")
-    for name in ("file", "link"):
-        yield line(f"{TO_NOBODY} --no-clobber -o {name}", "io", f"{name}: exists already")
-    yield line(f"{TO_NOBODY} --no-clobber -o new --message-file file", "io", "file: exists already")
-    yield line(f"{TO_NOBODY} --no-clobber --message-file message", "io", "message: exists already")
+    for words in ("-o file", "-o link", "-o new --message-file file", "--message-file message"):
+        detail = f"{words.split()[-1]}: exists already"
+        yield line(f"{TO_NOBODY} --no-clobber {words}", "io", detail, hint=HINTS["exists"])
 
 
 def other_errors() -> Iterator[Row]:

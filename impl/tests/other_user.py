@@ -34,7 +34,8 @@ def _play(act: Callable[[], object], is_repeated: bool) -> None:
     os.setuid(user)
     if not is_repeated:
         act()
-    while is_repeated:
+        os._exit(0)  # the usual end waits for threads that a child does not have
+    while True:
         with suppress(OSError):
             act()
 

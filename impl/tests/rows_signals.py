@@ -172,7 +172,7 @@ def more_rows() -> Iterator[Row]:
             receiver.process.send_signal(signal.SIGTERM)
             receiver.process.wait(5)
 
-        came = world.give(frame(b"", bytes(100000))[:90000], stdout=write, bound=60, then=stop)
+        came = world.give(frame(b"", bytes(100000))[:90000], via="unix", stdout=write, bound=60, then=stop)
         os.close(read)
         os.close(write)
         return came
