@@ -25,11 +25,9 @@ class Vector:
     outcome: dict[str, Any]
     steps: tuple[Step, ...] = ()
     give: dict[str, Any] = field(default_factory=dict)
-    via: tuple[str, ...] = ("tcp6", "tcp4", "unix")
     setup: str = ""
     is_live: bool = False
     is_fixed: bool = False
-    times: int = 1
 
     @property
     def message(self) -> bytes:
@@ -85,25 +83,23 @@ def _vector(entry: dict[str, Any]) -> Vector:
         entry["rule"],
         entry["role"],
         entry["outcome"],
-        tuple(tuple(step) for step in entry["steps"]),
-        entry.get("give", {}),
-        tuple(entry.get("via", Vector.via)),
-        entry.get("setup", ""),
-        entry.get("live", False),
-        "pieces" in entry,
-        entry.get("times", 1),
+        steps=tuple(tuple(step) for step in entry["steps"]),
+        give=entry.get("give", {}),
+        setup=entry.get("setup", ""),
+        is_live=entry.get("live", False),
+        is_fixed="pieces" in entry,
     )
 
 
-def cut_runs(vector: Vector) -> list[int]:
-    """The sizes of the runs: consecutive sends with nothing but pauses between them."""
+def longest_run(vector: Vector) -> int:
+    """The size of the longest run: consecutive sends with nothing but pauses between them."""
     sizes = [0]
     for step in vector.steps:
         if step[0] == "send":
             sizes[-1] += len(joined(step[1:]))
-        elif step[0] not in ("pause", "connect") and sizes[-1]:
+        elif step[0] not in ("pause", "connect"):
             sizes.append(0)
-    return [size for size in sizes if size]
+    return max(sizes)
 
 
 def with_trailing(vector: Vector) -> Vector | None:
