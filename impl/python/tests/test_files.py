@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from ends import DATA, T, exchange, files_in, frame, raw_server
 
 import kcom5
-from kcom5 import Client
+from kcom5 import Client, Server
 from kcom5.output import Folder, WholeFile
 from kcom5.system import File
 
@@ -59,6 +60,19 @@ def test_a_named_pipe_that_is_opened_and_closed_is_empty(pool: ThreadPoolExecuto
     os.mkfifo(pipe)
     pool.submit(lambda: pipe.open("wb").close())
     assert exchange(pool, lambda listening: listening.send_file(pipe)) == b""
+
+
+def test_a_pipe_is_opened_once_over_all_tries(pool: ThreadPoolExecutor, directory: Path) -> None:
+    pipe, path = directory / "pipe", directory / "socket"
+    os.mkfifo(pipe)
+    received = pool.submit(Client(path=path, timeout=T, wait=T).receive_file, pipe)
+    with pipe.open("rb") as reader:
+        time.sleep(0.1)
+        with Server(path=path, timeout=T).open() as listening:
+            sent = pool.submit(listening.send, DATA)
+            assert reader.read() == DATA
+            sent.result(T)
+    received.result(T)
 
 
 def test_a_pipe_of_the_caller_that_takes_nothing_ends_within_t_and_still_blocks(pool: ThreadPoolExecutor) -> None:
