@@ -42,11 +42,18 @@ int main() {
   receiver.join();
   expect(!ec && sent.size == 4 && sent.confirmed, "send");
 
-  client.port = 0;
-  (void)client.receive(ec);
-  expect(kcom5::error_of(ec) == kcom5::Error::invalid_port, "a wrong port");
   client.port = 1;
+  (void)client.receive(ec);
+  expect(ec == kcom5::Error::refused, "nobody listens");
   client.receive_file("/nowhere/file", ec);
   expect(ec == std::errc::no_such_file_or_directory, "a file that cannot be made");
+  expect(kcom5::error_of(ec) == kcom5::Error::io, "an error of the system");
+  // The port is looked at before the file.
+  client.port = 0;
+  client.receive_file("/nowhere/file", ec);
+  expect(ec == kcom5::Error::invalid_port, "a client's port");
+  server.port = 65536;
+  server.send_file("/nowhere/file", ec);
+  expect(ec == kcom5::Error::invalid_port, "a server's port");
   return failures == 0 ? 0 : 1;
 }
