@@ -2,6 +2,7 @@
 // the system.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -17,6 +18,7 @@
 
 #include <algorithm>
 #include <array>
+#include <barrier>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -161,25 +163,27 @@ TEST_P(EachTransport, LeavesNothingBehindACallbackThatThrows) {
   EXPECT_EQ(entries(folder_), std::set<std::string>{});
   server_.listening = nullptr;
 
-  const std::string data = counter(64 << 20);
+  const std::string data = counter(16 << 20);
   server_.progress = fail;
   auto sent = start([&] { EXPECT_THROW(server_.send(bytes_of(data)), Thrown); });
   EXPECT_NE(failure_of([&] { (void)client_.receive(); }), "");
   EXPECT_EQ(sent.get(), "");
   server_.progress = nullptr;
 
-  // The server is within sendfile(), which must raise no signal then.
-  write_file(folder_ / "in", data);
+  // The server may be within sendfile() then, which must raise no signal.
+  write_file(folder_ / "in", counter(8 << 20));
   client_.progress = [](std::uint64_t done, std::uint64_t total) {
     if (done > total / 16) throw Thrown{};
   };
-  const auto send_file = [&] { server_.send_file(folder_ / "in"); };
-  sent = start(send_file);
-  EXPECT_THROW((void)client_.receive(), Thrown);
-  EXPECT_EQ(sent.get(), "unconfirmed");
-  sent = start(send_file);
-  EXPECT_THROW(client_.receive_file(folder_ / "out"), Thrown);
-  EXPECT_EQ(sent.get(), "unconfirmed");
+  for (int round = 0; round < 100; ++round) {
+    sent = start([&] { server_.send_file(folder_ / "in"); });
+    if (round % 2 == 0) {
+      EXPECT_THROW((void)client_.receive(), Thrown);
+    } else {
+      EXPECT_THROW(client_.receive_file(folder_ / "out"), Thrown);
+    }
+    EXPECT_EQ(sent.get(), "unconfirmed");
+  }
   EXPECT_EQ(entries(folder_), std::set<std::string>{"in"});
 }
 
@@ -242,6 +246,43 @@ TEST_P(EachTransport, BearsSignalsThatInterruptItsCalls) {
   EXPECT_EQ(client_.receive().size(), std::size_t{8} << 20);
   EXPECT_EQ(sent.get(), "");
   ::setitimer(ITIMER_REAL, &never, nullptr);
+}
+
+class UnixPath : public EachTransport {};
+INSTANTIATE_TEST_SUITE_P(Transports, UnixPath, testing::Values("unix"));
+
+TEST_P(UnixPath, WaitsForTheLockOfTheFolder) {
+  const int folder = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY);
+  ASSERT_EQ(::flock(folder, LOCK_EX), 0);
+  auto opened = std::async(std::launch::async, [&] { return failure_of([&] { server_.open(); }); });
+  EXPECT_EQ(opened.wait_for(100ms), std::future_status::timeout);
+  ::close(folder);
+  EXPECT_EQ(opened.get(), "");
+}
+
+TEST_P(UnixPath, IsGivenToOneOfServersThatComeAtOneInstant) {
+  for (int round = 0; round < 1000; ++round) {
+    // Every other time there is the file of a server that has died.
+    const system::Endpoint place = system::endpoint_of_path(server_.path);
+    std::error_code ec;
+    if (round % 2 == 0) (void)system::bind(system::open_socket(place, ec).get(), place);
+    std::barrier start{4};
+    std::barrier end{4};
+    std::array<std::future<std::string>, 4> servers;
+    for (auto& result : servers) {
+      result = std::async(std::launch::async, [&] {
+        Server server = new_end<Server>();
+        start.arrive_and_wait();
+        const std::string failure = failure_of([&] { server.open(); });
+        end.arrive_and_wait();
+        return failure;
+      });
+    }
+    std::multiset<std::string> failures;
+    for (auto& result : servers) failures.insert(result.get());
+    ASSERT_EQ(failures, (std::multiset<std::string>{"", "in-use", "in-use", "in-use"})) << round;
+    ASSERT_EQ(entries(folder_), std::set<std::string>{}) << round;
+  }
 }
 
 TEST_P(EachTransport, SendsMuchDataFromEveryPlaceOfAPage) {
