@@ -51,7 +51,7 @@ missing_packages() {
   fi
   if needs cxx || needs go; then command -v "${CXX:-c++}" > /dev/null || printf 'g++ '; fi
   ! needs go || command -v go > /dev/null || printf 'golang-go '
-  ! needs tests || missing_headers gtest/gtest.h:libgtest-dev
+  ! needs tests || missing_headers gtest/gtest.h:libgtest-dev rapidcheck/gtest.h:librapidcheck-dev
   if needs clang; then
     local clang
     clang=$(find_clang)
