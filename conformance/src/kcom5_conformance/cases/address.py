@@ -60,3 +60,12 @@ async def a_shorter_one_after_each(harness: Harness) -> None:
         wanted = ".".join([str(port), *(f"{octet:02x}" for octet in key)])
         if answer != {"address": wanted}:
             harness.fail("delivered", str(answer), wanted, "altered")
+
+
+@case("address.pack-reject/port-of-more-than-32-bits", "address", "32 bits of the port are looked at", is_hostile=False)
+async def port_of_more_than_32_bits(harness: Harness) -> None:
+    for bits in (32, 48, 62):
+        for port in (13600 + (1 << bits), 13600 - (1 << bits)):
+            answer = await row(harness, {"op": "pack", "port": port, "key": "2a"})
+            if answer.get("error") not in ("invalid-port", "error"):
+                harness.fail("delivered", f"{answer} for port {port}", "invalid-port", "accepts")
