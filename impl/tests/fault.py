@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import subprocess
 import tempfile
 import time
 from collections import Counter
@@ -24,7 +25,7 @@ from typing import Any
 
 import wire
 from peers import NAMES, ROOT
-from world import Argument, NotListening, NotRun, Result, World, at, refused, shell
+from world import Argument, NotListening, NotRun, Result, World, at, refused
 
 GRACE = 2.0
 """Seconds that a run may take in addition to T and the duration of a run without a fault."""
@@ -184,17 +185,24 @@ def perform(scene: Scene, own: World, peer: World, strace: list[str]) -> Run:
     bounds: dict[str, Any] = {"bound": scene.t, "cwd": ROOT}
     source: list[Argument] = [] if is_pipe else [folder / "in"]
     target: list[Argument] = [] if is_pipe else ["-o", out]
-    pipe = shell(f"< <(cat '{folder}/in')") if is_pipe else []
     start = time.monotonic()
-    sender = (own if is_sender else peer).start(
+    sending = own if is_sender else peer
+    # No child of strace, which would wait for it, and keep the pipe open.
+    feeder = subprocess.Popen(["cat", folder / "in"], stdout=subprocess.PIPE) if is_pipe else None
+    if feeder:
+        sending.undo.enter_context(feeder)
+    sender = sending.start(
         "send",
         *source,
         *(["--unix", f"{folder}/place/s"] if scene.via == "unix" else ["--port", "0"]),
         *["--message-file", f"{folder}/msg"],
-        launcher=[*pipe, *(strace if is_sender else [])],
+        launcher=strace if is_sender else [],
         env={"TMPDIR": f"{folder}/spool"},
+        stdin=feeder.stdout if feeder else subprocess.DEVNULL,
         **bounds,
     )
+    if feeder and feeder.stdout:
+        feeder.stdout.close()
     try:
         place = sender.place()
     except NotListening as failure:
