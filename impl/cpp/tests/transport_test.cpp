@@ -424,7 +424,7 @@ TEST(Buffer, GrowsInProportionWithoutACopyInMemoryAndKeepsItsOctets) {
     return static_cast<std::size_t>(usage.ru_maxrss) << 10;
   };
   const std::string data = counter(64 << 20);
-  const std::size_t before = peak();
+  [[maybe_unused]] const std::size_t before = peak();
   Buffer buffer;
   EXPECT_TRUE(buffer.empty());
   while (buffer.size() < data.size()) {
