@@ -13,7 +13,7 @@ import pytest
 from ends import DATA, T, exchange, files_in, frame, raw_server
 
 import kcom5
-from kcom5 import Client, Server
+from kcom5 import Client, Listening, Server
 from kcom5.output import Folder, WholeFile
 from kcom5.system import File
 
@@ -58,8 +58,12 @@ def test_an_open_file_of_proc_is_sent_from_its_position(pool: ThreadPoolExecutor
 def test_a_named_pipe_that_is_opened_and_closed_is_empty(pool: ThreadPoolExecutor, directory: Path) -> None:
     pipe = directory / "pipe"
     os.mkfifo(pipe)
-    pool.submit(lambda: pipe.open("wb").close())
-    assert exchange(pool, lambda listening: listening.send_file(pipe)) == b""
+
+    def send(listening: Listening) -> None:
+        pool.submit(lambda: pipe.open("wb").close())
+        listening.send_file(pipe)
+
+    assert exchange(pool, send) == b""
 
 
 def test_a_pipe_is_opened_once_over_all_tries(pool: ThreadPoolExecutor, directory: Path) -> None:
