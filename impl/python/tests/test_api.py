@@ -7,6 +7,7 @@ import io
 import mmap
 import os
 import signal
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -78,9 +79,14 @@ def test_both_ends_can_be_used_again_but_what_listens_serves_one_client(pool: Th
         assert (client.message, view, view.readonly) == (message, b"abc", True)
 
 
-def test_what_listens_at_a_path_has_no_port(directory: Path) -> None:
-    with Server(path=directory / "socket").open() as listening:
-        assert (listening.place, listening.port) == (str(directory / "socket"), 0)
+def test_a_socket_file_is_private_from_the_first_moment_and_has_no_port(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "chmod", None)
+    path = directory / "socket"
+    with Server(path=path).open() as listening:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert (listening.place, listening.port) == (str(path), 0)
 
 
 def test_progress_grows_to_the_whole_on_both_ends(pool: ThreadPoolExecutor) -> None:

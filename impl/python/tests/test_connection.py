@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import mmap
 import os
 import socket
 import sys
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ends import DATA, exchange
+from ends import DATA, T, exchange
 
 import kcom5
 from kcom5 import Client, Server
@@ -144,12 +148,47 @@ def test_data_arrives_without_what_only_some_systems_have(
     assert target.read_bytes() == DATA
 
 
+def leave_a_stale_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def test_of_servers_at_one_stale_path_each_has_the_folder_for_itself_until_it_listens(
+    pool: ThreadPoolExecutor, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, listen = directory / "socket", socket.socket.listen
+
+    def listen_while_locked(server: socket.socket, backlog: int) -> None:
+        with pytest.raises(BlockingIOError), locked(directory):
+            pass
+        listen(server, backlog)
+
+    monkeypatch.setattr(socket.socket, "listen", listen_while_locked)
+    leave_a_stale_socket(path)
+    before = path.stat()
+    with locked(directory):
+        opened = pool.submit(Server(path=path, timeout=T).open)
+        time.sleep(0.1)
+        assert not opened.done()
+        assert path.stat() == before
+    opened.result(T).close()
+
+
 def test_a_folder_that_is_swapped_leads_nowhere_else(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other, link = (directory / name for name in ("one", "other", "link"))
     one.mkdir()
     other.mkdir()
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(one / "socket"))
+    leave_a_stale_socket(one / "socket")
     (other / "socket").write_bytes(b"mine")
     link.symlink_to("one")
     ask = SocketFile._ask
