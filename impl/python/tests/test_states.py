@@ -122,7 +122,10 @@ def data_of_3(come: int) -> ClientExchange:
     ("act", "words"),
     [
         (lambda: ClientExchange(b"ab"), "3 bytes"),
-        *((lambda event=event: ServerExchange("", 0).on(event), f"no event '{event}'") for event in ("gone", *OWN)),
+        *(
+            (lambda event=event: ServerExchange("", 0).on(event), f"no event '{event}'")
+            for event in ("gone", *sorted(OWN))
+        ),
         (lambda: ClientExchange(NONCE).arrived(1), "8 left"),
         (lambda: data_of_3(2).arrived(2), "1 left"),
         (lambda: data_of_3(2).delivered(), "1 bytes left"),
