@@ -48,7 +48,7 @@ class KeepsRefusedGroups(Mutant):
 class PacksOverTheLastOne(Mutant):
     """pack does not end its buffer, so a shorter address gets the end of a longer one."""
 
-    rule, role = "address.canonical", "address"
+    rule, role = "address.form", "address"
     buffer: ClassVar[list[str]] = [""]
 
     def pack(self, port: int, key: bytes) -> str:

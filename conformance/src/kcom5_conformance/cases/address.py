@@ -49,7 +49,7 @@ async def after_each_refused_one(harness: Harness) -> None:
         harness.forget()
 
 
-@case("address.canonical/a-shorter-one-after-each", "address", "the end of a longer address stays in the buffer",
+@case("address.form/a-shorter-one-after-each", "address", "the end of a longer address stays in the buffer",
       is_hostile=False)  # fmt: skip
 async def a_shorter_one_after_each(harness: Harness) -> None:
     for port, size in zip(
