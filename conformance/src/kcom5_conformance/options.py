@@ -239,7 +239,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         default=jobs,
         metavar="N",
         help="cases of an implementation that run at once, beside those that wait (default: two for each processor); "
-        "with 1 the suite uses one process",
+        "with 1 the suite uses one process, and not one for each idle processor",
     )
     parser.add_argument(
         "--seed", type=int, default=None, metavar="N", help="seed of the order of cases and of random cuts"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -124,8 +123,8 @@ class Stages:
             self.run.complaints += trio.run(_run_matrix, *arguments)
 
     def _play_all(self, parts: list[_Part]) -> None:
-        """Plays the parts, at the same time if there are processors for it."""
-        processes = min(len(parts), self.jobs, os.cpu_count() or 1) if self.chosen else 1
+        """Plays the parts, at the same time if there are idle processors: on a busy machine that would disturb times."""
+        processes = min(len(parts), self.jobs, workers.idle_processors()) if self.chosen else 1
         if processes == 1:
             for part in parts:
                 if not self.is_stopped:

@@ -19,6 +19,11 @@ Tell = Callable[[str, Any], None]
 """Passes on something that was found: its kind, and the thing itself."""
 
 
+def idle_processors() -> int:
+    """Returns how many processors have had nothing to do in the last minute; at least one."""
+    return max(1, (os.cpu_count() or 1) - round(os.getloadavg()[0]))
+
+
 def spread(parts: int, processes: int, play: Callable[[int, Tell], None]) -> Generator[tuple[str, Any], None, None]:
     """Calls `play` for each number below `parts` and yields all that it tells. Raises the first error of a part.
 
