@@ -123,7 +123,7 @@ class Stages:
             self.run.complaints += trio.run(_run_matrix, *arguments)
 
     def _play_all(self, parts: list[_Part]) -> None:
-        """Plays the parts, at the same time if there are idle processors: on a busy machine that would disturb times."""
+        """Plays the parts, at the same time on idle processors: on a busy machine that would disturb timed cases."""
         processes = min(len(parts), self.jobs, workers.idle_processors()) if self.chosen else 1
         if processes == 1:
             for part in parts:
