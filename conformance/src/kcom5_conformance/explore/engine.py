@@ -20,7 +20,7 @@ from .play import NONCES, level_of
 from .script import Script
 
 PORTION = 48
-"""Scripts generated at a time. Nothing else runs during generation."""
+"""Scripts generated at a time."""
 TIMED_PORTION = 36
 VARIANTS = 3
 """The number of circumstances in which each script is played."""
@@ -91,7 +91,7 @@ class Explorer:
     def __post_init__(self) -> None:
         self._supports = self.target.smoke.supports
         self.patience, self.known = self.target.patience, self.target.known
-        self._shrinking = trio.Lock()
+        self._shrinking, self._generating = trio.Lock(), trio.Lock()
         self._is_enough = self.is_replay = False
 
     @property
@@ -135,7 +135,8 @@ class Explorer:
         number = self.seed * 2 + is_timed
         try:
             while not self.is_over:
-                scripts = generate.portion(self.role, is_timed, number, size)
+                async with self._generating:  # in a thread, because pauses go on meanwhile
+                    scripts = await trio.to_thread.run_sync(generate.portion, self.role, is_timed, number, size)
                 chooser = random.Random(number)
                 given = {script: script for script in scripts}
                 todo = list(scripts) if not is_timed else []
