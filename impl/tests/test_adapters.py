@@ -32,7 +32,8 @@ def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
 
 @pytest.mark.parametrize("port", PORTS)
 def test_a_port_is_not_taken_modulo_anything(adapter: Adapter, port: int) -> None:
-    for request in ({"op": "pack", "key": "0a"}, {"op": "send", "via": "tcp4"}, {"op": "receive", "via": "tcp4"}):
+    end = {"via": "tcp4", "close": 1}
+    for request in ({"op": "pack", "key": "0a"}, {"op": "send", **end}, {"op": "receive", **end}):
         assert adapter.call(port=port, **request).get("error") == "invalid-port", request
 
 
