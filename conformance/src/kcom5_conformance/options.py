@@ -238,8 +238,14 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         type=_positive,
         default=jobs,
         metavar="N",
-        help="cases of an implementation that run at once, beside those that wait (default: two for each processor); "
-        "with 1 the suite uses one process, and not one for each idle processor",
+        help="cases that a process of the suite runs at once, beside those that wait (default: two for each processor)",
+    )
+    parser.add_argument(
+        "--processes",
+        type=_positive,
+        default=None,
+        metavar="N",
+        help="processes of the suite; fewer disturb timed cases less (default: as many as there are idle processors)",
     )
     parser.add_argument(
         "--seed", type=int, default=None, metavar="N", help="seed of the order of cases and of random cuts"

@@ -44,8 +44,10 @@ class _Part:
 
     subject: Subject
     smoke: Smoke
-    explores: Role | None = None
-    """The role to explore; None to run the cases."""
+    role: Role | None = None
+    """The role; None for all."""
+    explores: bool = False
+    """Whether to explore the role, and not to run its cases."""
 
 
 class Stages:
@@ -97,9 +99,11 @@ class Stages:
             self.progress.start(*value)
         elif kind == "line":
             self.console.print(value, markup=False, highlight=False, soft_wrap=True)
+        elif kind == "complaint":
+            if value not in self.run.complaints:
+                self.run.complaints.append(value)
         else:
-            lists: dict[str, list[Any]] = {"complaint": self.run.complaints, "explored": self.run.explored}
-            lists.get(kind, self.defects).append(value)
+            (self.run.explored if kind == "explored" else self.defects).append(value)
 
     def all(self) -> None:
         smoked = trio.run(self._smoke_all)
@@ -107,10 +111,7 @@ class Stages:
             Peer(subject.name, subject.command, found.about, found.tick, found.failures)
             for subject, found in smoked.values()
         ]
-        parts = [_Part(*one) for one in smoked.values()]
-        if self.options.what == "run" and _exploring(self.options, self.selection, self.run.seed):
-            parts += [_Part(*one, role) for one in smoked.values() for role in exploring.ROLES]
-        self._play_all(parts)
+        self._play_all(list(smoked.values()))
         self.progress.finish()
         if self.is_stopped:
             left = len(self.chosen) * len(smoked) - len(self.run.results)
@@ -122,9 +123,14 @@ class Stages:
             arguments = (self.options, smoked, self.run.seed, self.progress, self.report)
             self.run.complaints += trio.run(_run_matrix, *arguments)
 
-    def _play_all(self, parts: list[_Part]) -> None:
+    def _play_all(self, smoked: list[tuple[Subject, Smoke]]) -> None:
         """Plays the parts, at the same time on idle processors: on a busy machine that would disturb timed cases."""
-        processes = min(len(parts), self.jobs, workers.idle_processors()) if self.chosen else 1
+        processes = min(self.options.processes or workers.idle_processors(), 4 * len(smoked)) if self.chosen else 1
+        # Cases that wait do so at the same time in one process.
+        roles: list[Role | None] = [None] if processes == 1 else ["client", "server"]
+        parts = [_Part(*one, role) for one in smoked for role in roles]
+        if self.options.what == "run" and _exploring(self.options, self.selection, self.run.seed):
+            parts += [_Part(*one, role, explores=True) for one in smoked for role in exploring.ROLES]
         if processes == 1:
             for part in parts:
                 if not self.is_stopped:
@@ -160,35 +166,38 @@ class Stages:
     async def _play(self, part: _Part) -> None:
         defects: list[BaseException] = []
         try:
-            if part.explores is not None:
-                await self._explore(part.subject, part.smoke, [part.explores], defects)
+            if part.explores and part.role is not None:
+                await self._explore(part.subject, part.smoke, [part.role], defects)
             elif self.options.what == "explore":
                 roles = [role for role in exploring.ROLES if self.options.role in (None, role)]
                 await self._explore(part.subject, part.smoke, roles, defects)
             elif self.options.what == "learn":
                 await self._learn(part.subject, part.smoke)
             else:
-                await self._cases(part.subject, part.smoke, defects)
+                await self._cases(part, defects)
         finally:
             for defect in defects:
                 self.tell("defect", workers.portable(defect))
 
-    async def _cases(self, subject: Subject, found: Smoke, defects: list[BaseException]) -> None:
+    async def _cases(self, part: _Part, defects: list[BaseException]) -> None:
         """Runs the chosen cases, and repeats the conversations that failed."""
-        options, run = self.options, self.run
+        options, run, subject, found = self.options, self.run, part.subject, part.smoke
+        chosen = [
+            case for case in self.chosen if part.role in (None, "client" if case.role == "address" else case.role)
+        ]
         waits = Waits(samples=options.what != "baseline" and getattr(options, "baseline", None) is None)
         runner = Runner(subject, found, run.seed, options.timeout_scale, self.jobs, self.report,
                         long_lanes=self.long_lanes, waits=waits, defects=defects)  # fmt: skip
         if options.what == "run":
             runner.repeat = options.repeat
-        if self.chosen:
+        if chosen:
             self.tell("start", (subject.name, len(self.chosen)))
             self.testing = trio.CancelScope()
             with self.testing:
-                await runner.run(self.chosen)
+                await runner.run(chosen)
         if runner.complaint:
             self.tell("complaint", runner.complaint)
-        if not self.is_stopped:
+        if not self.is_stopped and part.role != "server":
             again = exploring.Settings(run.seed, 0, options.timeout_scale, self.jobs)
             again.defects = defects
             await _replay(subject, found, self.conversations, again, self.add, self._line)

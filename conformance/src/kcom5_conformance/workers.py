@@ -5,10 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 from .errors import leaves
@@ -20,8 +22,28 @@ Tell = Callable[[str, Any], None]
 
 
 def idle_processors() -> int:
-    """Returns how many processors have had nothing to do in the last minute; at least one."""
-    return max(1, (os.cpu_count() or 1) - round(os.getloadavg()[0]))
+    """Returns how many processors this process can use, at least one: its own, and those idle since it started.
+
+    Where the system does not tell, these are all processors.
+    """
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return 1
+    idle, now = _idle_seconds(), time.monotonic()
+    if not idle or now == _START[1]:
+        return os.cpu_count() or 1
+    own = sum(os.times()[:4]) - _START[2]
+    return max(1, round((idle - _START[0] + own) / (now - _START[1])))
+
+
+def _idle_seconds() -> float:
+    """Returns how long the processors have been idle since the system started; 0 if the system does not tell."""
+    try:
+        return float(Path("/proc/uptime").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+_START = _idle_seconds(), time.monotonic(), sum(os.times()[:4])
 
 
 def spread(parts: int, processes: int, play: Callable[[int, Tell], None]) -> Generator[tuple[str, Any], None, None]:

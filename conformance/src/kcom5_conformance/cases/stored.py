@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import trio
+
 from ..harness.case import NotRun, Unsupported
 from ..harness.frame import frame
 from ..harness.harness import Harness
@@ -138,7 +140,8 @@ async def the_reader_of_its_pipe_leaves(harness: Harness) -> None:
     try:
         async with receiving(harness, to={"file": str(pipe)}) as (call, connection, hello):
             await connection.send(hello + frame(b"", counter(16 * MIB))[:100_000])
-            await harness.pause(4 * harness.tick)
+            with trio.move_on_after(harness.patience):
+                await trio.lowlevel.wait_readable(reader)
             os.close(reader)
             reader = -1
             await connection.send(counter(MIB), may_fail=True)

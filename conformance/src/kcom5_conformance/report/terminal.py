@@ -69,6 +69,9 @@ class Progress:
             )
 
     def start(self, peer: str, total: int) -> None:
+        """Starts the progress of an implementation. It may be called more than once."""
+        if peer in self._total:
+            return
         self._total[peer], self._since[peer] = total, time.monotonic()
         if self._bars:
             self._tasks[peer] = self._bars.add_task(safe(peer), total=total, failed="")
