@@ -24,7 +24,7 @@ from .subject import Subject, why_not_alone
 from .verdicts import problem_of, result_of
 from .waits import Waits
 
-LONG_LANES = 40
+LONG_LANES = 48
 """Adapters for cases that wait for seconds."""
 TRIES = 3
 """The total number of runs of a case that fails."""
