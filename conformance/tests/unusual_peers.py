@@ -224,6 +224,18 @@ class ClosesOthers(Unusual):
         super().drop_listener()
 
 
+class PausesNowAndThen(Unusual):
+    """It is suspended after every fifth wait, as on a busy machine."""
+
+    waits: ClassVar[int] = 0
+
+    def wait(self, end: socket.socket, events: int, most: float = 60) -> None:
+        super().wait(end, events, most)
+        PausesNowAndThen.waits += 1
+        if PausesNowAndThen.waits % 5 == 0:
+            time.sleep(0.1)
+
+
 class SelectsInSlices(Unusual):
     """It waits with select in slices of time, so it ends up to one slice late."""
 

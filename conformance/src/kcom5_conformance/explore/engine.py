@@ -93,6 +93,7 @@ class Explorer:
         self.patience, self.known = self.target.patience, self.target.known
         self._shrinking, self._generating = trio.Lock(), trio.Lock()
         self._is_enough = self.is_replay = False
+        self._playing = trio.CancelScope()
 
     @property
     def is_over(self) -> bool:
@@ -107,6 +108,11 @@ class Explorer:
     async def run(self, saved: list[Script]) -> None:
         """Plays the saved scripts, then explores until the time is over."""
         self._start = trio.current_time()
+        with self._playing:
+            await self._run(saved)
+        self.visited.seconds = trio.current_time() - self._start
+
+    async def _run(self, saved: list[Script]) -> None:
         async with trio.open_nursery() as nursery:
             if saved:
                 async with AsyncExitStack() as stack:
@@ -116,7 +122,6 @@ class Explorer:
             nursery.start_soon(
                 self._explore, True, TIMED_PORTION, min(max(TIMED_LANES[0], int(self.seconds)), TIMED_LANES[1])
             )
-        self.visited.seconds = trio.current_time() - self._start
 
     async def replay(self, scripts: list[Script]) -> None:
         """Plays only these, each often enough to detect repeated nonces and residue."""
@@ -153,8 +158,9 @@ class Explorer:
                 number += 1 << 20
         finally:
             with trio.CancelScope(shield=True):
-                for lane in lanes:
-                    await lane.close()
+                async with trio.open_nursery() as nursery:
+                    for lane in lanes:
+                        nursery.start_soon(lane.close)
 
     def _is_in_contract(self, script: Script) -> bool:
         """Returns whether the adapter supports the script. Without `limits` it need not have the default limit."""
@@ -218,7 +224,9 @@ class Explorer:
 
     def _report(self, failure: Failure) -> None:
         self.found(failure)
-        self._is_enough = self._is_enough or self.is_first_enough
+        if self.is_first_enough:
+            self._is_enough = True
+            self._playing.cancel()
 
     async def _least(self, lane: Lane, failed: Played, shrink: Callable[[Script], object]) -> Played:
         """Finds the simplest circumstances and the smallest script with the same failure. A replay skips this."""
