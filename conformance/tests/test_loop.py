@@ -69,8 +69,8 @@ def test_a_failure_that_is_not_run_again_fails_the_run(tmp_path: Path) -> None:
 
 
 def test_stop_first_ends_at_the_first_failure(tmp_path: Path) -> None:
-    done = inside("run", "--rule", "address.*", "--stop-first", "--jobs", "1", "--report", "report", "--", *ODD, "liar",
-                  at=tmp_path)  # fmt: skip
+    done = inside("run", "--rule", "address.*", "--stop-first", "--jobs", "1", "--processes", "1", "--report", "report",
+                  "--", *ODD, "liar", at=tmp_path)  # fmt: skip
     assert done.returncode == 1
     verdicts = [result.verdict for result in read_json(tmp_path / "report/report.json").results]
     assert verdicts.count(Verdict.FAIL) == 1

@@ -133,11 +133,22 @@ def test_report_is_written_though_the_runner_dies(tmp_path: Path, monkeypatch: p
         return original(self, case, *rest, **more)
 
     monkeypatch.setattr(Runner, "_result", dies)
-    done = inside("run", *FEW, "--report", "report", "--jobs", "1", "--", *RIGHT, at=tmp_path)
+    done = inside("run", *FEW, "--report", "report", "--jobs", "1", "--processes", "1", "--", *RIGHT, at=tmp_path)
     assert done.returncode == 130
     document = json.loads((tmp_path / "report" / "report.json").read_text())
     assert (document["as_expected"], len(document["results"])) == (False, 2)
     assert document["complaints"] == ["the run ended before its end: interrupted"]
+
+
+def test_processes_share_the_cases(tmp_path: Path) -> None:
+    some = [word for name in ("address.canonical/*", "echo.exact/*", "hello.form/*") for word in ("--case", name)]
+    for count in ("1", "3"):
+        done = inside("run", *some, "--processes", count, "--report", count, "--", *RIGHT, at=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count(" cases in ") == 1, "the progress counts them together"
+    one, three = (json.loads((tmp_path / count / "report.json").read_text())["results"] for count in ("1", "3"))
+    assert {result["role"] for result in one} == {"address", "client", "server"}
+    assert [result["id"] for result in one] == [result["id"] for result in three]
 
 
 def test_suites_on_one_machine_do_not_disturb_each_other(tmp_path: Path) -> None:
