@@ -41,6 +41,12 @@ BEYOND = {
     "keeps-the-message-of-what-it-cannot-store": "a full disk",
     "dies-of-its-pipe": "the reader of a pipe",
     "renames-after-the-close": "a rename that fails",
+    "keeps-thirty-two-bits-of-a-file": "a file of more than 2 GiB",
+    "signs-a-files-size": "a file of more than 2 GiB",
+    "falls-back-to-ipv4": "a listener on another address",
+    "interrupted-is-io": "a signal",
+    "leaks-the-source-in-use": "a place that is in use",
+    "leaves-a-spool-on-a-full-disk": "a full disk",
 }
 """Mutants of other rules that a conversation cannot show either, and what shows them."""
 
@@ -88,7 +94,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How many mutants does explore find alone, and after how long?")
     parser.add_argument("names", nargs="*", metavar="NAME", help="mutants (default: all that a conversation can show)")
     parser.add_argument("--seconds", type=int, default=60, help="for each mutant (default: 60)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants at a time (default: processors)")
+    parser.add_argument(
+        "--jobs", type=int, default=max(1, (os.cpu_count() or 1) // 2),
+        help="mutants at a time (default: one for each two processors, so that the pauses of a conversation are kept)",
+    )  # fmt: skip
     parser.add_argument("--share", type=float, default=0.95, help="that has to be found (default: 0.95)")
     options = parser.parse_args()
     listing = subprocess.run([sys.executable, MUTANTS, "--list"], check=True, capture_output=True)

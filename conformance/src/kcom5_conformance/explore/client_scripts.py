@@ -89,8 +89,8 @@ def _declared(message: bytes, detail: Detail) -> tuple[tuple[Step, ...], tuple[i
         size = size & 0xFFFFFFFF or 1
         head = bytes(8) + size.to_bytes(4, "little")
     some = detail.pick((b"", b"a", b"ab" * 500))[: size - 1]
-    limit = detail.pick((None, None, size - 1, size))
-    limits = (None, limit) if is_data else (limit, None)
+    limit, other = detail.pick((None, None, size - 1, size)), detail.pick((None, None, 1 << 20))
+    limits = (other, limit) if is_data else (limit, other)
     return (("send", head), *((("send", some),) if some else ()), ("pause", "tick"), ("close",)), limits
 
 
@@ -111,7 +111,8 @@ def _timed_client(kind: str, head: bytes, data: Octets, detail: Detail) -> tuple
         late = tuple((*pauses, *end) for pauses in ((pause,) * 2, (pause,) * 4) for end in ends)
         return (*some, *detail.pick(((("stall",),),) * len(late) + late))
     if kind == "drip-echo":
-        return *cut_up(whole, (2, 4, 6, 7), (pause,)), *tail
+        first = (pause,) if cut in (7, 8, 9) else ()  # then five of its octets are there within T
+        return *first, *cut_up(whole, (5, 6, 7) if first else (2, 4, 6, 7), (pause,)), *tail
     if kind == "late":
         return pause, ("send", whole[:cut]), pause, *rest
     if kind == "never":
