@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import tempfile
+import time
 from functools import cached_property
 from pathlib import Path
 
@@ -61,10 +63,17 @@ class Files:
         return self._record("pipe", path)
 
     def dead_socket(self, name: str) -> Path:
-        """Makes the file of a socket that is closed already."""
+        """Makes the file of a socket that is closed already.
+
+        A new process may briefly hold a copy of the socket, between fork() and exec(), so this waits for its end.
+        """
         path = self.folder / name
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(path))
+        last = time.monotonic() + 1
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            while probe.connect_ex(str(path)) != errno.ECONNREFUSED and time.monotonic() < last:
+                time.sleep(0.001)
         return self._record("socket", path, False)
 
     def bound_socket(self, path: Path) -> None:
