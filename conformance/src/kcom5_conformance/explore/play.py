@@ -244,7 +244,7 @@ class Play(ABC):
         if self.script.via == "unix" or self.outcome == "unconfirmed":
             return
         is_failure = self.outcome != "ok"
-        if is_failure and connection.ended == "end" and not self.was_reset and not _has_half_closed(self.script):
+        if is_failure and connection.ended == "end" and not self.was_reset and not has_half_closed(self.script):
             self.note("close.abort", "ended", "an orderly end after a failure", "a reset", "orderly")
         if not is_failure and connection.ended == "reset" and self.expected.rule not in ("data.end", "close.extra"):
             self.note("close.confirm", "ended", "a reset after a success", "an orderly end", "reset")
@@ -255,7 +255,8 @@ def _outcome_of(call: Call) -> str:
     return "ok" if "ok" in answer else str(answer.get("error"))
 
 
-def _has_half_closed(script: Script) -> bool:
+def has_half_closed(script: Script) -> bool:
+    """Returns whether the suite half-closes."""
     return any(step[0] == "half-close" for step in script.steps)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import sys
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -13,7 +14,7 @@ from ..harness.call import USAGE, Call
 from ..harness.connection import Connection
 from ..report.acts import Act
 from ..results import Json, Saw
-from .play import SOON, Play, at_once
+from .play import SOON, Play, at_once, has_half_closed
 from .script import Step
 
 OWN_FILES = {"data", "out", "tmp"}
@@ -97,6 +98,17 @@ class ServerPlay(Play):
             await self._late()
         else:
             await super()._step(index, step, connection, call)
+            if connection is not None and step[0] == "stall":
+                self._check_acknowledged(connection, call)
+
+    def _check_acknowledged(self, connection: Connection, call: Call) -> None:
+        """Checks that a success came only when the system of a client that has half-closed had everything."""
+        queued = None if self.script.via == "unix" or sys.platform != "linux" else connection.unread()
+        if queued is None or not has_half_closed(self.script) or "ok" not in (call.answer or {}):
+            return
+        if (arrived := connection.received + queued) < len(self.whole):
+            got = f"a success when {arrived:,} of {len(self.whole):,} octets are acknowledged"
+            self.note("close.confirm", "delivered", got, "that it waits until all are", "accepts")
 
     async def _read(self, connection: Connection, count: int, index: int, call: Call) -> None:
         start = connection.received

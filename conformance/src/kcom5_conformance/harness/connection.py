@@ -84,9 +84,16 @@ class Connection:
 
         A slow reader frees the kernel's buffer by degrees, and the kernel tells the sender only when much is free.
         """
+        return self._count(termios.TIOCOUTQ) or 0
+
+    def unread(self) -> int | None:
+        """Returns the number of bytes that have arrived and are not read; None if the kernel does not tell."""
+        return self._count(termios.FIONREAD)
+
+    def _count(self, request: int) -> int | None:
         with suppress(OSError, ValueError):
-            return int.from_bytes(fcntl.ioctl(self.raw.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-        return 0
+            return int.from_bytes(fcntl.ioctl(self.raw.fileno(), request, bytes(4)), sys.byteorder)
+        return None
 
     def look(self, seconds: float = 5) -> None:
         """Records a read for the reproduction."""
