@@ -45,7 +45,7 @@ async def no_option_shares_the_port(harness: Harness) -> None:
 
 @case("listen.loopback/bound-to-loopback-alone", "server", "a wildcard lets other hosts in, or other families", TCP)
 async def bound_to_loopback_alone(harness: Harness) -> None:
-    call = await harness.send()
+    call = await harness.send(place=await harness.own_place())
     own = HOSTS[harness.via][1]
     harness.acts.append(Act("addresses"))
     if found := procfs.listening_addresses(int(call.place), harness.adapter.processes()) - {own}:

@@ -126,7 +126,7 @@ class _Conversation:
         place: int | str | None = None
         if self.vector.give.get("port") == "default":
             await wait_for_port(harness, DEFAULT_PORT)
-        elif self.vector.times > 1:
+        elif self.vector.times > 1 or any(step[0] == "expect-refused" and step[1:] for step in self.vector.steps):
             place = await harness.own_place()
         for _ in range(self.vector.times):
             play = _Play(self.vector, harness, place)

@@ -24,7 +24,7 @@ from .case import Case, Mismatch
 from .connection import Connection
 from .files import Files
 from .frame import HELLO, frame
-from .ports import HOSTS
+from .ports import HOSTS, why_not
 
 NO_BOUND = 30
 """T in seconds for cases that do not depend on it."""
@@ -52,7 +52,7 @@ class Harness:
     others: list[Adapter] = field(default_factory=list)
     _ends: int = 0
     """The number of connections so far."""
-    _reserved: dict[int, socket.socket] = field(default_factory=dict)
+    _reserved: dict[tuple[int, int], socket.socket] = field(default_factory=dict)
 
     @cached_property
     def files(self) -> Files:
@@ -222,27 +222,29 @@ class Harness:
         while True:
             port = random.randrange(15000, 30000)  # below the range of ephemeral ports
             with suppress(OSError):
-                self.reserve(port)
+                for via in HOSTS:  # a case may also look whether it listens on an address of the other family
+                    if not why_not(via):
+                        self.reserve(port, via)
                 return port
 
-    def reserve(self, port: int) -> None:
+    def reserve(self, port: int, via: str = "") -> None:
         """Reserves a free port until the case is over, also from another running suite. Raises OSError if it is taken.
 
         The reservation is a bound datagram socket, which does not block TCP. The TCP socket that tests for a listener
         does not listen itself, because a new process may briefly hold a copy of it.
         """
-        family, host = HOSTS[self.via]
+        family, host = HOSTS[via or self.via]
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-        if port not in self._reserved:
+        if (family, port) not in self._reserved:
             sign = socket.socket(family, socket.SOCK_DGRAM)
             try:
                 sign.bind((host, port))
             except OSError:
                 sign.close()
                 raise
-            self._reserved[port] = sign
+            self._reserved[family, port] = sign
 
     @property
     def answer(self) -> Json | None:
