@@ -68,9 +68,10 @@ def test_a_failure_that_is_not_run_again_fails_the_run(tmp_path: Path) -> None:
     assert len(ids(tmp_path / "other")) == 1, "the results of other implementations are carried over"
 
 
-def test_stop_first_ends_at_the_first_failure(tmp_path: Path) -> None:
-    done = inside("run", "--rule", "address.*", "--stop-first", "--jobs", "1", "--processes", "1", "--report", "report",
-                  "--", *ODD, "liar", at=tmp_path)  # fmt: skip
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_stop_first_ends_at_the_first_failure(tmp_path: Path, processes: str) -> None:
+    one = ("--stop-first", "--jobs", "1", "--processes", processes)
+    done = inside("run", "--rule", "address.*", *one, "--report", "report", "--", *ODD, "liar", at=tmp_path)
     assert done.returncode == 1
     verdicts = [result.verdict for result in read_json(tmp_path / "report/report.json").results]
     assert verdicts.count(Verdict.FAIL) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -31,6 +32,7 @@ from kcom5_conformance.harness.adapter import Adapter, fault
 from kcom5_conformance.harness.attempt import PATIENCE
 from kcom5_conformance.harness.call import Call, within_words
 from kcom5_conformance.harness.case import Case, Mismatch, NotRun, TooBusy, Unsupported
+from kcom5_conformance.harness.files import Files
 from kcom5_conformance.harness.frame import frame
 from kcom5_conformance.harness.harness import Harness
 from kcom5_conformance.harness.ports import TRANSPORTS, why_not
@@ -554,11 +556,25 @@ def test_a_port_is_reserved_against_other_suites_until_the_case_is_over() -> Non
             one.reserve(port)
             with pytest.raises(OSError, match="in use"):
                 other.reserve(port)
+            # A case may look whether it listens on an address of the other family.
+            for via in (name for name in ("tcp6", "tcp4") if name != other.via and not why_not(name)):
+                with pytest.raises(OSError, match="in use"):
+                    other.reserve(port, via)
             one.clean()
             other.reserve(port)
             other.clean()
 
     trio.run(run)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux makes the file without a socket")
+def test_no_new_program_can_hold_a_dead_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = Files([])
+    monkeypatch.setattr(socket.socket, "bind", None)
+    path = files.dead_socket("dead")
+    with socket.socket(socket.AF_UNIX) as client:
+        assert client.connect_ex(str(path)) == errno.ECONNREFUSED
+    files.clean()
 
 
 def test_a_copy_of_a_closed_listener_in_a_program_that_is_being_started_is_waited_for() -> None:

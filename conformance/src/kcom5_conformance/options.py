@@ -70,6 +70,7 @@ def _add_run(command: _Command) -> None:
     _subject_options(run)
     _selection_options(run)
     _run_options(run)
+    _processes_option(run)
     _report_option(run)
     run.add_argument(
         "--failed",
@@ -158,6 +159,7 @@ def _add_baseline(command: _Command) -> None:
     _subject_options(known)
     _selection_options(known)
     _run_options(known)
+    _processes_option(known)
 
 
 def _add_compare(command: _Command) -> None:
@@ -229,6 +231,16 @@ def _reasons_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _processes_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--processes",
+        type=_positive,
+        default=None,
+        metavar="N",
+        help="processes of the suite; fewer disturb timed cases less (default: as many as there are idle processors)",
+    )
+
+
 def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print only the summary, without progress")
     parser.add_argument("--strict", action="store_true", help="a broken SHOULD rule fails the run")
@@ -239,13 +251,6 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         default=jobs,
         metavar="N",
         help="cases that a process of the suite runs at once, beside those that wait (default: two for each processor)",
-    )
-    parser.add_argument(
-        "--processes",
-        type=_positive,
-        default=None,
-        metavar="N",
-        help="processes of the suite; fewer disturb timed cases less (default: as many as there are idle processors)",
     )
     parser.add_argument(
         "--seed", type=int, default=None, metavar="N", help="seed of the order of cases and of random cuts"

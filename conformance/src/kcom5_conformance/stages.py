@@ -125,7 +125,7 @@ class Stages:
 
     def _play_all(self, smoked: list[tuple[Subject, Smoke]]) -> None:
         """Plays the parts, at the same time on idle processors: on a busy machine that would disturb timed cases."""
-        processes = min(self.options.processes or workers.idle_processors(), 4 * len(smoked)) if self.chosen else 1
+        processes = workers.processes(self.options.processes) if self.chosen else 1
         # Cases that wait do so at the same time in one process.
         roles: list[Role | None] = [None] if processes == 1 else ["client", "server"]
         parts = [_Part(*one, role) for one in smoked for role in roles]
@@ -141,7 +141,7 @@ class Stages:
             self.tell, self.console = tell, Console(file=io.StringIO())
             trio.run(self._play, parts[number])
 
-        with closing(workers.spread(len(parts), processes, play)) as told:
+        with closing(workers.spread(len(parts), min(len(parts), processes), play)) as told:
             for kind, value in told:
                 self.take(kind, value)
                 if self.is_stopped:
@@ -166,10 +166,8 @@ class Stages:
     async def _play(self, part: _Part) -> None:
         defects: list[BaseException] = []
         try:
-            if part.explores and part.role is not None:
-                await self._explore(part.subject, part.smoke, [part.role], defects)
-            elif self.options.what == "explore":
-                roles = [role for role in exploring.ROLES if self.options.role in (None, role)]
+            if part.explores or self.options.what == "explore":
+                roles = [role for role in exploring.ROLES if (part.role or self.options.role) in (None, role)]
                 await self._explore(part.subject, part.smoke, roles, defects)
             elif self.options.what == "learn":
                 await self._learn(part.subject, part.smoke)

@@ -21,13 +21,18 @@ Tell = Callable[[str, Any], None]
 """Passes on something that was found: its kind, and the thing itself."""
 
 
-def idle_processors() -> int:
+def processes(wanted: int | None) -> int:
+    """Returns how many processes to use: as many as wanted, or as there are idle processors; one if none can fork."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return 1
+    return wanted or _idle_processors()
+
+
+def _idle_processors() -> int:
     """Returns how many processors this process can use, at least one: its own, and those idle since it started.
 
     Where the system does not tell, these are all processors.
     """
-    if "fork" not in multiprocessing.get_all_start_methods():
-        return 1
     idle, now = _idle_seconds(), time.monotonic()
     if not idle or now == _START[1]:
         return os.cpu_count() or 1

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
+import stat
 import tempfile
-import time
 from functools import cached_property
 from pathlib import Path
 
@@ -63,17 +62,17 @@ class Files:
         return self._record("pipe", path)
 
     def dead_socket(self, name: str) -> Path:
-        """Makes the file of a socket that is closed already.
+        """Makes the file of a socket that nobody has open.
 
-        A new process may briefly hold a copy of the socket, between fork() and exec(), so this waits for its end.
+        Where the system allows it there never was a socket: a new process may briefly hold a copy of one, between
+        fork() and exec().
         """
         path = self.folder / name
-        with socket.socket(socket.AF_UNIX) as dead:
-            dead.bind(str(path))
-        last = time.monotonic() + 1
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-            while probe.connect_ex(str(path)) != errno.ECONNREFUSED and time.monotonic() < last:
-                time.sleep(0.001)
+        try:
+            os.mknod(path, stat.S_IFSOCK | 0o777)
+        except (AttributeError, OSError):
+            with socket.socket(socket.AF_UNIX) as dead:
+                dead.bind(str(path))
         return self._record("socket", path, False)
 
     def bound_socket(self, path: Path) -> None:
