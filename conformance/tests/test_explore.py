@@ -19,6 +19,7 @@ from kcom5_conformance.cases.vectors import Vector
 from kcom5_conformance.cli import run_command
 from kcom5_conformance.explore import generate
 from kcom5_conformance.explore.command import vector_of
+from kcom5_conformance.explore.details import cut_up
 from kcom5_conformance.explore.engine import Explorer
 from kcom5_conformance.explore.model import expect
 from kcom5_conformance.explore.residue import Footprint
@@ -179,6 +180,9 @@ PAUSE: Step = ("pause", "most")
 NUL = bytes(8) + b"\1\0\0\0\0" + bytes(8)
 """An echo, relative to the hello, and the frame of a message of one NUL, without data."""
 ILL_FORMED = bytes(8) + b"\1\0\0\0\xff"
+EARLY_END: tuple[Step, ...] = (("send", HELLO), ("read", 100), ("half-close",))
+LATE_ECHO = cut_up(bytes(20), (5, 6, 7), (PAUSE,))
+LEAVES: tuple[Step, ...] = (("pause", "tick"), ("close",))
 
 
 @pytest.mark.parametrize(
@@ -202,6 +206,17 @@ ILL_FORMED = bytes(8) + b"\1\0\0\0\xff"
         ("reset-while-connecting-is-success", Script("client", steps=(("unread",), ("reset",))), "echo.mismatch"),
         ("files-a-string", Script("client", steps=(("send", NUL),), in_file=True), "message.utf8"),
         ("leaks-listeners", Script("server", steps=(*(PAUSE,) * 4, ("connect",), *WHOLE), close=1), "close.residue"),
+        (
+            "does-not-wait-for-acknowledgement",
+            Script("server", steps=(*EARLY_END, ("stall",)), close=1, data=Octets(1 << 19, "00")),
+            "close.confirm",
+        ),
+        ("begins-the-bound-of-the-nonce", Script("client", steps=(PAUSE, *LATE_ECHO), close=1), "time.handshake"),
+        (
+            "forgets-the-other-limit",
+            Script("client", steps=(("send", bytes(11) + b"\x80"), *LEAVES), limits=(None, 1 << 20)),
+            "limit.over",
+        ),
     ],
 )
 def test_conversation_shows_the_bug(name: str, script: Script, rule: str, tmp_path: Path) -> None:
