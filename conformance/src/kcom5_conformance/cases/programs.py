@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from contextlib import suppress
 
 import trio
 
-from ..harness import procfs
+from ..harness import children, procfs
 from ..harness.case import Case, NotRun
 from ..harness.harness import Harness
 from ..report.seen import RUNS
@@ -138,9 +137,8 @@ class _Server:
         self.template = template
 
     async def run(self, harness: Harness) -> None:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            port: int = probe.getsockname()[1]
+        _command(self.template, harness, 1)  # before a port is reserved
+        port = int(await harness.own_place())
         harness.unshown = f"a program takes part: run `{_by_hand(self.template)}`, then let it receive from port 13600"
         program = await trio.lowlevel.open_process(
             _command(self.template, harness, port),
@@ -151,7 +149,8 @@ class _Server:
         )
         try:
             with trio.move_on_after(2 * harness.patience) as scope:
-                while program.poll() is None and not procfs.listening_addresses(port):
+                # Its own processes: another program may use the same port on another address.
+                while program.poll() is None and HOST not in procfs.listening_addresses(port, children.of(program.pid)):
                     await trio.sleep(harness.tick)
             if scope.cancelled_caught or program.poll() is not None:
                 raise NotRun(f"{self.template.split()[0]} does not listen on {HOST}:{port}")
