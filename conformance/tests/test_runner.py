@@ -61,12 +61,15 @@ def smoke_of(manner: str, scale: float = 1) -> Smoke:
 def conduct(
     tested: Subject, *cases: Case, scale: float = 1, tries: int = 3, jobs: int = 1, hangs: int = 0, samples: bool = True
 ) -> tuple[dict[str, Result], Runner]:
-    """Runs the cases in the order of a fixed seed. Returns the results by id."""
+    """Runs the cases in the order of a fixed seed. Returns the results by id, as they were when they were reported."""
     results: list[Result] = []
+
+    def report(result: Result) -> None:
+        results.append(replace(result))
 
     async def run() -> Runner:
         found = await smoke(tested, PATIENCE)
-        made = Runner(tested, found, 1, scale, jobs, results.append, tries=tries, waits=Waits(samples))
+        made = Runner(tested, found, 1, scale, jobs, report, tries=tries, waits=Waits(samples))
         made.waits.count["MUST", "server"] = hangs
         await made.run(list(cases))
         return made
@@ -229,23 +232,25 @@ def test_adapter_that_hangs_after_its_answer_fails_its_own_case_and_no_other() -
 
 
 def test_adapter_that_ends_between_two_cases_is_charged_to_the_first() -> None:
-    async def run() -> tuple[Result, Adapter]:
+    async def run() -> None:
         found = await smoke(RIGHT, PATIENCE)
         results: list[Result] = []
         made = Runner(RIGHT, found, 1, 1, 1, results.append)
-        adapters: dict[bool, Adapter] = {}
-        await made._case(case("first", exchange("fair")), adapters)
-        os.kill(adapters[False].pid, signal.SIGKILL)
-        while adapters[False].is_running:
+        lane: dict[bool, Any] = {}
+        await made._case(case("first", exchange("fair")), lane)
+        adapter = lane[False].adapter
+        os.kill(adapter.pid, signal.SIGKILL)
+        while adapter.is_running:
             await trio.sleep(0.01)
-        await made._case(case("second", exchange("fair")), adapters)
-        await adapters[False].kill()
+        assert results == []  # another process cannot change a result that it was told
+        await made._case(case("second", exchange("fair")), lane)
+        (first,) = results
+        assert first.verdict is Verdict.CRASHED
+        assert "killed by SIGKILL" in first.problems[0].got
+        await made._end(lane[False], lane)
         assert results[1].verdict is Verdict.PASS
-        return results[0], adapters[False]
 
-    first, _ = trio.run(run)
-    assert first.verdict is Verdict.CRASHED
-    assert "killed by SIGKILL" in first.problems[0].got
+    trio.run(run)
 
 
 def test_line_that_is_nested_too_deeply_is_the_adapters_fault() -> None:
@@ -610,10 +615,27 @@ def test_broken_connection_of_the_suite_is_a_failure_and_no_end_of_the_run() -> 
 
 def test_hostile_case_fails_if_the_implementation_does_not_serve_afterwards() -> None:
     hostile = case("now", exchange("now"), is_hostile=True)
-    results, _ = conduct(subject("serves-no-more"), hostile, tries=1)
-    problem = results[hostile.id].problems[0]
-    assert (results[hostile.id].verdict, problem.rule) == (Verdict.FAIL, "close.residue")
-    assert problem.got.startswith("afterwards: ")
+    for others, tries in (([], 1), (BEFORE_AND_AFTER, 1), (BEFORE_AND_AFTER, 3)):
+        results, _ = conduct(subject("serves-no-more"), hostile, *others, tries=tries)
+        wrong = results.pop(hostile.id)
+        assert (wrong.verdict, wrong.tried, wrong.problems[0].rule) == (Verdict.FAIL, tries, "close.residue")
+        assert wrong.problems[0].got.startswith("afterwards: ")
+        assert {result.verdict for result in results.values()} <= {Verdict.PASS}
+
+
+def test_case_that_fails_by_itself_is_not_charged_to_the_hostile_case_before_it() -> None:
+    hostile = [case(f"hostile-{number}", exchange("fair"), is_hostile=True) for number in range(4)]
+    for manner, verdict in (("exits", Verdict.CRASHED), ("hangs", Verdict.FAIL)):
+        results, _ = conduct(subject(manner), NOW, *hostile, scale=AMPLE)
+        assert results.pop(NOW.id).verdict is verdict
+        assert {result.verdict for result in results.values()} == {Verdict.PASS}
+
+
+def test_race_is_not_charged_to_the_hostile_case_before_it(tmp_path: Path) -> None:
+    hostile = [case(f"hostile-{number}", exchange("fair"), is_hostile=True) for number in range(4)]
+    results, _ = conduct(subject("unsteady", str(tmp_path / "log")), NOW, *hostile)
+    assert results.pop(NOW.id).verdict is Verdict.FLAKY
+    assert {result.verdict for result in results.values()} == {Verdict.PASS}
 
 
 # ---- order and cost

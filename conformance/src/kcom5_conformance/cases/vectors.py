@@ -42,7 +42,7 @@ def octets(value: Any, nonce: bytes = b"") -> bytes:
             return bytes.fromhex(value["hex"])
         unit = bytes(range(251)) if value["fill"] == "counter251" else bytes.fromhex(value["fill"])
         size: int = value["size"]
-        return (unit * (size // len(unit) + 1))[:size]
+        return (unit * -(-size // len(unit)))[:size]
     if "n" not in value and "^" not in value:
         return bytes.fromhex(value)
     return bytes(_octet(pair, nonce) for pair in value.split())

@@ -147,7 +147,7 @@ class Call:
                 "delivered", f"{got['size']:,} of {len(data):,} octets delivered as the whole", "all of them", saw
             )
         digest = hashlib.sha256(data).hexdigest()
-        if got["sha256"] != digest or got.get("hex", data.hex()) != data.hex():
+        if got["sha256"] != digest or ("hex" in got and got["hex"] != data.hex()):
             self.harness.fail(
                 "delivered",
                 f"{got['size']:,} octets with SHA-256 {got['sha256'][:16]}…",

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,29 +146,32 @@ def listening_addresses(port: int, pids: list[int] | None = None) -> set[str]:
     """Returns the addresses on which these or all processes listen at this port, as the kernel writes them."""
     owned = None if pids is None else {name.strip("socket:[]") for name in sockets(pids)}
     found = set()
-    for name in ("tcp", "tcp6"):
-        try:
-            lines = Path(f"/proc/net/{name}").read_text().splitlines()[1:]
-        except OSError:
-            raise NotRun("this system does not tell who listens in /proc/net") from None
-        for line in lines:
-            fields = line.split()
-            address, _, number = fields[1].partition(":")
-            if fields[3] == "0A" and int(number, 16) == port and (owned is None or fields[9] in owned):
-                found.add(_readable(bytes.fromhex(address)))
+    try:
+        for fields in _listeners(port):
+            if owned is None or fields[9] in owned:
+                found.add(_readable(bytes.fromhex(fields[1].partition(":")[0])))
+    except OSError:
+        raise NotRun("this system does not tell who listens in /proc/net") from None
     return found
 
 
 def queued(port: int) -> int:
     """Returns the number of connections that wait for accept() at this port; 0 if the kernel does not tell."""
-    waiting = 0
-    for name in ("tcp", "tcp6"):
-        with suppress(OSError):
-            for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
-                fields = line.split()
-                if fields[3] == "0A" and int(fields[1].partition(":")[2], 16) == port:
-                    waiting += int(fields[4].partition(":")[2], 16)
-    return waiting
+    with suppress(OSError):
+        return sum(int(fields[4].partition(":")[2], 16) for fields in _listeners(port))
+    return 0
+
+
+def _listeners(port: int) -> Iterator[list[str]]:
+    """Yields the fields of each socket that listens at this port."""
+    for path in (Path("/proc/net/tcp"), *Path("/proc/net").glob("tcp6")):
+        with path.open(encoding="ascii") as table:
+            next(table)
+            for fields in map(str.split, table):
+                if fields[3] != "0A":
+                    break  # the listening sockets come first, and the others can be very many
+                if int(fields[1].partition(":")[2], 16) == port:
+                    yield fields
 
 
 def _readable(octets: bytes) -> str:

@@ -52,6 +52,21 @@ def lanes_by_descriptors(jobs: int, limit: int) -> tuple[int, int]:
 
 
 @dataclass
+class _Process:
+    """An adapter of a lane."""
+
+    adapter: Adapter
+    held: list[tuple[Case, Result]] = field(default_factory=list)
+    """The cases that have not failed, until a later one passes: the adapter may not serve after them, or it may end."""
+    has_run: bool = False
+    """Whether a case has run on it."""
+
+
+_Lane = dict[bool, _Process]
+"""The adapters that a lane uses, one at a time; by `is_alone` of the case."""
+
+
+@dataclass
 class Runner:
     """Runs cases against one implementation."""
 
@@ -74,8 +89,6 @@ class Runner:
     """The exits of adapters at the end of the run that break the contract."""
     defects: list[BaseException] = field(default_factory=list)
     """Errors of the suite itself."""
-    _last: dict[int, Result] = field(default_factory=dict)
-    """The last result of each adapter, which is blamed for an exit that is noticed later."""
     _delayed: float = 0.0
     """Seconds for which the suite was delayed in total."""
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -127,7 +140,7 @@ class Runner:
 
     async def _lane(self, queue: list[Case], locks: dict[str, trio.Lock]) -> None:
         """Runs the cases of the queue on one adapter."""
-        adapters: dict[bool, Adapter] = {}
+        lane: _Lane = {}
         try:
             while queue:
                 case = queue.pop()
@@ -135,50 +148,97 @@ class Runner:
                     continue
                 if case.lock:
                     async with locks[case.lock]:
-                        await self._case(case, adapters)
+                        await self._case(case, lane)
                 else:
-                    await self._case(case, adapters)
-            for adapter in adapters.values():
-                if fault := await adapter.close(PATIENCE * self.scale):
-                    self.complaint = f"{self.subject.name}: {fault}"
+                    await self._case(case, lane)
+            for process in list(lane.values()):
+                await self._end(process, lane)
         finally:
-            for adapter in adapters.values():
-                await adapter.kill()
+            for process in lane.values():
+                await process.adapter.kill()
+                self._release(process)
 
-    async def _adapter(self, adapters: dict[bool, Adapter], is_alone: bool) -> Adapter:
-        adapter = adapters.get(is_alone)
-        if adapter is not None:
-            try:
-                await adapter.check()
-            except Crashed as error:
-                self._blame_last(adapter, error)
-        if adapter is None or not adapter.is_running:
-            adapter = adapters[is_alone] = self.subject.adapter(is_alone)
-            await start_adapter(adapter, self.scale)
-        return adapter
+    async def _end(self, process: _Process, lane: _Lane) -> None:
+        """Ends an adapter, after an exchange that shows that it still serves."""
+        unsure = {case.role: case for case, _ in process.held if self._may_spoil(case)}
+        for case in unsure.values():
+            if process.adapter.is_in_use and await self._serves_after(case, process.adapter):
+                await self._find_spoiler(process, lane)
+                break
+        self._release(process)
+        if fault := await process.adapter.close(PATIENCE * self.scale):
+            self.complaint = f"{self.subject.name}: {fault}"
 
-    def _blame_last(self, adapter: Adapter, error: Crashed) -> None:
+    async def _adapter(self, lane: _Lane, is_alone: bool) -> Adapter:
+        process = lane.setdefault(is_alone, _Process(self.subject.adapter(is_alone)))
+        try:
+            await process.adapter.check()
+        except Crashed as error:
+            self._blame_last(process, error)
+        if not process.adapter.is_running:
+            process.adapter = self.subject.adapter(is_alone)
+            await start_adapter(process.adapter, self.scale)
+        return process.adapter
+
+    def _blame_last(self, process: _Process, error: Crashed) -> None:
         """Blames the last case for an exit of the process between two cases."""
-        result = self._last.get(id(adapter))
-        if result is None:
-            self.complaint = f"{self.subject.name}: {error}"
-        elif not result.verdict.has_failed:
+        if process.held:
+            _, result = process.held[-1]
             result.verdict, result.level = Verdict.CRASHED, "MUST"
             result.problems, result.stderr = [problem_of(result.rule, error)], error.stderr
+            self._release(process)
+        elif not process.has_run:
+            self.complaint = f"{self.subject.name}: {error}"
 
-    async def _case(self, case: Case, adapters: dict[bool, Adapter]) -> None:
-        """Runs a case and reports its result."""
-        result = await self._judged(case, adapters)
-        if case.is_alone in adapters:
-            self._last[id(adapters[case.is_alone])] = result
-        self.report(result)
+    def _release(self, process: _Process, role: str = "") -> None:
+        """Reports the held results: all of them, or those that a case of this role has proved, because it passed."""
+        for held in process.held.copy():
+            if not role or held[0].role == role or not self._may_spoil(held[0]):
+                process.held.remove(held)
+                self.report(held[1])
 
-    async def _judged(self, case: Case, adapters: dict[bool, Adapter]) -> Result:
-        """Runs a case. A failing case is repeated, to distinguish a failure from a race."""
+    async def _case(self, case: Case, lane: _Lane) -> None:
+        """Runs a case and reports its result, or holds it."""
         if reason := self.waits.why_not(case):
-            return self._result(case, Verdict.NOT_RUN, reason=reason)
+            self.report(self._result(case, Verdict.NOT_RUN, reason=reason))
+            return
+        result = await self._judged(case, lane)
+        process = lane[case.is_alone]
+        process.has_run = True
+        if result.verdict.has_failed:
+            self._release(process)
+            self.report(result)
+            return
+        if result.verdict is Verdict.PASS:
+            self._release(process, case.role)
+        process.held.append((case, result))
+
+    def _may_spoil(self, case: Case) -> bool:
+        """Returns whether the implementation may be unable to serve after the case, and could before."""
+        return case.is_hostile and not self.smoke.has_failed(case)
+
+    async def _find_spoiler(self, process: _Process, lane: _Lane) -> bool:
+        """Returns whether a held case left the adapter unable to serve. Such a case fails.
+
+        Each runs again on a new process, with an exchange after it.
+        """
+        held, process.held = process.held, []
+        found = False
+        for case, result in held:
+            if self._may_spoil(case):
+                await process.adapter.kill()
+                again = await self._judged(case, lane, is_followed=True)
+                if again.verdict.has_failed:
+                    found, result = True, again
+                    await process.adapter.kill()
+            self.report(result)
+        return found
+
+    async def _judged(self, case: Case, lane: _Lane, *, is_followed: bool = False) -> Result:
+        """Runs a case, and if `is_followed` an exchange after it. A failing case is repeated, to distinguish a failure
+        from a race, and from the damage that a case before it did."""
         delayed, patience = self._delayed, self.patience(case)
-        outcome = await self._once(case, adapters)
+        outcome = await self._once(case, lane, is_followed)
         if isinstance(outcome.error, NotRun):
             return self._result(case, Verdict.NOT_RUN, reason=str(outcome.error))
         if isinstance(outcome.error, Unsupported):
@@ -193,10 +253,16 @@ class Runner:
         if is_in_vain:
             is_again = is_again and not self.waits.is_known(case)
         tries = self.repeat if self.repeat > 1 else self.tries if is_again else 1
-        others = [await self._once(case, adapters) for _ in range(tries - 1)]
+        process = lane[case.is_alone]
+        is_spoiled = outcome.error is not None and any(self._may_spoil(held) for held, _ in process.held)
+        if is_spoiled:
+            tries = max(tries, 2)
+            await process.adapter.kill()
+        others = [await self._once(case, lane, is_followed) for _ in range(tries - 1)]
         failed = [other for other in (outcome, *others) if isinstance(other.error, (Mismatch, AdapterError))]
-        if not failed:
-            return self._result(case, Verdict.PASS, outcome)
+        passed = [other for other in (outcome, *others) if other.error is None]
+        if passed and (not failed or (is_spoiled and await self._find_spoiler(process, lane))):
+            return self._result(case, Verdict.PASS, passed[0])
         result = self._result(case, _verdict(failed, tries), failed[0])
         result.failed, result.tried = len(failed), tries
         has_failed_always = len(failed) == tries
@@ -212,20 +278,21 @@ class Runner:
         words = str(error) if isinstance(error, SuiteBroken) else f"{type(error).__name__}: {error}"
         return self._result(case, Verdict.NOT_RUN, reason=f"the suite itself is broken here: {words}"[:KEPT])
 
-    async def _once(self, case: Case, adapters: dict[bool, Adapter]) -> Outcome:
-        """Runs one attempt, and repeats it if the machine was too busy."""
+    async def _once(self, case: Case, lane: _Lane, is_followed: bool) -> Outcome:
+        """Runs one attempt, and an exchange after it if `is_followed`. Repeats it if the machine was too busy."""
         outcome = Outcome(None, None, 0)
         for _ in range(MOST_BUSY):
             delayed = self._delayed
             try:
-                adapter = await self._adapter(adapters, case.is_alone)
+                adapter = await self._adapter(lane, case.is_alone)
             except AdapterError as error:
                 return Outcome(None, NotRun(why_not_alone()) if case.is_alone else error, 0)
             waited = procfs.waited(adapter.processes()) if case.takes else 0.0
-            has_more = case.is_hostile and not self.smoke.has_failed(case)
-            outcome = await attempt(case, adapter, self.smoke.tick, self.patience(case), is_responsive=has_more)
-            if outcome.error is None and has_more and adapter.is_in_use:
-                outcome = await self._still_serves(case, adapter, outcome)
+            outcome = await attempt(
+                case, adapter, self.smoke.tick, self.patience(case), is_responsive=self._may_spoil(case)
+            )
+            if outcome.error is None and is_followed and adapter.is_in_use:
+                outcome = await self._serves_after(case, adapter) or outcome
             if not isinstance(outcome.error, TooBusy) and not (
                 outcome.is_about_time and case.takes and self._was_late(delayed, adapter, waited)
             ):
@@ -240,11 +307,12 @@ class Runner:
             return True
         return adapter.is_running and procfs.waited(adapter.processes()) - waited > MOST_LATE
 
-    async def _still_serves(self, case: Case, adapter: Adapter, outcome: Outcome) -> Outcome:
+    async def _serves_after(self, case: Case, adapter: Adapter) -> Outcome | None:
+        """Runs an exchange after the case. Returns the outcome if it fails."""
         after = Case(case.id, "close.residue", "MUST", case.role, case.via, case.note, one_exchange(case.role))
         then = await attempt(after, adapter, self.smoke.tick, self.patience(case), is_responsive=True)
         if then.error is None:
-            return outcome
+            return None
         got = f"afterwards: {then.words}"
         problem = Problem("close.residue", "MUST", "residue", got, "that it serves again", saw="residue")
         then.error = then.error if isinstance(then.error, AdapterError) else Mismatch(problem)
