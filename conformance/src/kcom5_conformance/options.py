@@ -237,7 +237,8 @@ def _processes_option(parser: argparse.ArgumentParser) -> None:
         type=_positive,
         default=None,
         metavar="N",
-        help="processes of the suite; fewer disturb timed cases less (default: as many as there are idle processors)",
+        help="processes of the suite; fewer disturb timed cases less (default: one more than there are idle "
+        "processors, or one if a single processor is idle)",
     )
 
 

@@ -22,10 +22,14 @@ Tell = Callable[[str, Any], None]
 
 
 def processes(wanted: int | None) -> int:
-    """Returns how many processes to use: as many as wanted, or as there are idle processors; one if none can fork."""
+    """Returns how many processes to use: as many as wanted, or as fit the idle processors; one if none can fork."""
     if "fork" not in multiprocessing.get_all_start_methods():
         return 1
-    return wanted or _idle_processors()
+    if wanted:
+        return wanted
+    idle = _idle_processors()
+    # Each part waits at its end, so one more than there are processors leaves none of them idle.
+    return idle + 1 if idle > 1 else 1
 
 
 def _idle_processors() -> int:
