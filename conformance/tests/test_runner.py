@@ -498,6 +498,27 @@ def test_timed_case_that_fails_after_many_short_delays_of_the_suite_says_nothing
     assert (results[timed.id].verdict, results[timed.id].tried) == (Verdict.PASS, 1)
 
 
+def test_wait_in_vain_of_a_suite_that_got_no_processor_is_tried_again() -> None:
+    fail = raising(mismatch("ended"))
+
+    def waits(delay: float) -> Callable[[Harness], Awaitable[None]]:
+        async def run(harness: Harness) -> None:
+            end = trio.current_time() + harness.patience
+            while trio.current_time() < end:
+                time.sleep(delay)
+                await trio.sleep(0.06)
+            await fail(harness)
+
+        return run
+
+    starved, idle = case("starved", waits(0.1)), case("idle", waits(0))
+    assert conduct(RIGHT, starved, scale=SHORT)[0][starved.id].verdict is Verdict.PASS
+    fail = raising(mismatch("ended"))
+    assert conduct(RIGHT, idle, scale=SHORT)[0][idle.id].verdict is Verdict.FLAKY
+    fail = raising(*[mismatch("ended")] * 6)  # each of three tries is repeated once
+    assert conduct(RIGHT, starved, scale=SHORT)[0][starved.id].verdict is Verdict.FAIL
+
+
 @pytest.mark.parametrize("axis", ["residue", "memory", "wire", "delivered"])
 def test_what_has_nothing_to_do_with_time_is_seen_on_a_busy_machine_too(
     monkeypatch: pytest.MonkeyPatch, axis: Axis

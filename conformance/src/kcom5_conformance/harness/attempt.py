@@ -60,6 +60,11 @@ class Outcome:
         return self.error is not None and not isinstance(self.error, known)
 
     @property
+    def has_served(self) -> bool:
+        """Returns whether an exchange has succeeded."""
+        return self.harness is not None and any("ok" in (call.answer or {}) for call in self.harness.calls)
+
+    @property
     def is_about_time(self) -> bool:
         """Returns whether a busy machine can cause this failure. Any other failure counts."""
         if not isinstance(self.error, Mismatch) or self.harness is None:

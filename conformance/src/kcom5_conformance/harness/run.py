@@ -5,6 +5,7 @@ Only this module decides the verdict of a case. The cases are in `cases`.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -57,9 +58,11 @@ class _Process:
 
     adapter: Adapter
     held: list[tuple[Case, Result]] = field(default_factory=list)
-    """The cases that have not failed, until a later one passes: the adapter may not serve after them, or it may end."""
+    """The cases that have not failed, until another succeeds: the adapter may not serve after them, or it may end."""
     has_run: bool = False
     """Whether a case has run on it."""
+    has_served: bool = False
+    """Whether an exchange has succeeded in the last case."""
 
 
 _Lane = dict[bool, _Process]
@@ -190,12 +193,14 @@ class Runner:
         elif not process.has_run:
             self.complaint = f"{self.subject.name}: {error}"
 
-    def _release(self, process: _Process, role: str = "") -> None:
-        """Reports the held results: all of them, or those that a case of this role has proved, because it passed."""
-        for held in process.held.copy():
-            if not role or held[0].role == role or not self._may_spoil(held[0]):
-                process.held.remove(held)
-                self.report(held[1])
+    def _release(self, process: _Process, is_proved: Callable[[Case], bool] = lambda case: True) -> None:
+        """Reports the held results of all cases, or of those that are proved."""
+        held, process.held = process.held, []
+        for case, result in held:
+            if is_proved(case):
+                self.report(result)
+            else:
+                process.held.append((case, result))
 
     async def _case(self, case: Case, lane: _Lane) -> None:
         """Runs a case and reports its result, or holds it."""
@@ -210,7 +215,8 @@ class Runner:
             self.report(result)
             return
         if result.verdict is Verdict.PASS:
-            self._release(process, case.role)
+            serves = case.role if process.has_served else ""
+            self._release(process, lambda before: before.role == serves or not self._may_spoil(before))
         process.held.append((case, result))
 
     def _may_spoil(self, case: Case) -> bool:
@@ -281,7 +287,7 @@ class Runner:
     async def _once(self, case: Case, lane: _Lane, is_followed: bool) -> Outcome:
         """Runs one attempt, and an exchange after it if `is_followed`. Repeats it if the machine was too busy."""
         outcome = Outcome(None, None, 0)
-        for _ in range(MOST_BUSY):
+        for turn in range(MOST_BUSY):
             delayed = self._delayed
             try:
                 adapter = await self._adapter(lane, case.is_alone)
@@ -291,21 +297,26 @@ class Runner:
             outcome = await attempt(
                 case, adapter, self.smoke.tick, self.patience(case), is_responsive=self._may_spoil(case)
             )
+            lane[case.is_alone].has_served = outcome.error is None and outcome.has_served
             if outcome.error is None and is_followed and adapter.is_in_use:
                 outcome = await self._serves_after(case, adapter) or outcome
-            if not isinstance(outcome.error, TooBusy) and not (
-                outcome.is_about_time and case.takes and self._was_late(delayed, adapter, waited)
-            ):
+            late = self._delayed - delayed
+            if case.takes and adapter.is_running:
+                late = max(late, procfs.waited(adapter.processes()) - waited)
+            if not isinstance(outcome.error, TooBusy) and late <= self._most_late(case, outcome, turn):
                 return outcome
         if isinstance(outcome.error, TooBusy):
             return Outcome(None, NotRun(f"the machine was too busy to keep the times, {MOST_BUSY} times"), 0)
         return outcome
 
-    def _was_late(self, delayed: float, adapter: Adapter, waited: float) -> bool:
-        """Returns whether the suite was delayed since its delay was `delayed`, or the adapter since it was `waited`."""
-        if self._delayed - delayed > MOST_LATE:
-            return True
-        return adapter.is_running and procfs.waited(adapter.processes()) - waited > MOST_LATE
+    def _most_late(self, case: Case, outcome: Outcome, turn: int) -> float:
+        """Returns the seconds for which the suite or the adapter may have been delayed, if this outcome is to count."""
+        if outcome.is_about_time and case.takes:
+            return MOST_LATE
+        patience = self.patience(case)
+        is_in_vain = outcome.error is not None and outcome.seconds - case.takes >= patience
+        # It costs as much again, so it is done once.
+        return patience / 4 if is_in_vain and turn == 0 and self.tries > 1 else math.inf
 
     async def _serves_after(self, case: Case, adapter: Adapter) -> Outcome | None:
         """Runs an exchange after the case. Returns the outcome if it fails."""
