@@ -264,6 +264,7 @@ class Runner:
         if is_spoiled:
             tries = max(tries, 2)
             await process.adapter.kill()
+        is_followed = is_followed or (outcome.error is not None and self._may_spoil(case))
         others = [await self._once(case, lane, is_followed) for _ in range(tries - 1)]
         failed = [other for other in (outcome, *others) if isinstance(other.error, (Mismatch, AdapterError))]
         passed = [other for other in (outcome, *others) if other.error is None]
