@@ -51,7 +51,7 @@ class Case:
     takes: float = 0
     """Seconds that the case waits, if one or more. These cases run in parallel with the others."""
     is_hostile: bool = True
-    """A valid exchange is tried afterwards, because the implementation must still serve."""
+    """The implementation must still serve afterwards, which a later exchange on the same process shows."""
     lock: str = ""
     """A resource of the machine that one case at a time may use."""
     is_heavy: bool = False
