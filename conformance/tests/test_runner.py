@@ -28,7 +28,7 @@ from suite_command import VIA, case_of, wait_until_gone
 from kcom5_conformance import data
 from kcom5_conformance.cases import replay, vectors
 from kcom5_conformance.harness import procfs
-from kcom5_conformance.harness.adapter import Adapter, fault
+from kcom5_conformance.harness.adapter import Adapter, Crashed, fault
 from kcom5_conformance.harness.attempt import PATIENCE
 from kcom5_conformance.harness.call import Call, within_words
 from kcom5_conformance.harness.case import Case, Mismatch, NotRun, TooBusy, Unsupported
@@ -249,6 +249,26 @@ def test_adapter_that_ends_between_two_cases_is_charged_to_the_first() -> None:
         assert "killed by SIGKILL" in first.problems[0].got
         await made._end(lane[False], lane)
         assert results[1].verdict is Verdict.PASS
+
+    trio.run(run)
+
+
+def test_adapter_that_ends_between_two_tries_is_not_charged_to_the_case_before() -> None:
+    async def run() -> None:
+        found = await smoke(RIGHT, PATIENCE)
+        results: list[Result] = []
+        made = Runner(RIGHT, found, 1, 1, 1, results.append)
+        lane: dict[bool, Any] = {}
+        await made._case(case("first", exchange("fair")), lane)
+        second = case("second", exchange("fair"))
+        assert (await made._once(second, lane, False)).error is None
+        adapter = lane[False].adapter
+        os.kill(adapter.pid, signal.SIGKILL)
+        while adapter.is_running:
+            await trio.sleep(0.01)
+        assert isinstance((await made._once(second, lane, False)).error, Crashed)
+        await made._end(lane[False], lane)
+        assert [result.verdict for result in results] == [Verdict.PASS]
 
     trio.run(run)
 

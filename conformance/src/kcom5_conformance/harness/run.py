@@ -61,6 +61,8 @@ class _Process:
     """The cases that have not failed, until another succeeds: the adapter may not serve after them, or it may end."""
     has_run: bool = False
     """Whether a case has run on it."""
+    is_in_case: bool = False
+    """Whether a case has begun, which an exit is then charged to."""
     has_served: bool = False
     """Whether an exchange has succeeded in the last case."""
 
@@ -177,7 +179,10 @@ class Runner:
         try:
             await process.adapter.check()
         except Crashed as error:
+            if process.is_in_case:
+                raise
             self._blame_last(process, error)
+        process.is_in_case = True
         if not process.adapter.is_running:
             process.adapter = self.subject.adapter(is_alone)
             await start_adapter(process.adapter, self.scale)
@@ -209,7 +214,7 @@ class Runner:
             return
         result = await self._judged(case, lane)
         process = lane[case.is_alone]
-        process.has_run = True
+        process.has_run, process.is_in_case = True, False
         if result.verdict.has_failed:
             self._release(process)
             self.report(result)
