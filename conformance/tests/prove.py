@@ -31,7 +31,7 @@ from kcom5_conformance.results import Result, Verdict
 from kcom5_conformance.selection import every_case
 
 HERE = Path(__file__).resolve().parent
-SIDE_BY_SIDE = 6
+SIDE_BY_SIDE = 8
 """Mutants at a time. They wait most of the time."""
 SHOULDS = [
     *("hello.nonce", "hello.reject-early", "hello.alone", "listen.refuse-others"),
