@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import signal
 import subprocess
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 
 from world import NotRun
-
-_fork = multiprocessing.get_context("fork")
 
 
 @cache
@@ -27,34 +26,45 @@ def other_user() -> int:
     raise NotRun(f"another user is needed: {why}")
 
 
-def _play(act: Callable[[], object], is_repeated: bool) -> None:
+def _fork(act: Callable[[], object]) -> int:
+    """Starts a child that calls `act` as the other user. Returns its process id.
+
+    Situations run in several threads, and a `multiprocessing.Process` that starts reaps the children of the others.
+    """
     user = other_user()
-    os.setgroups([])
-    os.setgid(user)
-    os.setuid(user)
-    if not is_repeated:
-        act()
-        os._exit(0)  # the usual end waits for threads that a child does not have
-    while True:
-        with suppress(OSError):
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(user)
+            os.setuid(user)
             act()
+            os._exit(0)  # the usual end waits for threads that a child does not have
+        except BaseException:  # noqa: BLE001 (a child that returned would run the tests, too)
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    return child
 
 
 def as_other_user(act: Callable[[], object]) -> None:
     """Runs `act` once as the other user."""
-    child = _fork.Process(target=_play, args=(act, False))
-    child.start()
-    child.join()
-    assert child.exitcode == 0, "the other user has failed"
+    _, status = os.waitpid(_fork(act), 0)
+    assert status == 0, f"the other user has failed: {os.waitstatus_to_exitcode(status)}"
 
 
 @contextmanager
 def attacked(act: Callable[[], object]) -> Iterator[None]:
     """Runs `act` repeatedly as the other user, until the block ends."""
-    child = _fork.Process(target=_play, args=(act, True))
-    child.start()
+
+    def attack() -> None:
+        while True:
+            with suppress(OSError):
+                act()
+
+    child = _fork(attack)
     try:
         yield
     finally:
-        child.kill()
-        child.join()
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
