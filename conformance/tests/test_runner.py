@@ -231,46 +231,57 @@ def test_adapter_that_hangs_after_its_answer_fails_its_own_case_and_no_other() -
     assert {result.verdict for result in results.values()} == {Verdict.PASS}
 
 
-def test_adapter_that_ends_between_two_cases_is_charged_to_the_first() -> None:
+def in_turn(tested: Subject, act: Callable[[Runner, dict[bool, Any], list[Result]], Awaitable[None]]) -> list[Result]:
+    """Calls `act` with a runner, a lane and the results so far, and ends the lane. Returns all results."""
+    results: list[Result] = []
+
     async def run() -> None:
-        found = await smoke(RIGHT, PATIENCE)
-        results: list[Result] = []
-        made = Runner(RIGHT, found, 1, 1, 1, results.append)
+        made = Runner(tested, await smoke(tested, PATIENCE), 1, 1, 1, results.append)
         lane: dict[bool, Any] = {}
-        await made._case(case("first", exchange("fair")), lane)
-        adapter = lane[False].adapter
-        os.kill(adapter.pid, signal.SIGKILL)
-        while adapter.is_running:
-            await trio.sleep(0.01)
-        assert results == []  # another process cannot change a result that it was told
-        await made._case(case("second", exchange("fair")), lane)
-        (first,) = results
-        assert first.verdict is Verdict.CRASHED
-        assert "killed by SIGKILL" in first.problems[0].got
+        await act(made, lane, results)
         await made._end(lane[False], lane)
-        assert results[1].verdict is Verdict.PASS
 
     trio.run(run)
+    return results
+
+
+async def kill(adapter: Adapter) -> None:
+    os.kill(adapter.pid, signal.SIGKILL)
+    while adapter.is_running:
+        await trio.sleep(0.01)
+
+
+def test_adapter_that_ends_between_two_cases_is_charged_to_the_first() -> None:
+    async def act(made: Runner, lane: dict[bool, Any], results: list[Result]) -> None:
+        await made._case(case("first", exchange("fair")), lane)
+        await kill(lane[False].adapter)
+        assert results == []  # another process cannot change a result that it was told
+        await made._case(case("second", exchange("fair")), lane)
+        assert "killed by SIGKILL" in results[0].problems[0].got
+
+    assert [result.verdict for result in in_turn(RIGHT, act)] == [Verdict.CRASHED, Verdict.PASS]
 
 
 def test_adapter_that_ends_between_two_tries_is_not_charged_to_the_case_before() -> None:
-    async def run() -> None:
-        found = await smoke(RIGHT, PATIENCE)
-        results: list[Result] = []
-        made = Runner(RIGHT, found, 1, 1, 1, results.append)
-        lane: dict[bool, Any] = {}
+    async def act(made: Runner, lane: dict[bool, Any], _: list[Result]) -> None:
         await made._case(case("first", exchange("fair")), lane)
         second = case("second", exchange("fair"))
         assert (await made._once(second, lane, False)).error is None
-        adapter = lane[False].adapter
-        os.kill(adapter.pid, signal.SIGKILL)
-        while adapter.is_running:
-            await trio.sleep(0.01)
+        await kill(lane[False].adapter)
         assert isinstance((await made._once(second, lane, False)).error, Crashed)
-        await made._end(lane[False], lane)
-        assert [result.verdict for result in results] == [Verdict.PASS]
 
-    trio.run(run)
+    assert [result.verdict for result in in_turn(RIGHT, act)] == [Verdict.PASS]
+
+
+def test_case_without_an_exchange_does_not_show_that_the_implementation_serves() -> None:
+    async def act(made: Runner, lane: dict[bool, Any], _: list[Result]) -> None:
+        await made._case(case("now", exchange("now"), is_hostile=True), lane)
+        await made._case(case("idle", raising()), lane)
+        await made._case(case("fair", exchange("fair")), lane)
+
+    verdicts = {result.id: result.verdict for result in in_turn(subject("serves-no-more"), act)}
+    assert verdicts.pop(NOW.id) is Verdict.FAIL
+    assert set(verdicts.values()) == {Verdict.PASS}
 
 
 def test_line_that_is_nested_too_deeply_is_the_adapters_fault() -> None:
