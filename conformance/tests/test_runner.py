@@ -284,6 +284,22 @@ def test_case_without_an_exchange_does_not_show_that_the_implementation_serves()
     assert set(verdicts.values()) == {Verdict.PASS}
 
 
+def test_search_for_the_culprit_that_is_interrupted_loses_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def interrupted(*_: Any, **__: Any) -> Result:
+        raise InterruptedError
+
+    async def act(made: Runner, lane: dict[bool, Any], results: list[Result]) -> None:
+        for number in range(2):
+            await made._case(case(f"idle-{number}", raising(), is_hostile=True), lane)
+        monkeypatch.setattr(made, "_judged", interrupted)
+        with pytest.raises(InterruptedError):
+            await made._find_spoiler(lane[False], lane)
+        monkeypatch.undo()
+        assert results == []
+
+    assert [result.verdict for result in in_turn(RIGHT, act)] == [Verdict.PASS] * 2
+
+
 def test_line_that_is_nested_too_deeply_is_the_adapters_fault() -> None:
     results, made = conduct(subject("nests"), NOW, *BEFORE_AND_AFTER, tries=1)
     wrong = results.pop(NOW.id)

@@ -233,15 +233,16 @@ class Runner:
 
         Each runs again on a new process, with an exchange after it.
         """
-        held, process.held = process.held, []
         found = False
-        for case, result in held:
+        while process.held:
+            case, result = process.held[0]
             if self._may_spoil(case):
                 await process.adapter.kill()
                 again = await self._judged(case, lane, is_followed=True)
                 if again.verdict.has_failed:
                     found, result = True, again
                     await process.adapter.kill()
+            del process.held[0]
             self.report(result)
         return found
 
@@ -265,7 +266,8 @@ class Runner:
             is_again = is_again and not self.waits.is_known(case)
         tries = self.repeat if self.repeat > 1 else self.tries if is_again else 1
         process = lane[case.is_alone]
-        is_spoiled = outcome.error is not None and any(self._may_spoil(held) for held, _ in process.held)
+        may_be_spoiled = not is_followed and any(self._may_spoil(held) for held, _ in process.held)
+        is_spoiled = outcome.error is not None and may_be_spoiled
         if is_spoiled:
             tries = max(tries, 2)
             await process.adapter.kill()
