@@ -24,14 +24,15 @@ from rich.progress import track
 from kcom5_conformance.harness.attempt import PATIENCE
 from kcom5_conformance.harness.case import Case
 from kcom5_conformance.harness.run import Runner
-from kcom5_conformance.harness.smoke import AdapterBroken, smoke
+from kcom5_conformance.harness.smoke import AdapterBroken, Smoke, smoke
 from kcom5_conformance.harness.subject import Subject
 from kcom5_conformance.harness.waits import Waits
 from kcom5_conformance.results import Result, Verdict
 from kcom5_conformance.selection import every_case
 
 HERE = Path(__file__).resolve().parent
-SIDE_BY_SIDE = 8
+MUTANTS = [sys.executable, str(HERE / "mutants")]
+SIDE_BY_SIDE = 10
 """Mutants at a time. They wait most of the time."""
 SHOULDS = [
     *("hello.nonce", "hello.reject-early", "hello.alone", "listen.refuse-others"),
@@ -40,6 +41,8 @@ SHOULDS = [
 """The minimal peer leaves out every rule of that level, and a case of `close.residue` about children."""
 SCALE = 0.4
 """The suite's time scale. The peers are local and in one language."""
+TICK = 0.02
+"""Seconds after which a mutant has surely read what was sent, beside the others."""
 
 
 @dataclass
@@ -78,7 +81,7 @@ class Proof:
 
 def mutants() -> list[dict[str, str]]:
     """Returns name, rule and role of each."""
-    listing = subprocess.run([sys.executable, HERE / "mutants", "--list"], check=True, capture_output=True)
+    listing = subprocess.run([*MUTANTS, "--list"], check=True, capture_output=True)
     found: list[dict[str, str]] = json.loads(listing.stdout)
     return found
 
@@ -104,8 +107,8 @@ def is_long_run(case: Case) -> bool:
     return "close.residue/500-" in case.id
 
 
-async def prove(name: str, rule: str, role: str, command: list[str], whole: bool) -> Proof:
-    """Runs the suite against one peer."""
+async def prove(name: str, rule: str, role: str, command: list[str], whole: bool, found: Smoke) -> Proof:
+    """Runs the suite against one mutant, with what the smoke stage found of the reference peer."""
     proof = Proof(name, rule)
     failed: set[str] = set()
 
@@ -121,9 +124,8 @@ async def prove(name: str, rule: str, role: str, command: list[str], whole: bool
     subject = Subject(name, command)
     cases = cases_for(rule, role, whole)
     try:
-        found = await smoke(subject, PATIENCE)
         # One failure of a rule is enough, and a wrong peer fails at the first try. So the cheapest cases come first.
-        run = Runner(subject, found, 1, SCALE, 2, count, lambda case: case.rule not in failed, tries=1, long_lanes=3)
+        run = Runner(subject, found, 1, SCALE, 1, count, lambda case: case.rule not in failed, tries=1, long_lanes=3)
         for cost in range(3):
             if whole or rule not in failed:
                 await run.run([case for case in cases if cost_of(case) == cost])
@@ -184,12 +186,14 @@ async def prove_all(peers: Iterable[dict[str, str]], console: Console, whole: bo
     waiting = list(peers)[::-1]
     proofs: list[Proof] = []
     done, next_done = trio.open_memory_channel[Proof](len(waiting))
+    reference = await smoke(Subject("reference", [sys.executable, str(HERE / "reference_peer.py")]), PATIENCE)
+    reference.tick = TICK
 
     async def lane() -> None:
         while waiting:
             peer = waiting.pop()
-            command = [sys.executable, str(HERE / "mutants"), peer["name"]]
-            await done.send(await prove(peer["name"], peer["rule"], peer["role"], command, whole))
+            command = [*MUTANTS, peer["name"]]
+            await done.send(await prove(peer["name"], peer["rule"], peer["role"], command, whole, reference))
 
     async with trio.open_nursery() as nursery:
         for _ in range(SIDE_BY_SIDE):

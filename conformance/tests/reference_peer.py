@@ -2,24 +2,23 @@
 
 It shares nothing with the implementations under impl/. The suite's mutants derive from it, and no case may catch it.
 It uses blocking calls, one exchange at a time. Contract: ADAPTER.md. Spec: all of kcom5.md.
+
+The tests start it and the mutants more than a thousand times. So it imports at the top only what every start needs.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import io
 import json
 import math
 import os
 import select
-import shutil
 import socket
 import stat
 import struct
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +52,9 @@ class Source:
             self.size = status.st_size
             is_unknown = self.size <= 65536 and status.st_blocks == 0
             if not stat.S_ISREG(status.st_mode) or self.size == 0 or is_unknown:
+                import shutil
+                import tempfile
+
                 with self.file as pipe:
                     self.file = tempfile.TemporaryFile()  # noqa: SIM115
                     shutil.copyfileobj(pipe, self.file)
@@ -88,6 +90,8 @@ class Sink:
     """The received content: in memory, or in a file that gets its name when it is complete."""
 
     def __init__(self, to: str | None) -> None:
+        import hashlib
+
         self.digest, self.size = hashlib.sha256(), 0
         self.file: Any = io.BytesIO()
         self.target = Path(to).resolve() if to else None
@@ -100,6 +104,8 @@ class Sink:
         elif self.target:
             if self.target.exists():
                 self.mode = stat.S_IMODE(self.target.stat().st_mode)
+            import tempfile
+
             descriptor, name = tempfile.mkstemp(dir=self.target.parent)
             self.temporary = Path(name)
             self.file = os.fdopen(descriptor, "wb")
