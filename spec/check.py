@@ -8,12 +8,14 @@ Whether an implementation obeys a rule is shown by vectors and tests, not here; 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import posixpath
 import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -172,6 +174,7 @@ def check_reasons(project: Project, rules: dict[str, tuple[int, str]]) -> None:
             project.fault(SPEC, line, f"no reason for {name}", f"a link to kcom5.md#{name} in spec/rationale.md")
 
 
+@functools.cache
 def anchors(text: str) -> set[str]:
     """What a #fragment may name: explicit anchors, and headings as the usual renderers slug them."""
     slugs: Counter[str] = Counter()
@@ -399,11 +402,11 @@ def check_limits(project: Project) -> None:
     project.fault(SPEC, 1, "no limit of a message received", "its row in the table of limits")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Check the spec against the vectors and every file of the project.")
     parser.add_argument("root", nargs="?", type=Path, default=Path(__file__).resolve().parent.parent)
     parser.add_argument("--citations", action="store_true", help="also list what cites each rule, by kind")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     try:
         project = load(options.root)
     except (OSError, ValueError, KeyError) as reason:

@@ -8,9 +8,11 @@ do. Format: README.md beside this file; rules: ../spec/kcom5.md.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import jsonschema
@@ -33,33 +35,32 @@ def one_sided(root: Path) -> dict[str, str]:
     return dict(re.findall(r"^\| `([a-z.0-9-]+)` \| (positive|negative|none) \|", text, re.M))
 
 
-def schema_faults(schema: Entry, document: Entry) -> list[str]:
-    """What is wrong and where. An entry is held against the one form that its keys show, not against all."""
-    found = []
-    for error in jsonschema.Draft202012Validator(schema).iter_errors(document):
-        where, causes, entry = "/".join(map(str, error.absolute_path)), [error], error.instance
-        if error.validator == "oneOf" and isinstance(entry, dict):
-            op = entry.get("op", "conversation")
-            if op in schema["$defs"]:
-                form = {"$ref": f"#/$defs/{op}", "$defs": schema["$defs"]}
-                causes = list(jsonschema.Draft202012Validator(form).iter_errors(entry)) or causes
-            where = str(entry.get("id", where))
-        for cause in causes:
-            best = jsonschema.exceptions.best_match([cause]) or cause
-            inside = "/".join(map(str, best.absolute_path)) if best is not error else ""
-            found.append(": ".join(filter(None, (where, inside, best.message[:200]))))
+def place_of(document: Entry, path: Sequence[str | int]) -> str:
+    """The entry by its id, and the path in it; outside the entries the path alone."""
+    entry = document["vectors"][path[1]] if len(path) > 1 and path[0] == "vectors" else None
+    if not isinstance(entry, dict) or "id" not in entry:
+        return "/".join(map(str, path))
+    return ": ".join(filter(None, (str(entry["id"]), "/".join(map(str, path[2:])))))
+
+
+@functools.cache
+def schema_faults(schema: str, text: str) -> list[str]:
+    """What is wrong in the text of a file, and where. Cached, because the tests check many similar copies."""
+    found, document = [], json.loads(text)
+    for error in jsonschema.Draft202012Validator(json.loads(schema)).iter_errors(document):
+        best = jsonschema.exceptions.best_match([error]) or error
+        where = place_of(document, list(best.absolute_path))
+        found.append(f"{where}: {best.message[:200]}" if where else best.message[:200])
     return found
 
 
 def load(folder: Path) -> tuple[list[tuple[str, Entry]], list[str]]:
     """Every vector with the name of its file, and what is wrong with the files."""
     faults = []
-    schemas = [
-        json.loads((folder / name).read_text(encoding="utf-8")) for name in ("schema.json", "source/schema.json")
-    ]
+    schemas = [(folder / name).read_text(encoding="utf-8") for name in ("schema.json", "source/schema.json")]
     documents = sources(folder)
     for name, document in documents.items():
-        faults += [f"source/{name}: {fault}" for fault in schema_faults(schemas[1], document)]
+        faults += [f"source/{name}: {fault}" for fault in schema_faults(schemas[1], json.dumps(document))]
     if faults:
         return [], faults
     try:
@@ -68,9 +69,8 @@ def load(folder: Path) -> tuple[list[tuple[str, Entry]], list[str]]:
         return [], [f"source/{fault}"]
     vectors = []
     for name, text in texts.items():
-        document = json.loads(text)
-        faults += [f"{name}: {fault}" for fault in schema_faults(schemas[0], document)]
-        vectors += [(name, vector) for vector in document["vectors"]]
+        faults += [f"{name}: {fault}" for fault in schema_faults(schemas[0], text)]
+        vectors += [(name, vector) for vector in json.loads(text)["vectors"]]
     files = {
         path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json") if path.name != "schema.json"
     }
@@ -79,10 +79,10 @@ def load(folder: Path) -> tuple[list[tuple[str, Entry]], list[str]]:
     return vectors, faults
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Check the vectors against their schema, the spec and themselves.")
     parser.add_argument("root", nargs="?", type=Path, default=Path(__file__).resolve().parent.parent)
-    root = parser.parse_args().root
+    root = parser.parse_args(arguments).root
     entries, faults = load(root / "vectors")
     if faults:
         print("\n".join(faults))

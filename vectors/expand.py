@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,10 +131,10 @@ def sources(folder: Path) -> dict[str, Entry]:
     return {path.name: json.loads(path.read_text(encoding="utf-8")) for path in paths if path.name != "schema.json"}
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Write vectors/*.json from vectors/source/*.json.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).resolve().parent)
-    folder = parser.parse_args().folder
+    folder = parser.parse_args(arguments).folder
     try:
         texts = expanded(sources(folder))
     except ValueError as fault:
