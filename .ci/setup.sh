@@ -105,10 +105,12 @@ install_packages() {
       say "error: the installation failed; all of its output is in build/setup.log"
       exit 1
     }
-    [ -z "$optional" ] || say "installing: $optional"
+    if [ -z "$optional" ]; then return; fi
+    say "installing: $optional"
+    # Beside the Python packages, because both wait for the network most of the time.
     # shellcheck disable=SC2086 # lists of words
-    [ -z "$optional" ] || apt install -y --no-install-recommends $optional >> build/setup.log 2>&1 ||
-      say "warning: $optional cannot be installed: what needs it is not run"
+    { apt install -y --no-install-recommends $optional >> build/setup.log 2>&1 ||
+      say "warning: $optional cannot be installed: what needs it is not run"; } &
     return
   fi
   if [ -z "$packages" ]; then return; fi # tests that need an optional package are not run
@@ -172,5 +174,6 @@ mkdir -p build
 install_packages
 check_versions
 install_venv
+wait # for the optional packages
 # shellcheck disable=SC2034 # used by the scripts that source this
 CLANG=$(find_clang)
