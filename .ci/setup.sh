@@ -51,7 +51,7 @@ missing_packages() {
   fi
   if needs cxx || needs go; then command -v "${CXX:-c++}" > /dev/null || printf 'g++ '; fi
   ! needs go || command -v go > /dev/null || printf 'golang-go '
-  ! needs tests || missing_headers gtest/gtest.h:libgtest-dev rapidcheck/gtest.h:librapidcheck-dev
+  ! needs tests || missing_headers gtest/gtest.h:libgtest-dev
   if needs clang; then
     local clang
     clang=$(find_clang)
@@ -120,7 +120,7 @@ install_packages() {
     say "  dnf install -y cmake ninja-build gcc-c++ clang compiler-rt git golang python3 chromium chromedriver json-devel gtest-devel openssl-devel"
     say "or, as any user:"
     say "  brew install cmake ninja llvm git go python nlohmann-json googletest openssl chromedriver"
-    say "(CMake fetches RapidCheck and what your system does not have.)"
+    say "(CMake fetches what your system does not have.)"
   fi
   exit 1
 }

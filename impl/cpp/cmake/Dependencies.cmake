@@ -18,13 +18,4 @@ if(KCOM5_BUILD_ADAPTER)
 endif()
 if(KCOM5_BUILD_TESTS)
   kcom5_require(GTest GTest::gtest_main https://github.com/google/googletest.git b514bdc898e2951020cbdca1304b75f5950d1f59) # 1.15.2
-  find_package(rapidcheck CONFIG QUIET)
-  find_path(KCOM5_RAPIDCHECK_INCLUDE_DIR rapidcheck.h)
-  find_library(KCOM5_RAPIDCHECK_LIBRARY rapidcheck)
-  if(NOT TARGET rapidcheck AND KCOM5_RAPIDCHECK_INCLUDE_DIR AND KCOM5_RAPIDCHECK_LIBRARY)
-    add_library(rapidcheck UNKNOWN IMPORTED)
-    set_target_properties(rapidcheck PROPERTIES IMPORTED_LOCATION ${KCOM5_RAPIDCHECK_LIBRARY}
-                                                INTERFACE_INCLUDE_DIRECTORIES ${KCOM5_RAPIDCHECK_INCLUDE_DIR})
-  endif()
-  kcom5_require(rapidcheck rapidcheck https://github.com/emil-e/rapidcheck.git ff6af6fc683159deb51c543b065eba14dfcf329b)
 endif()
