@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 )
@@ -159,31 +158,6 @@ func TestAnErrorSaysWhatHappened(t *testing.T) {
 		}
 		if m.Err() == nil || m.Err().Error() != row.expected {
 			t.Errorf("got      %v\nexpected %s", m.Err(), row.expected)
-		}
-	}
-}
-
-func TestAnArrowBetweenPackagesNeverPointsUp(t *testing.T) {
-	const files = "kcom5/internal/wholefile kcom5/internal/leftover"
-	for from, allowed := range map[string]string{
-		"kcom5/core":               "encoding/binary strconv unicode/utf8", // neither sockets nor files nor a clock
-		"kcom5/internal/leftover":  "",
-		"kcom5/internal/wholefile": "kcom5/internal/leftover",
-		"kcom5":                    "kcom5/core " + files,
-		"kcom5/compat":             "kcom5",
-		"kcom5/adapter":            "kcom5 kcom5/compat",
-		"kcom5/cmd/kcom5":          "kcom5 kcom5/compat " + files,
-	} {
-		out, err := exec.Command("go", "list", "-f", `{{join .Imports " "}}`, from).Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range strings.Fields(string(out)) {
-			first, _, _ := strings.Cut(name, "/")
-			isOfGo := first != "kcom5" && !strings.Contains(first, ".") && from != "kcom5/core"
-			if !isOfGo && !strings.Contains(" "+allowed+" ", " "+name+" ") {
-				t.Errorf("%s imports %s", from, name)
-			}
 		}
 	}
 }
