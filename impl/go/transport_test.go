@@ -13,7 +13,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -173,18 +172,6 @@ func TestOfTwoServersOnAStalePathOneListens(t *testing.T) {
 		one.Close()
 		other.Close()
 	}
-}
-
-// (`unix.path`)
-func TestAPathMayEndInASlash(t *testing.T) {
-	path := t.TempDir() + "/"
-	_, err := (&Server{Path: path}).Open(background)
-	isNamed(t, err, ErrInUse)
-	if err != nil && !strings.HasSuffix(err.Error(), path+": is not a socket") {
-		t.Error(err)
-	}
-	_, err = (&Client{Path: path}).Receive(background)
-	isNamed(t, err, ErrRefused)
 }
 
 // The timer of a context may be late: its end is seen by the clock before the context says so.
