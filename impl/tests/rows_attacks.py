@@ -11,6 +11,7 @@ from pathlib import Path
 from other_user import as_other_user, other_user
 from peers import Json
 from rows_outputs import FRAME, NO_RIGHTS, OK, OPTIONS, REFUSED, to
+from rows_outputs import dangling as dangling_link
 from situation import Row, row
 from world import World
 
@@ -81,6 +82,16 @@ def rows() -> Iterator[Row]:
         return {**world.give(FRAME, "-o", "shared/x"), "there": sorted(os.listdir(folder))}
 
     yield row("-o, a link of the folder's owner", {**OK, "there": ["target", "x"]}, of_the_folder_s_owner)
+
+    def not_shared(world: World, mode: int) -> Json:
+        dangling_link(world)
+        os.chown(world / "link", other_user(), other_user(), follow_symlinks=False)
+        world.directory.chmod(mode)
+        return world.give(FRAME, "-o", "link")
+
+    for mode in (0o755, 0o777, 0o1755):
+        stored = {**OK, "files": {"link": "link", "new": "abc"}}
+        yield row(f"-o, another user's link in a folder of mode {mode:o}", stored, not_shared, mode)
 
     def live_server(world: World, command: str) -> Json:
         """A server of the other user, which only that user may connect to."""

@@ -17,6 +17,7 @@ from world import MIB, NotRun, World, at, brief, told
 
 SIZE = 5 * MIB + 3
 CONTENT = brief(counter(SIZE))
+CALLS = "flock,unlinkat,bind,listen"
 
 
 def strace(call: str, *words: str, trace: str = os.devnull) -> list[str]:
@@ -116,6 +117,19 @@ def request_rows() -> Iterator[Row]:
     for size, asks in ((64 << 10, False), ((64 << 10) + 1, True)):
         expected = {"sent": {"code": 0}, "received": {"code": 0}, "asks": asks}
         yield row(f"a large buffer for {size} bytes", expected, buffer, size, before=prepare)
+
+    def stale_path(world: World) -> Json:
+        """The folder is locked until the server listens. The removed files are in it, wherever its path leads meanwhile."""
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(world / "socket"))
+        came = world.ends("send", "--unix", "socket", bound=1, launcher=strace(CALLS, trace="trace"))
+        found = re.findall(r"(\w+)\((\d+), (LOCK_EX|LOCK_UN|)", (world / "trace").read_text())
+        folders = {descriptor for call, descriptor, _ in found if call in ("flock", "unlinkat")}
+        return {**came, "calls": [lock or call for call, _, lock in found], "folders": len(folders)}
+
+    calls = ["LOCK_EX", "unlinkat", "bind", "listen", "LOCK_UN", "unlinkat"]
+    replaced = {"error": "timeout", "calls": calls, "folders": 1}
+    yield row("the calls of a server at a stale path", replaced, stale_path, before=prepare)
 
 
 ROWS = [*connection_rows(), *file_rows(), *request_rows()]
