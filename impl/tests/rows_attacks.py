@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import wire
 from other_user import as_other_user, other_user
 from peers import Json
 from rows_outputs import FRAME, NO_RIGHTS, OK, OPTIONS, REFUSED, to
@@ -41,11 +42,6 @@ def fifo(name: Path) -> None:
     name.chmod(0o666)
 
 
-def server_socket(name: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(name))
-
-
 def planted(world: World, plant: Plant, name: str, *arguments: str, is_ours: bool = False) -> Json:
     """Receives after a name was planted in the shared folder. `there` is what it has then."""
     folder = shared(world)
@@ -67,7 +63,7 @@ def rows() -> Iterator[Row]:
             "precious": "precious",
             "there": ["x"],
         }
-        for plant in (link, dangling, fifo, server_socket):
+        for plant in (link, dangling, fifo, wire.dead_socket):
             yield row(f"{option}, another user's {plant.__name__}", refusal, planted, plant, "x", *arguments)
         ours = {**OK, "precious": content, "there": ["x"]}
         yield row(f"{option}, our own link", ours, planted, link, "x", *arguments, is_ours=True)

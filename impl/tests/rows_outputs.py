@@ -123,12 +123,9 @@ def fifo_rows() -> Iterator[Row]:
 
     def stays_full(world: World) -> Json:
         """Other processes have the pipe, too, so it must go on blocking."""
-        read, write = os.pipe()
+        read, write = world.pipe()
         came = world.give(frame(b"", b"x" * MIB), stdout=write, bound=1)
-        outcome = {**came, "is_full": filled(read) > 65000, "blocks": os.get_blocking(write)}
-        os.close(read)
-        os.close(write)
-        return outcome
+        return {**came, "is_full": filled(read) > 65000, "blocks": os.get_blocking(write)}
 
     unread = {"error": "timeout", "detail": "standard output: took no byte for 1 s", "server": "reset"}
     yield row("standard output that stays full", {**unread, "is_full": True, "blocks": True}, stays_full)
@@ -221,11 +218,9 @@ def right_rows() -> Iterator[Row]:
 
         yield row(f"-o file of mode {mode:o}", {**stored, "modes": [mode, 0o600]}, modes, before=existing)
 
-    def socket_file(world: World) -> None:
-        with socket.socket(socket.AF_UNIX) as server:
-            server.bind(str(world / "s"))
-
-    yield row("-o socket file", REFUSED, World.give, FRAME, "-o", "s", before=socket_file)
+    yield row(
+        "-o socket file", REFUSED, World.give, FRAME, "-o", "s", before=lambda world: wire.dead_socket(world / "s")
+    )
 
 
 def clobber_rows() -> Iterator[Row]:

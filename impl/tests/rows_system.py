@@ -120,8 +120,7 @@ def request_rows() -> Iterator[Row]:
 
     def stale_path(world: World) -> Json:
         """The folder is locked until the server listens. The removed files are in it, wherever its path leads meanwhile."""
-        with socket.socket(socket.AF_UNIX) as dead:
-            dead.bind(str(world / "socket"))
+        wire.dead_socket(world / "socket")
         came = world.ends("send", "--unix", "socket", bound=1, launcher=strace(CALLS, trace="trace"))
         found = re.findall(r"(\w+)\((\d+), (LOCK_EX|LOCK_UN|)", (world / "trace").read_text())
         folders = {descriptor for call, descriptor, _ in found if call in ("flock", "unlinkat")}
