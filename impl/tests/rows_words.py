@@ -141,6 +141,7 @@ def path_rows() -> Iterator[Row]:
     replaced = {**late, "is_unchanged": False}
     listens = because("in-use", "another server listens there")
     no_socket, is_link = because("in-use", "is not a socket"), because("in-use", "is a symbolic link")
+    with_slash = because("in-use", "is not a socket", "d/")
     no_folder = because("io", "no such file or directory", "no/socket")
     below = because("io", "not a directory", "f/socket")
     on_the_way = because("io", "too many levels of symbolic links", "loop/s")
@@ -161,13 +162,7 @@ def path_rows() -> Iterator[Row]:
         ("file", "socket", lambda w: w.file("socket"), no_socket, nobody),
         ("empty file", "socket", lambda w: w.file("socket", b""), no_socket, nobody),
         ("directory", "socket", lambda w: (w / "socket").mkdir(), no_socket, nobody),
-        (
-            "slash behind a directory",
-            "d/",
-            lambda w: (w / "d").mkdir(),
-            because("in-use", "is not a socket", "d/"),
-            None,
-        ),
+        ("slash behind a directory", "d/", lambda w: (w / "d").mkdir(), with_slash, {"error": "refused"}),
         ("FIFO", "socket", lambda w: os.mkfifo(w / "socket"), no_socket, nobody),
         ("dangling link", "socket", link("nothing"), is_link, nobody),
         ("link to a file", "socket", link("file"), is_link, nobody),

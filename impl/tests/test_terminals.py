@@ -151,7 +151,7 @@ def measured(name: str, more: list[str]) -> list[str]:
     return [*more, sys.executable, "-I", "-S", "-c", MEASURE, name]
 
 
-SIZE = 256 * MIB
+SIZE = 128 * MIB
 
 
 @pytest.mark.parametrize("is_pipe", [False, True], ids=["file", "pipe"])
