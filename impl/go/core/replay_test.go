@@ -1,6 +1,6 @@
 package core
 
-// Every vector through the core. impl/tests/replay.py reads the vectors, and asks this peer of
+// Every vector through the core. impl/tests/replay_vectors.py reads the vectors, and asks this peer of
 // fuzz/differential/README.md.
 
 import (
@@ -18,7 +18,7 @@ import (
 var order = binary.LittleEndian
 
 func TestEveryVectorComesOutTheSameInEveryWay(t *testing.T) {
-	replay := exec.Command("python3", "../../tests/replay.py")
+	replay := exec.Command("python3", "../../tests/replay_vectors.py")
 	replay.Stderr = os.Stderr
 	answers, err := replay.StdinPipe()
 	if err != nil {

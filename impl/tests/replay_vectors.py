@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Replays the vectors through a core, in all the ways of vectors/README.md. Usage: replay.py [PEER].
+"""Replays the vectors through a core, in all the ways of vectors/README.md. Usage: replay_vectors.py [PEER].
 
 PEER is a program of fuzz/differential/README.md; without one, the peer is at the other ends of standard input and
 output. KCOM5_REPLAYED names a file for the number of vectors of each rule.
