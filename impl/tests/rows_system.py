@@ -42,8 +42,8 @@ def connection_rows() -> Iterator[Row]:
         launcher = failing("connect", error)
         yield row(f"connect() fails: {error}", left, World.ends, *to_nobody, launcher=launcher, before=prepare)
     for words in ("send --port 0", "receive --port 1"):
-        launcher = failing("socket", "EMFILE")
-        yield row(f"{words}, socket() fails", {"error": "io"}, World.ends, *words.split(), launcher=launcher)
+        io, launcher = {"error": "io"}, failing("socket", "EMFILE")
+        yield row(f"{words}, socket() fails", io, World.ends, *words.split(), launcher=launcher, before=prepare)
 
     def gives_up(world: World) -> Json:
         """The kernel gives up before T has passed."""
