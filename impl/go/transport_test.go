@@ -13,7 +13,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -145,46 +144,6 @@ func TestTheLargestAndTheSmallestTimeoutWork(t *testing.T) {
 			t.Error(timeout, err)
 		}
 	}
-}
-
-// (`unix.stale`: few of hundreds of rounds show that the lock is missing)
-func TestOfTwoServersOnAStalePathOneListens(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	for i := 0; i < 200; i++ {
-		stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-		if err != nil {
-			t.Fatal(err) // also if a Close has left its file
-		}
-		stale.SetUnlinkOnClose(false)
-		stale.Close()
-		one, other, ended := &Server{Path: path}, &Server{Path: path}, make(chan error, 1)
-		go func() { _, err := one.Open(background); ended <- err }()
-		_, err = other.Open(background)
-		oneErr := <-ended
-		if (err == nil) == (oneErr == nil) {
-			t.Fatalf("round %d: %v, %v", i, err, oneErr)
-		}
-		isNamed(t, first(err, oneErr), ErrInUse)
-		conn, err := net.Dial("unix", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn.Close()
-		one.Close()
-		other.Close()
-	}
-}
-
-// (`unix.path`)
-func TestAPathMayEndInASlash(t *testing.T) {
-	path := t.TempDir() + "/"
-	_, err := (&Server{Path: path}).Open(background)
-	isNamed(t, err, ErrInUse)
-	if err != nil && !strings.HasSuffix(err.Error(), path+": is not a socket") {
-		t.Error(err)
-	}
-	_, err = (&Client{Path: path}).Receive(background)
-	isNamed(t, err, ErrRefused)
 }
 
 // The timer of a context may be late: its end is seen by the clock before the context says so.

@@ -160,11 +160,12 @@ def with_details() -> Iterator[Row]:
     yield line("00010affdeadbeef", secret="deadbeef", detail="expected send, receive, pack or unpack")
     for words, count in (("send a b", 2), ("send a cafe.deadbeef c", 3), ("unpack a b", 2)):
         yield line(words, secret="deadbeef", detail=f"got {count} operands, expected at most 1")
-    yield line("receive deadbeef", secret="deadbeef")
+    for words in ("--deadbeef", "send --deadbeef", "send --13600.deadbeef", "send ----deadbeef", "receive deadbeef"):
+        yield line(words, secret="deadbeef")
     yield line("pack 00010aff", secret="00010aff")
     for words in ("pack --port 5ec1e75ec1e7 --key 13600", "receive 5ec1e75ec1e7", "unpack --port 5ec1e7"):
         yield line(words, secret="5ec1e7")
-    for words in ("send --port 5ec1e7", "send --timeout 5ec1e7"):
+    for words in ("send --port 5ec1e7", "send --timeout 5ec1e7", "unpack --5ec1e7"):
         yield line(words, secret="5ec1e7")
     for number in (" 1", "1 ", "1\t", "\n1"):
         yield line(("receive", "--unix", "none", "--timeout", number))
@@ -191,8 +192,17 @@ def accepted() -> Iterator[Row]:
         yield line(f"{TO_NOBODY} --max-data {number}", "refused")
     for port in ("1", "0000000000000000000000000000001"):
         yield line(f"receive --port {port}", "refused", "nobody listens on [::1]:PORT")
-    for words in ("-o file", "-o link", "-o new --message-file file", "--message-file message"):
-        detail = f"{words.split()[-1]}: exists already"
+    there = (
+        "-o file",
+        "-ofile",
+        "-o=file",
+        "--output=file",
+        "-o link",
+        "-o new --message-file file",
+        "--message-file file",
+    )
+    for words in there:
+        detail = f"{'link' if 'link' in words else 'file'}: exists already"
         yield line(f"{TO_NOBODY} --no-clobber {words}", "io", detail, hint=HINTS["exists"])
 
 
@@ -230,7 +240,13 @@ def other_errors() -> Iterator[Row]:
     yield line("receive --address nothing", "io", NO_SUCH)
     for words in ("unpack", "send file --address", "receive --address"):
         yield line(f"{words} 13600.5e.c1.e7", "io", SECRET, secret="5e.c1.e7")
-    for words in ("pack --key 5ec1e75ec1e7", "send 5ec1e75ec1e7", "receive --address 5e:c1:e7"):
+    for words in (
+        "pack --key 5ec1e75ec1e7",
+        "pack --key env:5ec1e75ec1e7",
+        "send 5ec1e75ec1e7",
+        "send x --message-file 5ec1e75ec1e7",
+        "receive --address 5e:c1:e7",
+    ):
         yield line(words, "io", SECRET, secret=words[-6:])
     yield line("unpack", "invalid-address", stdin=b"13600.5e.c1.e", secret="5e.c1.e")
     yield line("pack", "invalid-key", stdin=b"5ec1e75ec1e", secret="5ec1e7")
@@ -256,8 +272,9 @@ def successes() -> Iterator[Row]:
 
 OPTIONS = {
     "": "send receive pack unpack --version",
-    "send": "--port --ipv4 --unix --address --timeout --message --message-file --json",
-    "receive": "-o --output --port --ipv4 --unix --address --timeout --message-file --wait --json",
+    "send": "--port --ipv4 --unix --address --timeout --message --message-file --spool-dir --quiet --json",
+    "receive": "-o --output --no-clobber --port --ipv4 --unix --address --timeout --message-file --max-message --max-data "
+    "--wait --quiet --json",
     "pack": "--port --key --json",
     "unpack": "--json",
 }

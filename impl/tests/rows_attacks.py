@@ -8,9 +8,11 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import wire
 from other_user import as_other_user, other_user
 from peers import Json
 from rows_outputs import FRAME, NO_RIGHTS, OK, OPTIONS, REFUSED, to
+from rows_outputs import dangling as dangling_link
 from situation import Row, row
 from world import World
 
@@ -40,11 +42,6 @@ def fifo(name: Path) -> None:
     name.chmod(0o666)
 
 
-def server_socket(name: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(name))
-
-
 def planted(world: World, plant: Plant, name: str, *arguments: str, is_ours: bool = False) -> Json:
     """Receives after a name was planted in the shared folder. `there` is what it has then."""
     folder = shared(world)
@@ -66,7 +63,7 @@ def rows() -> Iterator[Row]:
             "precious": "precious",
             "there": ["x"],
         }
-        for plant in (link, dangling, fifo, server_socket):
+        for plant in (link, dangling, fifo, wire.dead_socket):
             yield row(f"{option}, another user's {plant.__name__}", refusal, planted, plant, "x", *arguments)
         ours = {**OK, "precious": content, "there": ["x"]}
         yield row(f"{option}, our own link", ours, planted, link, "x", *arguments, is_ours=True)
@@ -81,6 +78,16 @@ def rows() -> Iterator[Row]:
         return {**world.give(FRAME, "-o", "shared/x"), "there": sorted(os.listdir(folder))}
 
     yield row("-o, a link of the folder's owner", {**OK, "there": ["target", "x"]}, of_the_folder_s_owner)
+
+    def not_shared(world: World, mode: int) -> Json:
+        dangling_link(world)
+        os.chown(world / "link", other_user(), other_user(), follow_symlinks=False)
+        world.directory.chmod(mode)
+        return world.give(FRAME, "-o", "link")
+
+    for mode in (0o755, 0o777, 0o1755):
+        stored = {**OK, "files": {"link": "link", "new": "abc"}}
+        yield row(f"-o, another user's link in a folder of mode {mode:o}", stored, not_shared, mode)
 
     def live_server(world: World, command: str) -> Json:
         """A server of the other user, which only that user may connect to."""

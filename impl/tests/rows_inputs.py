@@ -25,6 +25,8 @@ def source_rows() -> Iterator[Row]:
         whole = {"code": 0, "data": content}
         yield row(f"send {path}", whole, World.take, path)
         yield row(f"send <{path}", whole, World.take, launcher=shell(f"<{path}"))
+        launcher = shell("", f"exec <{path}; dd bs=1 count=2 of=/dev/null status=none;")
+        yield row(f"send <{path}, after 2 bytes", {"code": 0, "data": content[2:]}, World.take, launcher=launcher)
         yield row(f"send --message-file {path}", {"code": 0, "message": content}, World.take, "--message-file", path)
 
     def prepare(world: World) -> None:
@@ -56,13 +58,22 @@ def source_rows() -> Iterator[Row]:
     silent = {"error": "timeout", "detail": "fifo: no process opened it for writing within 1 s"}
     yield row("send a FIFO that nobody writes", silent, World.take, "fifo", bound=1, before=prepare)
 
-    def fifo(world: World) -> Json:
+    def fifo(world: World, data: bytes) -> Json:
         sender = world.send("fifo")
-        write_to_fifo(world / "fifo", b"through")
+        write_to_fifo(world / "fifo", data)
         octets, _ = wire.take(sender.place())
         return {**told(sender.end()), "octets": octets.hex()}
 
-    yield row("send a FIFO", {"code": 0, "octets": (HELLO + frame(b"", b"through")).hex()}, fifo, before=prepare)
+    for octets in (b"through", b""):
+        sent = {"code": 0, "octets": (HELLO + frame(b"", octets)).hex()}
+        yield row(f"send {len(octets)} bytes through a FIFO", sent, fifo, octets, before=prepare)
+
+    def holes(world: World, size: int) -> Json:
+        world.sparse("in", size)
+        return world.take("in")
+
+    for size in (10, 100_000):
+        yield row(f"send a sparse file of {size} bytes", {"code": 0, "data": brief(bytes(size))}, holes, size)
 
 
 def changing_rows() -> Iterator[Row]:

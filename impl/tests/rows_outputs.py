@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import wire
 from peers import Json
 from situation import Row, row
-from wire import frame
-from world import HINTS, MIB, Running, World, shell, told, until_opened, until_stored, wait_until
+from wire import counter, frame
+from world import HINTS, MIB, Running, World, brief, filled, shell, told, until_opened, until_stored, wait_until
 
 FRAME = frame(b"hi", b"abc")
 CUT = FRAME[:-1]
@@ -120,6 +120,15 @@ def fifo_rows() -> Iterator[Row]:
         yield row(f"{option} FIFO", {**OK, "read": content, "files": files}, with_reader, FRAME, *arguments)
     unread = {"error": "timeout", "detail": "fifo: took no byte for 1 s", "server": "reset"}
     yield row("-o FIFO that stays full", unread, with_reader, frame(b"", b"x" * MIB), "-o", "fifo", bound=1)
+
+    def stays_full(world: World) -> Json:
+        """Other processes have the pipe, too, so it must go on blocking."""
+        read, write = world.pipe()
+        came = world.give(frame(b"", b"x" * MIB), stdout=write, bound=1)
+        return {**came, "is_full": filled(read) > 65000, "blocks": os.get_blocking(write)}
+
+    unread = {"error": "timeout", "detail": "standard output: took no byte for 1 s", "server": "reset"}
+    yield row("standard output that stays full", {**unread, "is_full": True, "blocks": True}, stays_full)
     cut = {"error": "truncated", "hint": HINTS["truncated-in-place"]}
     yield row("-o FIFO, cut", cut, with_reader, CUT, "-o", "fifo", end="close")
     yield row("standard output, cut", {**cut, "out": "ab"}, World.give, CUT, end="close")
@@ -159,6 +168,11 @@ def descriptor_rows() -> Iterator[Row]:
         launcher = shell(redirections)
         yield row(f"-o {name} {redirections}", expected, World.give, FRAME, "-o", name, launcher=launcher, before=old)
     yield row("-o /dev/fd/77, closed", REFUSED, World.give, FRAME, "-o", "/dev/fd/77")
+    much = frame(b"", counter(MIB))
+    appended = {**OK, "files": {"file": brief(b"old" + counter(MIB)), "link": "link"}}
+    yield row("much data, >>file", appended, World.give, much, launcher=shell(">>file"), before=old)
+    read_only = {**IO, "server": ..., "files": {"file": "old", "link": "link"}}
+    yield row("much data, 1<file", read_only, World.give, much, launcher=shell("1<file"), before=old)
 
     def process_substitution(world: World) -> Json:
         came = world.give(FRAME, launcher=shell("-o >(cat >part; mv part got)"))
@@ -204,11 +218,9 @@ def right_rows() -> Iterator[Row]:
 
         yield row(f"-o file of mode {mode:o}", {**stored, "modes": [mode, 0o600]}, modes, before=existing)
 
-    def socket_file(world: World) -> None:
-        with socket.socket(socket.AF_UNIX) as server:
-            server.bind(str(world / "s"))
-
-    yield row("-o socket file", REFUSED, World.give, FRAME, "-o", "s", before=socket_file)
+    yield row(
+        "-o socket file", REFUSED, World.give, FRAME, "-o", "s", before=lambda world: wire.dead_socket(world / "s")
+    )
 
 
 def clobber_rows() -> Iterator[Row]:
@@ -232,6 +244,26 @@ def clobber_rows() -> Iterator[Row]:
         kept = {**exists, "server": "reset", "files": {"file": "mine"}}
         yield row(f"--no-clobber {option}, there meanwhile", kept, meanwhile, *arguments)
     stored = {**OK, "files": {"m": "hi", "data": "abc"}}
+
+    def lost(world: World, *arguments: str) -> Json:
+        """The data gets no name, because it has become that of a folder. The message has its name already."""
+        octets = frame(b"hi", bytes(2 * MIB))
+
+        def create(receiver: Running, connection: socket.socket) -> None:
+            until_stored(world, receiver, MIB // 2)
+            (world / "file").mkdir()
+            (world / "file/kept").mkdir()
+            connection.sendall(octets[MIB:])
+
+        return world.give(octets[:MIB], "-o", "file", "--message-file", *arguments, then=create)
+
+    gone: Json = {**IO, "server": "reset", "detail": ..., "files": {"file": "directory", "old": "old"}}
+    yield row("a new message whose data gets no name", gone, lost, "new", before=lambda w: w.file("old", b"old"))
+    kept = {**gone, "files": {"file": "directory", "old": "hi"}}
+    yield row("a replaced message whose data gets no name", kept, lost, "old", before=lambda w: w.file("old", b"old"))
+    kept = {**exists, "server": "reset", "files": {"file": "mine"}}
+    arguments = ("--no-clobber", "-o", "file", "--message-file", "m")
+    yield row("--no-clobber, a message whose data is there meanwhile", kept, meanwhile, *arguments)
     yield row("--no-clobber, new files", stored, World.give, FRAME, "--no-clobber", *to("--message-file", "m"))
     yield row("--no-clobber, dangling link", OK, World.give, FRAME, "--no-clobber", "-o", "link", before=dangling)
 

@@ -13,7 +13,7 @@ from peers import Json
 from rows_streams import with_input
 from situation import Row, row
 from wire import HELLO, frame
-from world import MIB, Running, World, filled, shell, told, until_opened, until_stored, wait_until, write_to_fifo
+from world import MIB, Running, World, filled, shell, told, until_opened, until_stored, wait_until
 
 NOTHING = "nothing was delivered"
 
@@ -55,15 +55,8 @@ def confirming(world: World, number: signal.Signals) -> Json:
 def dialling(world: World, number: signal.Signals) -> Json:
     """Opens its output before it dials."""
     world.fifo()
-    receiver = world.start("receive", "--wait", "60", "--unix", "nobody", "-o", "fifo")
+    receiver = world.start("receive", "--wait", "60", "--unix", "nobody", "-o", "fifo", "--message-file", "m")
     until_opened(receiver, "fifo")
-    return receiver.interrupted(number)
-
-
-def waiting(world: World, number: signal.Signals) -> Json:
-    os.mkfifo(world / "address", 0o600)
-    receiver = world.start("receive", "--wait", "60", "--address", "address", "-o", "out")
-    write_to_fifo(world / "address", f"{wire.free_port()}.00".encode())
     return receiver.interrupted(number)
 
 
@@ -112,8 +105,7 @@ def signal_rows() -> Iterator[Row]:
             (spooling, "no client had connected", {"left": []}),
             (sending, "the transfer was not complete", {"client": "reset"}),
             (confirming, "everything was sent, but the client did not confirm it", {"client": "end"}),
-            (dialling, NOTHING, {}),
-            (waiting, NOTHING, {"files": {"in": "abc", "address": "special"}}),
+            (dialling, NOTHING, {"files": {"in": "abc", "fifo": "special"}}),
             (in_the_echo, NOTHING, {**KEPT, "server": "reset"}),
             (in_the_data, NOTHING, {**KEPT, "server": "reset"}),
             (
@@ -165,24 +157,21 @@ def more_rows() -> Iterator[Row]:
 
     def stopped_pipe(world: World) -> Json:
         """The signal ends the program although standard output stays full."""
-        read, write = os.pipe()
+        read, write = world.pipe()
 
         def stop(receiver: Running, _: socket.socket) -> None:
             wait_until(lambda: filled(read) == 65536)
             receiver.process.send_signal(signal.SIGTERM)
             receiver.process.wait(5)
 
-        came = world.give(frame(b"", bytes(100000))[:90000], via="unix", stdout=write, bound=60, then=stop)
-        os.close(read)
-        os.close(write)
-        return came
+        return world.give(frame(b"", bytes(100000))[:90000], via="unix", stdout=write, bound=60, then=stop)
 
     ended = {"code": 143, "error": "interrupted", "detail": ...}
     yield row("SIGTERM while standard output is full", ended, stopped_pipe)
 
     def full_error(world: World) -> Json:
         """Standard error is full, so the message about the signal cannot be written. Still no file is left."""
-        read, write = os.pipe()
+        _, write = world.pipe()
         os.set_blocking(write, False)
         with suppress(BlockingIOError):
             while os.write(write, bytes(4096)):
@@ -191,10 +180,7 @@ def more_rows() -> Iterator[Row]:
         sender = world.start("send", "in", "--unix", "socket", stderr=write)
         wait_until((world / "socket").exists)
         sender.process.send_signal(signal.SIGTERM)
-        result = sender.end()
-        os.close(read)
-        os.close(write)
-        return {"code": result.code}
+        return {"code": sender.end().code}
 
     yield row("SIGTERM while standard error is full", {"code": 143, **KEPT}, full_error, before=with_input)
 

@@ -31,6 +31,11 @@ NAMES: dict[str, tuple[bytes, str, str]] = {
     "variation selector": ("a\ufe0fb".encode(), r"a\u{fe0f}b", "a\ufe0fb"),
     "tag": ("a\U000e0041b".encode(), r"a\u{e0041}b", "a\U000e0041b"),
     "private use": ("a\ue000b".encode(), r"a\u{e000}b", "a\ue000b"),
+    "isolate and soft hyphen": ("\u2066\u00ad".encode(), r"\u{2066}\u{ad}", "\u2066\u00ad"),
+    "letters without a glyph": ("\u115f\u1160\uffa0".encode(), r"\u{115f}\u{1160}\u{ffa0}", "\u115f\u1160\uffa0"),
+    "marks without a glyph": ("\u034f\U000e0101".encode(), r"\u{34f}\u{e0101}", "\u034f\U000e0101"),
+    "unassigned": ("\u0378".encode(), r"\u{378}", "\u0378"),
+    "wide and hard blanks": ('"\u3000\ufffd\u00a0☃'.encode(), '"\u3000\ufffd\u00a0☃', '"\u3000\ufffd\u00a0☃'),
     "letters": ("é한😀".encode(), "é한😀", "é한😀"),
 }
 
@@ -60,6 +65,11 @@ def warning_rows() -> Iterator[Row]:
         world.file("key", b"ff", mode)
         return world.ends(*words)
 
+    def with_an_escape(world: World) -> Json:
+        return world.ends("pack", "--key", world.file("key\x1b", b"ff", 0o644).name)
+
+    warning = r"warning: key\x1b can be read by other users: chmod 600 key\x1b"
+    yield row("warning of a name with an escape", {"code": 0, "words": warning}, with_an_escape)
     address, key = "receive --address address", "pack --key key"
     for mode in (0o644, 0o640, 0o604, 0o600):
         for words, outcome in ((address, {"error": "refused"}), (key, {"code": 0}), (f"{address} --quiet", {})):
@@ -131,6 +141,7 @@ def path_rows() -> Iterator[Row]:
     replaced = {**late, "is_unchanged": False}
     listens = because("in-use", "another server listens there")
     no_socket, is_link = because("in-use", "is not a socket"), because("in-use", "is a symbolic link")
+    with_slash = because("in-use", "is not a socket", "d/")
     no_folder = because("io", "no such file or directory", "no/socket")
     below = because("io", "not a directory", "f/socket")
     on_the_way = because("io", "too many levels of symbolic links", "loop/s")
@@ -151,6 +162,7 @@ def path_rows() -> Iterator[Row]:
         ("file", "socket", lambda w: w.file("socket"), no_socket, nobody),
         ("empty file", "socket", lambda w: w.file("socket", b""), no_socket, nobody),
         ("directory", "socket", lambda w: (w / "socket").mkdir(), no_socket, nobody),
+        ("slash behind a directory", "d/", lambda w: (w / "d").mkdir(), with_slash, {"error": "refused"}),
         ("FIFO", "socket", lambda w: os.mkfifo(w / "socket"), no_socket, nobody),
         ("dangling link", "socket", link("nothing"), is_link, nobody),
         ("link to a file", "socket", link("file"), is_link, nobody),

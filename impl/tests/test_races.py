@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 import select
-import socket
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ import pytest
 import wire
 from other_user import as_other_user, attacked, other_user
 from peers import NAMES, Adapter
-from wire import HELLO, counter, frame, sha256
+from wire import HELLO, counter, dead_socket, frame, sha256
 from world import NotRun
 
 CLOSE = 15
@@ -44,11 +43,6 @@ def start() -> Iterator[Start]:
     """Yields a function that starts an adapter, which ends with the test."""
     with ExitStack() as stack:
         yield lambda name: stack.enter_context(closing(Adapter(name)))
-
-
-def dead_socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
 
 
 @Each

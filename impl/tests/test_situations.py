@@ -12,6 +12,7 @@ import rows_outputs
 import rows_peers
 import rows_signals
 import rows_streams
+import rows_system
 import rows_words
 from situation import Row, difference
 from world import CODES, NotRun
@@ -25,6 +26,7 @@ ROWS = [
     *rows_peers.ROWS,
     *rows_signals.ROWS,
     *rows_words.ROWS,
+    *rows_system.ROWS,
     *rows_attacks.ROWS,
 ]
 

@@ -53,6 +53,12 @@ def listen(via: Via, path: Path) -> socket.socket:
     return server
 
 
+def dead_socket(path: Path) -> None:
+    """Leaves the file of a server that has died."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
 def place_of(server: socket.socket) -> str:
     name = server.getsockname()
     if isinstance(name, str):

@@ -140,6 +140,13 @@ class World:
         self.undo.callback(os.close, reader)
         return reader
 
+    def pipe(self) -> tuple[int, int]:
+        """Returns the descriptors of a pipe, for reading and for writing."""
+        ends = os.pipe()
+        for end in ends:
+            self.undo.callback(os.close, end)
+        return ends
+
     # ---- the program
 
     def start(

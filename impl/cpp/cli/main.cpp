@@ -84,6 +84,7 @@ class Program {
   std::string message(const kcom5::Server& server) {
     if (!options_.has("--message-file")) return options_.get("--message");
     const std::string name = options_.get("--message-file");
+    check_file(name);
     if (is_stdin(name) && words_.is_closed(0)) fail_closed("standard input");
     const kcom5::Waits waits{server.timeout, is_interrupted()};
     kcom5::FileSource source = name == "-" ? kcom5::FileSource{0, "standard input", server.spool_dir, waits}

@@ -1,33 +1,17 @@
-// What only a caller of the library sees, over live sockets: cancelling, callbacks, descriptors, memory, and errors of
-// the system.
-#include <fcntl.h>
+// What only a caller of the library sees, over live sockets: cancelling, callbacks, timeouts, signals and memory.
 #include <gtest/gtest.h>
-#include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
-#include <unistd.h>
-
-#ifdef __linux__
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <linux/socket.h>
-#include <sys/prctl.h>
-#endif
 
 #include <algorithm>
 #include <array>
-#include <barrier>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <future>
-#include <iterator>
 #include <set>
 #include <span>
-#include <sstream>
 #include <string>
 
 #include "kcom5/kcom5.hpp"
@@ -45,12 +29,6 @@ std::string counter(std::size_t size) {
   std::string octets(size, '\0');
   for (std::size_t i = 0; i < size; ++i) octets[i] = static_cast<char>(i % 251);
   return octets;
-}
-
-std::string read_file(const fs::path& path) {
-  std::ostringstream octets;  // takes blocks: an iterator over the stream takes seconds in a build with a sanitizer
-  octets << std::ifstream{path, std::ios::binary}.rdbuf();
-  return octets.str();
 }
 
 void write_file(const fs::path& path, const std::string& octets) { std::ofstream{path, std::ios::binary} << octets; }
@@ -189,37 +167,6 @@ TEST_P(EachTransport, LeavesNothingBehindACallbackThatThrows) {
   EXPECT_EQ(entries(folder_), std::set<std::string>{"in"});
 }
 
-TEST_P(EachTransport, RemovesTheMessageIfTheDataGetsNoName) {
-  auto sent = start_sending(counter(100));
-  client_.message = "before";
-  client_.message_file = folder_ / "message";
-  client_.no_clobber = true;
-  client_.progress = [&](std::uint64_t, std::uint64_t) { write_file(folder_ / "out", "of another"); };
-  EXPECT_EQ(failure_of([&] { client_.receive_file(folder_ / "out"); }), "io");
-  EXPECT_EQ(sent.get(), "unconfirmed");
-  EXPECT_EQ(client_.message, "before");
-  EXPECT_EQ(entries(folder_), std::set<std::string>{"out"});
-  EXPECT_EQ(read_file(folder_ / "out"), "of another");
-}
-
-TEST_P(EachTransport, WritesInPlaceToAPipeAndLeavesItsDescriptorAsItWas) {
-  int ends[2];
-  ASSERT_EQ(::pipe(ends), 0);
-  auto sent = start_sending(counter(1000));
-  EXPECT_EQ(client_.receive_descriptor(ends[1]), 1000U);
-  EXPECT_EQ(sent.get(), "");
-  EXPECT_EQ(client_.written_in_place(), 1000U);
-
-  sent = start_sending(counter(1 << 20));  // more than the pipe takes, and nobody reads it
-  client_.timeout = 1s;
-  EXPECT_EQ(failure_of([&] { client_.receive_descriptor(ends[1]); }), "timeout");
-  EXPECT_EQ(sent.get(), "unconfirmed");
-  EXPECT_GT(client_.written_in_place(), 0U);
-  EXPECT_EQ(::fcntl(ends[1], F_GETFL), O_WRONLY);
-  ::close(ends[0]);
-  ::close(ends[1]);
-}
-
 TEST_P(EachTransport, TakesATimeoutOfAnyValueAndWaitsFromTheOpeningOn) {
   server_.timeout = client_.timeout = forever - 1ms;
   auto sent = start_sending("data");
@@ -250,43 +197,6 @@ TEST_P(EachTransport, BearsSignalsThatInterruptItsCalls) {
   ::setitimer(ITIMER_REAL, &never, nullptr);
 }
 
-class UnixPath : public EachTransport {};
-INSTANTIATE_TEST_SUITE_P(Transports, UnixPath, testing::Values("unix"));
-
-TEST_P(UnixPath, WaitsForTheLockOfTheFolder) {
-  const int folder = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY);
-  ASSERT_EQ(::flock(folder, LOCK_EX), 0);
-  auto opened = std::async(std::launch::async, [&] { return failure_of([&] { server_.open(); }); });
-  EXPECT_EQ(opened.wait_for(100ms), std::future_status::timeout);
-  ::close(folder);
-  EXPECT_EQ(opened.get(), "");
-}
-
-TEST_P(UnixPath, IsGivenToOneOfServersThatComeAtOneInstant) {
-  for (int round = 0; round < 1000; ++round) {
-    // Every other time there is the file of a server that has died.
-    const system::Endpoint place = system::endpoint_of_path(server_.path);
-    std::error_code ec;
-    if (round % 2 == 0) (void)system::bind(system::open_socket(place, ec).get(), place);
-    std::barrier start{4};
-    std::barrier end{4};
-    std::array<std::future<std::string>, 4> servers;
-    for (auto& result : servers) {
-      result = std::async(std::launch::async, [&] {
-        Server server = new_end<Server>();
-        start.arrive_and_wait();
-        const std::string failure = failure_of([&] { server.open(); });
-        end.arrive_and_wait();
-        return failure;
-      });
-    }
-    std::multiset<std::string> failures;
-    for (auto& result : servers) failures.insert(result.get());
-    ASSERT_EQ(failures, (std::multiset<std::string>{"", "in-use", "in-use", "in-use"})) << round;
-    ASSERT_EQ(entries(folder_), std::set<std::string>{}) << round;
-  }
-}
-
 TEST_P(EachTransport, SendsMuchDataFromEveryPlaceOfAPage) {
   constexpr std::size_t page = 4096, head = 8 + 4 + 0 + 8;
   const std::string data = counter(200'000);
@@ -295,129 +205,13 @@ TEST_P(EachTransport, SendsMuchDataFromEveryPlaceOfAPage) {
   for (const std::size_t ahead : {0U, 1U, 16U, 31U, 32U, 33U, 1000U, 4095U}) {
     std::uint8_t* const from = memory.data() + (page + head - ahead) % page;
     std::ranges::copy(data, from);
-    std::set<std::uint64_t> progress;
-    server_.progress = [&](std::uint64_t done, std::uint64_t) { progress.insert(done); };
     auto sent = start([&] { server_.send(std::span{from, data.size()}); });
     EXPECT_TRUE(client_.receive().text() == data) << ahead;
     EXPECT_EQ(sent.get(), "");
-#ifdef __linux__
-    // A send that ends 31 bytes before the end of a chunk.
-    if (ahead >= 1 && ahead <= 31 && !is_unix()) {
-      EXPECT_TRUE(progress.contains(65536 - 31 - head)) << ahead;
-    }
-#endif
   }
 }
-
-#ifdef SO_BUF_LOCK
-TEST_P(EachTransport, AsksForLargeBuffersForMuchDataWhereTheyAreGranted) {
-  const auto is_granted = [](const char* file) {
-    std::size_t most = 0;
-    std::ifstream{file} >> most;
-    return most >= std::size_t{1} << 20;
-  };
-  const bool is_send_granted = is_granted("/proc/sys/net/core/wmem_max");
-  const bool is_receive_granted = is_granted("/proc/sys/net/core/rmem_max");
-  for (const auto& [size, to_file] : {std::pair{65536U, false}, {65537U, false}, {65537U, true}}) {
-    auto sent = start_sending(counter(size));
-    int asked = 0;
-    bool is_told = false;
-    client_.progress = [&](std::uint64_t done, std::uint64_t total) {
-      if (done == total) return;  // the server may have closed
-      for (int descriptor = 0; descriptor < 256; ++descriptor) {
-        int locks = 0;
-        socklen_t length = sizeof locks;
-        if (::getsockopt(descriptor, SOL_SOCKET, SO_BUF_LOCK, &locks, &length) != 0) continue;
-        is_told = true;
-        asked |= locks;
-      }
-    };
-    EXPECT_EQ(to_file ? client_.receive_file(folder_ / "out") : client_.receive().size(), size);
-    EXPECT_EQ(sent.get(), "");
-    if (!is_told) GTEST_SKIP() << "NOT RUN: needs Linux 5.14";
-    EXPECT_EQ((asked & SOCK_SNDBUF_LOCK) != 0, size > 65536 && is_send_granted) << size;
-    EXPECT_EQ((asked & SOCK_RCVBUF_LOCK) != 0, size > 65536 && !to_file && is_receive_granted) << size;
-  }
-}
-#endif
 
 #ifdef __linux__
-
-/// From here on the system answers this thread's calls of one kind with an error.
-void deny(int call, int error) {
-  std::array<sock_filter, 4> filter{{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-                                     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(call), 0, 1),
-                                     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error)),
-                                     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
-  const sock_fprog program{.len = filter.size(), .filter = filter.data()};
-  ASSERT_EQ(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-  ASSERT_EQ(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0) << "a filter of system calls";
-}
-
-/// The failure of `call` in a thread of which the system denies a call.
-template <class Call>
-std::string failure_without(int denied, int error, Call call) {
-  return std::async(std::launch::async,
-                    [&] {
-                      deny(denied, error);
-                      return failure_of(call);
-                    })
-      .get();
-}
-
-TEST_P(EachTransport, HandsOverFilesAlsoWhereTheSystemDoesNotMoveThem) {
-  constexpr int no_call = -1;
-  const fs::path in = folder_ / "in", out = folder_ / "out";
-  for (const std::size_t size : {16384U, 16385U, (5U << 20) + 3}) {
-    const std::string data = counter(size);
-    write_file(in, data);
-    for (const int call : {no_call, SYS_sendfile, SYS_pipe2, SYS_splice}) {
-      auto sent = start([&] {
-        deny(call, ENOSYS);
-        server_.send_file(in);
-      });
-      EXPECT_EQ(failure_without(call, ENOSYS, [&] { client_.receive_file(out); }), "");
-      EXPECT_EQ(sent.get(), "");
-      EXPECT_TRUE(read_file(out) == data) << call;
-    }
-  }
-  const std::string data = read_file(in);
-  std::string expected;
-  for (const int flag : {O_TRUNC, O_APPEND}) {  // splice() does not append
-    auto sent = start([&] { server_.send_file(in); });
-    const int descriptor = ::open(out.c_str(), O_WRONLY | flag);
-    EXPECT_EQ(client_.receive_descriptor(descriptor), data.size());
-    EXPECT_EQ(::close(descriptor), 0);
-    EXPECT_EQ(sent.get(), "");
-    expected += data;
-    EXPECT_TRUE(read_file(out) == expected);
-  }
-}
-
-TEST_P(EachTransport, LeavesNoFileThatCannotGetAName) {
-  auto sent = start_sending(counter(100'000));
-  EXPECT_EQ(failure_without(SYS_linkat, ENOSYS, [&] { client_.receive_file(folder_ / "out"); }), "io");
-  EXPECT_EQ(sent.get(), "unconfirmed");
-  EXPECT_EQ(entries(folder_), std::set<std::string>{});
-}
-
-TEST_P(EachTransport, GivesErrorsOfTheSystemTheirNames) {
-  client_.port = 1;
-  client_.timeout = server_.timeout = 1s;
-  const auto serve = [&] { server_.send({}); };
-  const auto receive = [&] { (void)client_.receive(); };
-  EXPECT_EQ(failure_without(SYS_socket, EMFILE, serve), "io");
-  EXPECT_EQ(failure_without(SYS_socket, EMFILE, receive), "io");
-  for (const int error : {ECONNRESET, EPIPE, ENOTCONN, ECONNABORTED}) {
-    EXPECT_EQ(failure_without(SYS_connect, error, receive), "invalid-connection");
-  }
-  // A connection that was lost in the queue was not the first client.
-  EXPECT_EQ(failure_without(SYS_accept4, ECONNABORTED, serve), "timeout");
-  // The client dials again if the kernel gives up before T.
-  const auto before = std::chrono::steady_clock::now();
-  EXPECT_EQ(failure_without(SYS_connect, ETIMEDOUT, receive), "timeout");
-  EXPECT_GE(std::chrono::steady_clock::now() - before, 1s);
-}
 
 TEST(Buffer, GrowsInProportionWithoutACopyInMemoryAndKeepsItsOctets) {
   const auto peak = [] {

@@ -8,12 +8,15 @@ import mmap
 import os
 import signal
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ends import DATA, MIB, T, exchange, files_in, frame, raw_server
+from vectors import ROOT
 
 import kcom5
 from kcom5 import Client, Server
@@ -23,6 +26,13 @@ from kcom5.sink import MemorySink
 def test_all_names_that_are_exported_are_there_and_show_no_secret() -> None:
     assert all(hasattr(kcom5, name) for name in kcom5.__all__)
     assert "secret" not in repr(Server(message="secret"))
+
+
+def test_the_package_does_not_load_what_only_some_need() -> None:
+    some = {"asyncio", "argparse", "inspect", "json", "tempfile", "kcom5.cli", "kcom5.aio"}
+    command = [sys.executable, "-c", f"import sys, kcom5; print({some} & sys.modules.keys())"]
+    result = subprocess.run(command, env={"PYTHONPATH": str(ROOT / "impl/python/src")}, capture_output=True)
+    assert result.stdout == b"set()\n"
 
 
 @pytest.mark.parametrize(("name", "method"), [("server", "send"), ("client", "recieve")])

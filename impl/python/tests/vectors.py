@@ -91,17 +91,6 @@ def _vector(entry: dict[str, Any]) -> Vector:
     )
 
 
-def longest_run(vector: Vector) -> int:
-    """The size of the longest run: consecutive sends with nothing but pauses between them."""
-    sizes = [0]
-    for step in vector.steps:
-        if step[0] == "send":
-            sizes[-1] += len(joined(step[1:]))
-        elif step[0] not in ("pause", "connect"):
-            sizes.append(0)
-    return max(sizes)
-
-
 def with_trailing(vector: Vector) -> Vector | None:
     """The same with octets after the last run; None if an end of the peer follows it, or it is left waiting."""
     sends = [index for index, step in enumerate(vector.steps) if step[0] == "send"]

@@ -101,7 +101,8 @@ func (p *program) readAll(source string) ([]byte, error) {
 	if name := strings.TrimPrefix(source, "env:"); name != source {
 		value, found := os.LookupEnv(name)
 		if !found {
-			return nil, &kcom5.Error{Name: kcom5.ErrIO, Detail: "there is no environment variable " + name}
+			return nil, guarded(name, &kcom5.Error{Name: kcom5.ErrIO, Cause: fs.ErrNotExist,
+				Detail: "there is no environment variable " + name})
 		}
 		return []byte(value), nil
 	}
@@ -136,7 +137,7 @@ func openSource(source string) (*os.File, error) {
 	return file, nil
 }
 
-// guarded hides a file name that may be a key or an address in the wrong place.
+// guarded hides the name of a missing file or variable that may be a key or an address in the wrong place.
 func guarded(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) && strings.Trim(name, "0123456789abcdefABCDEF.: ") == "" {
 		return &kcom5.Error{Name: kcom5.ErrIO, Cause: err, Detail: "there is no such file; an address or a key is not given on " +

@@ -65,25 +65,6 @@ func TestATemporaryFileWithANameIsRenamedOrRemoved(t *testing.T) {
 	file.Discard()
 }
 
-func TestAPublishedFileIsTakenBackIfItWasNew(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "file")
-	for _, isNew := range []bool{true, false} {
-		if !isNew {
-			os.WriteFile(name, []byte("old"), 0o600)
-		}
-		file, err := Open(background, name, Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		file.Publish()
-		file.Retract()
-		file.Discard()
-		if _, err := os.Stat(name); (err != nil) != isNew {
-			t.Error(isNew, err)
-		}
-	}
-}
-
 func TestAnEmptyNameIsThatOfNoFile(t *testing.T) {
 	if _, err := Open(background, "", Options{}); !errors.Is(err, syscall.ENOENT) {
 		t.Error(err)
@@ -100,43 +81,5 @@ func TestAPipeIsWaitedForUntilTheCallerGivesUp(t *testing.T) {
 	}
 	if _, err := OpenInput(ctx, name, Options{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
-	}
-	got := make(chan string)
-	time.AfterFunc(50*time.Millisecond, func() {
-		text, _ := os.ReadFile(name)
-		got <- string(text)
-	})
-	file, err := Open(background, name, Options{Timeout: 20 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file.Write([]byte("abc"))
-	file.Discard()
-	if text := <-got; text != "abc" {
-		t.Error(text)
-	}
-}
-
-func TestAnOutputThatTakesNothingIsATimeoutAndIsNotMadeNonblocking(t *testing.T) {
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close()
-	defer writer.Close()
-	fd := writer.Fd() // which makes it block
-	short := Options{Timeout: 200 * time.Millisecond, Bound: "T s"}
-	file, err := OfDescriptor(background, writer, "standard output", short)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Discard()
-	n, err := file.Write(make([]byte, 1<<20))
-	if err == nil || err.Error() != "standard output: took no byte for T s" || n != 65536 || file.InPlace() != 65536 {
-		t.Error(err, n, file.InPlace())
-	}
-	flags, _, _ := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_GETFL, 0)
-	if flags&syscall.O_NONBLOCK != 0 {
-		t.Error("the flag of a descriptor that others have was changed")
 	}
 }

@@ -99,6 +99,7 @@ class _Program:
         name = options.get("--message-file")
         if name is None:
             return encode_message(os.fsencode(options.get("--message") or ""))
+        check_file(name)
         if name == "-" and 0 in self._words.closed:
             raise Io("standard input is closed")
         steps = open_source(0 if name == "-" else name, server.timeout, server.spool_dir)

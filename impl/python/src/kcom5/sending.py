@@ -76,6 +76,8 @@ class Sending:
             is_over = self._deadline.has_passed()
             # A client that half-closed before the last bytes were written cannot confirm them.
             self._look_at_client()
+            if self._exchange.state == "half-closed":
+                source.send_copies()
             try:
                 count = stream.send(start[sent:], first) if sent < size else source.send(stream.socket, sent - size)
             except BlockingIOError:

@@ -283,7 +283,14 @@ class FileSink(Sink[int]):
         assert self._pipe is not None
         out, into = self._pipe
         nonblock = 2  # SPLICE_F_NONBLOCK: the connection does not block, and the pipe is empty
-        count = os.splice(connection.fileno(), into, min(most, PIECE), flags=nonblock)
+        try:
+            count = os.splice(connection.fileno(), into, min(most, PIECE), flags=nonblock)
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.EINVAL, errno.EPERM):
+                raise
+            # A sandbox or another kernel, which does not have the call.
+            self._close_pipe()
+            return self.take(connection, most)
         left = count
         with as_io(self.name):
             self._count(count)

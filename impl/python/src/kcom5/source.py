@@ -40,6 +40,9 @@ class Source:
         """Send bytes from this offset as far as the connection takes them now, and return their count."""
         raise NotImplementedError
 
+    def send_copies(self) -> None:
+        """From now on, send nothing that may change before the client has read it."""
+
     def close(self) -> None:
         """Close the opened files."""
 
@@ -91,6 +94,9 @@ class FileSource(Source):
         octets = self.read(offset, min(PIECE, self.size - offset))
         self._check(len(octets), offset)
         return connection.send(octets)
+
+    def send_copies(self) -> None:
+        self._can_sendfile = False  # it may send the file's own pages
 
     def close(self) -> None:
         if self._is_ours:
