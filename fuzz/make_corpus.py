@@ -12,14 +12,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "impl/python/tests"))
+sys.path.insert(0, str(ROOT / "vectors"))
 
-import vectors  # noqa: E402 - found by the line above
+import reader  # noqa: E402
 
 MOST = 4096  # bytes; longer streams have the same fields with more data
 
 
-def inputs(vector: vectors.Vector) -> list[tuple[str, bytes]]:
+def inputs(vector: reader.Vector) -> list[tuple[str, bytes]]:
     """Returns the corpus and the input of each stream of a vector."""
     if vector.role == "pack":
         return [("address", vector.outcome["out"].encode())] if "out" in vector.outcome else []
@@ -27,14 +27,14 @@ def inputs(vector: vectors.Vector) -> list[tuple[str, bytes]]:
         return [("address", vector.give["in"].encode())]
     if vector.role == "message":
         return []
-    sent = b"".join(vectors.joined(step[1:]) for step in vector.steps if step[0] == "send")
+    sent = b"".join(reader.joined(step[1:]) for step in vector.steps if step[0] == "send")
     streams = [(vector.role, sent)]
     if vector.role == "server":
-        expected = b"".join(vectors.joined(step[1:]) for step in vector.steps if step[0] == "expect")
+        expected = b"".join(reader.joined(step[1:]) for step in vector.steps if step[0] == "expect")
         streams.append(("client", expected))
         message, data = vector.message, vector.data
         lengths = len(message).to_bytes(4, "little"), len(data).to_bytes(8, "little")
-        streams.append(("client", b"KCOM5" + vectors.NONCE + lengths[0] + message + lengths[1] + data))
+        streams.append(("client", b"KCOM5" + reader.NONCE + lengths[0] + message + lengths[1] + data))
     return streams
 
 
@@ -44,7 +44,7 @@ def main() -> int:
         return 0 if sys.argv[1:] in (["-h"], ["--help"]) else 2
     folder = Path(sys.argv[1])
     seen: dict[str, dict[bytes, str]] = {"address": {}, "client": {}, "server": {}}
-    for vector in vectors.load():
+    for vector in reader.load():
         for corpus, octets in inputs(vector):
             if octets and len(octets) <= MOST:
                 seen[corpus].setdefault(octets, vector.id.replace("/", "+"))

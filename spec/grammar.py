@@ -17,17 +17,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "impl/python/src"), str(ROOT / "impl/python/tests"), str(ROOT / "fuzz/differential")]
+sys.path[:0] = [str(ROOT / "impl/python/src"), str(ROOT / "vectors"), str(ROOT / "fuzz/differential")]
 
 import inputs  # noqa: E402
+import reader  # noqa: E402
 from abnf import ParseError, Rule  # noqa: E402
 from kcom5 import KcomError, unpack  # noqa: E402
 from kcom5.exchange import ClientExchange, ServerExchange  # noqa: E402
 
-import vectors  # noqa: E402
-
 SPEC = ROOT / "spec/kcom5.md"
-HELLO = b"KCOM5" + vectors.NONCE
+HELLO = b"KCOM5" + reader.NONCE
 BLOCK = 50_000
 
 
@@ -106,7 +105,7 @@ def core_takes_hello(octets: bytes) -> bool:
 
 def core_takes_answer(octets: bytes) -> bool:
     """Whether a client has everything after these octets, and none is left over."""
-    exchange = ClientExchange(vectors.NONCE)
+    exchange = ClientExchange(reader.NONCE)
     exchange.on("connected")
     try:
         used = exchange.feed(octets)
@@ -160,13 +159,13 @@ def generated(seed: int, count: int) -> Iterator[tuple[str, str | bytes]]:
 
 def of_vectors() -> Iterator[tuple[str, str | bytes]]:
     """Every address, and everything that a peer sends in one piece or in many, up to a kibioctet."""
-    for vector in vectors.load():
+    for vector in reader.load():
         if vector.role == "unpack":
             yield "address", vector.give["in"]
         elif vector.role in ("server", "client"):
             parts = [part for step in vector.steps if step[0] == "send" for part in step[1:]]
             if sum(part["size"] for part in parts if isinstance(part, dict) and "size" in part) <= 1024:
-                yield ("hello" if vector.role == "server" else "answer"), vectors.joined(parts)
+                yield ("hello" if vector.role == "server" else "answer"), reader.joined(parts)
 
 
 def differences(grammar: Grammar, given: Iterator[tuple[str, str | bytes]]) -> Iterator[str]:

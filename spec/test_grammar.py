@@ -78,18 +78,18 @@ def parser(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_kaitai_struct_finds_the_same_fields(parser: Any) -> None:
     """In every vector that ends well."""
     grammar_module()
-    vectors = importlib.import_module("vectors")
+    reader = importlib.import_module("reader")
     count = 0
-    for vector in vectors.load():
+    for vector in reader.load():
         parts = [part for step in vector.steps if step[0] == "send" for part in step[1:]]
         sizes = [part["size"] for part in parts if isinstance(part, dict) and "size" in part]
         if vector.role != "client" or "ok" not in vector.outcome or sum(sizes) > 1 << 24:
             continue
-        found = parser.from_bytes(vectors.joined(parts))
-        assert found.echo.nonce == vectors.NONCE
-        assert found.frame.message.encode() == vectors.text_octets(vector.outcome.get("message", "")), vector.id
-        assert found.frame.data == vectors.octets(vector.outcome.get("data", "")), vector.id
-        assert found.frame.message_length == len(vectors.text_octets(vector.outcome.get("message", "")))
+        found = parser.from_bytes(reader.joined(parts))
+        assert found.echo.nonce == reader.NONCE
+        assert found.frame.message.encode() == reader.text_octets(vector.outcome.get("message", "")), vector.id
+        assert found.frame.data == reader.octets(vector.outcome.get("data", "")), vector.id
+        assert found.frame.message_length == len(reader.text_octets(vector.outcome.get("message", "")))
         assert found.frame.data_length == len(found.frame.data)
         count += 1
     assert count > 90

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "impl/python/tests"))
+sys.path.insert(0, str(ROOT / "vectors"))
 
 import inputs  # noqa: E402
+import reader  # noqa: E402
 from engine import OUTCOMES  # noqa: E402
-
-import vectors  # noqa: E402 - found by the line above
 
 EVENTS = {"half-close": "end", "close": "end", "reset": "reset", "stall": "timeout"}
 MOST = 256  # bytes of a stream whose bytes are all changed; longer streams have the same fields with more data
@@ -27,7 +26,7 @@ CONFIRMED = 4
 Run = list[bytes]
 
 
-def opened(vector: vectors.Vector) -> bytes:
+def opened(vector: reader.Vector) -> bytes:
     """Returns the beginning of an exchange's input."""
     if vector.role == "client":
         limits = vector.give.get("limits", {})
@@ -35,7 +34,7 @@ def opened(vector: vectors.Vector) -> bytes:
     return inputs.server(vector.message, len(vector.data))
 
 
-def input_of(vector: vectors.Vector) -> bytes:
+def input_of(vector: reader.Vector) -> bytes:
     """Returns the input of a vector without an exchange."""
     given = vector.give["in"]
     if vector.role == "message":
@@ -48,11 +47,11 @@ def input_of(vector: vectors.Vector) -> bytes:
 def changed() -> list[tuple[bytes, bytes]]:
     """Returns each different input of a vector, as the part before the peer's bytes, and these bytes in one piece."""
     found = set()
-    for vector in vectors.load():
+    for vector in reader.load():
         if vector.role == "unpack":
             found.add((b"u", input_of(vector)[1:]))
         elif vector.role in ("client", "server"):
-            sent = b"".join(vectors.joined(step[1:]) for step in vector.steps if step[0] == "send")
+            sent = b"".join(reader.joined(step[1:]) for step in vector.steps if step[0] == "send")
             if sent and len(sent) <= MOST and len(vector.message) <= MOST_TO_SEND:
                 found.add((opened(vector) + inputs.NUMBER_OF["connected"], sent))
     return sorted(found)
@@ -70,14 +69,14 @@ def pieces(runs: list[Run], way: str, at: int = 0) -> list[Run]:
     return [[run] for run in joined]
 
 
-def acts_of(vector: vectors.Vector) -> list[bytes | str | list[bytes]]:
+def acts_of(vector: reader.Vector) -> list[bytes | str | list[bytes]]:
     """Returns runs of bytes, as lists, and events."""
     acts: list[Any] = []
     for kind, *words in vector.steps:
         if kind == "send":
             if not acts or not isinstance(acts[-1], list):
                 acts.append([])
-            acts[-1].append(vectors.joined(words))
+            acts[-1].append(reader.joined(words))
         elif kind.startswith("expect"):
             acts.append("")  # ends a run
         elif kind in EVENTS:
@@ -85,7 +84,7 @@ def acts_of(vector: vectors.Vector) -> list[bytes | str | list[bytes]]:
     return [act for act in acts if act != ""]
 
 
-def expected(vector: vectors.Vector) -> tuple[int, bytes]:
+def expected(vector: reader.Vector) -> tuple[int, bytes]:
     """Returns the expected outcome and details."""
     outcome = vector.outcome
     place = OUTCOMES.index(outcome.get("error", "ok"))
@@ -103,12 +102,12 @@ def expected(vector: vectors.Vector) -> tuple[int, bytes]:
         head = bytes((0 if vector.setup == "nobody" else HELLO_SENT,)) + offset
         if place:
             return place, head
-        message = vectors.text_octets(outcome.get("message", ""))
-        data = vectors.octets(outcome.get("data", ""))
+        message = reader.text_octets(outcome.get("message", ""))
+        data = reader.octets(outcome.get("data", ""))
         return 0, head + inputs.sized(message) + len(data).to_bytes(8, "little") + data
     if outcome.get("error") == "message-not-utf8":
         return place, b""
-    sent = b"".join(vectors.joined(step[1:]) for step in vector.steps if step[0] == "expect")
+    sent = b"".join(reader.joined(step[1:]) for step in vector.steps if step[0] == "expect")
     sent = sent[: len(sent) - len(vector.data)] if sent else sent
     is_confirmed = place == 0 and outcome.get("confirmed", True)
     flags = (HALF_CLOSED if sent else 0) | (CONFIRMED if is_confirmed else 0)
@@ -133,18 +132,18 @@ class Replay:
 
 def replayed() -> Iterator[Replay]:
     """Returns each vector in each way."""
-    for vector in vectors.load():
+    for vector in reader.load():
         yield from replays_of(vector)
 
 
-def replays_of(vector: vectors.Vector) -> Iterator[Replay]:
+def replays_of(vector: reader.Vector) -> Iterator[Replay]:
     """Returns a vector in each way."""
     if vector.setup == "other-user":
         given = opened(vector) + inputs.NUMBER_OF["wrong"]
         yield Replay(given, OUTCOMES.index(vector.outcome["error"]), bytes(5))
     if vector.outcome.get("confirmed") is False:  # a live replay cannot fix the order of these events
         events = b"".join(inputs.NUMBER_OF[event] for event in ("early-end", "sent", "acknowledged"))
-        hello = b"".join(vectors.joined(step[1:]) for step in vector.steps if step[0] == "send")
+        hello = b"".join(reader.joined(step[1:]) for step in vector.steps if step[0] == "send")
         given = opened(vector) + inputs.NUMBER_OF["connected"] + inputs.given(hello) + events
         yield Replay(given, *expected(vector), has_offset=False)
     if vector.is_live:
@@ -161,7 +160,7 @@ def replays_of(vector: vectors.Vector) -> Iterator[Replay]:
         if longest <= BIG:
             ways += [("byte by byte", 0), *(("cut", at) for at in range(1, min(longest, 65)))]
     every = [given_of(vector, acts, way, at) for way, at in ways]
-    trailing = None if vector.is_fixed or longest > BIG else vectors.with_trailing(vector)
+    trailing = None if vector.is_fixed or longest > BIG else reader.with_trailing(vector)
     if trailing:
         every.append(given_of(trailing, acts_of(trailing), "whole", 0))
         if vector.role == "client" and outcome == 0:
@@ -170,7 +169,7 @@ def replays_of(vector: vectors.Vector) -> Iterator[Replay]:
         yield Replay(given, outcome, details, "at" in vector.outcome or not details)
 
 
-def stopped(vector: vectors.Vector, octets: bytes) -> Iterator[Replay]:
+def stopped(vector: reader.Vector, octets: bytes) -> Iterator[Replay]:
     """Stops after each number of bytes of a frame: the core must say how many it still needs."""
     message = int.from_bytes(octets[8:12], "little")
     data = int.from_bytes(octets[12 + message : 20 + message], "little")
@@ -182,7 +181,7 @@ def stopped(vector: vectors.Vector, octets: bytes) -> Iterator[Replay]:
         yield Replay(given, OUTCOMES.index("not ended"), details)
 
 
-def given_of(vector: vectors.Vector, acts: list[Any], way: str, at: int) -> bytes:
+def given_of(vector: reader.Vector, acts: list[Any], way: str, at: int) -> bytes:
     parts = [opened(vector)]
     if vector.setup != "nobody" or any(step[0] == "connect" for step in vector.steps):
         parts.append(inputs.NUMBER_OF["connected"])

@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "fuzz/differential"))
 
 import bases
 import engine
-import vectors
+import reader
 from inputs import block_of, sized, words_of
 
 
@@ -48,7 +48,7 @@ def main() -> int:
             print(f"  got      {engine.verdict_of(replay.given, answer)}", file=sys.stderr)
             return 1
     peer.close()
-    counts = Counter(vector.rule for vector in vectors.load() if not vector.is_live)
+    counts = Counter(vector.rule for vector in reader.load() if not vector.is_live)
     print(f"replayed {counts.total()} vectors of {len(counts)} rules", file=sys.stderr)
     if "KCOM5_REPLAYED" in os.environ:
         Path(os.environ["KCOM5_REPLAYED"]).write_text(json.dumps(counts))

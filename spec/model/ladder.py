@@ -8,9 +8,8 @@ from typing import Any
 
 import replay
 from configs import Config
+from reader import Vector
 from tables import Table
-
-from vectors import Vector
 
 HELLO = "4b 43 4f 4d 35 aa bb cc"
 NONCE_HELLO = "4b 43 4f 4d 35 n0 n1 n2"

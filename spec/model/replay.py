@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tables import FINAL, Table
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "impl" / "python" / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "vectors"))
 
-import vectors
-from vectors import Vector
+import reader
+from reader import Vector
 
 MAGIC = b"KCOM5"
 MAX_OCTETS = 1 << 16
@@ -43,7 +43,7 @@ class End:
         self.is_confirmed |= cell.action == "confirm"
         self.is_delivered |= cell.action == "deliver"
         if cell.action == "send hello":
-            self.output += MAGIC + vectors.NONCE
+            self.output += MAGIC + reader.NONCE
         if cell.action == "send echo and frame":
             message, data = self.vector.message, self.vector.data
             lengths = len(message).to_bytes(4, "little"), len(data).to_bytes(8, "little")
@@ -77,7 +77,7 @@ class Client(End):
             state, need = self.state, self.sizes[self.state] - len(self.field)
             piece, octets = octets[:need], octets[need:]
             self.field += piece
-            echo = (MAGIC + vectors.NONCE)[: len(self.field)]
+            echo = (MAGIC + reader.NONCE)[: len(self.field)]
             if state == "echo" and bytes(self.field) != echo:
                 self.on("wrong")
             elif len(self.field) < self.sizes[state]:
@@ -144,7 +144,7 @@ def follow(end: End, vector: Vector, is_whole: bool) -> str:
         end.on("refused")
     for step in (*vector.steps, ("at the end",)):
         if step[0] == "send":
-            sends.append(vectors.joined(step[1:]))
+            sends.append(reader.joined(step[1:]))
             continue
         if step[0] in ("pause", "connect"):
             continue
@@ -155,7 +155,7 @@ def follow(end: End, vector: Vector, is_whole: bool) -> str:
             is_sent = True
             end.on("sent")
         if step[0] == "expect":
-            expected = vectors.joined(step[1:])
+            expected = reader.joined(step[1:])
             if not end.output.startswith(expected):
                 return f"it does not send {expected[:16].hex(' ')}"
             end.output = end.output[len(expected) :]
@@ -182,7 +182,7 @@ def judge(end: End, vector: Vector) -> str:
     if isinstance(end, Client):
         if not end.is_delivered:
             return "it delivers nothing"
-        wanted = vectors.text_octets(outcome.get("message", "")), vectors.octets(outcome.get("data", ""))
+        wanted = reader.text_octets(outcome.get("message", "")), reader.octets(outcome.get("data", ""))
         if (end.got.get("message"), end.got.get("data")) != wanted:
             return "it delivers other octets"
     if "confirmed" in outcome and outcome["confirmed"] != end.is_confirmed:
@@ -192,7 +192,7 @@ def judge(end: End, vector: Vector) -> str:
 
 def playable() -> Iterator[Vector]:
     """The conversations that a core replays, but for those that move much."""
-    for vector in vectors.load():
+    for vector in reader.load():
         is_talk = vector.role in ("server", "client") and not vector.is_live
         is_talk &= vector.outcome.get("error") not in USAGE
         sizes = [

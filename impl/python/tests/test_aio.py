@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ends import DATA, MIB, T, files_in, frame, raw_server
-from vectors import ROOT
+from reader import ROOT
 
 from kcom5 import Sent, aio
 

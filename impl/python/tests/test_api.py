@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from ends import DATA, MIB, T, exchange, files_in, frame, raw_server
-from vectors import ROOT
+from reader import ROOT
 
 import kcom5
 from kcom5 import Client, Server

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from ends import T
-from vectors import ROOT
+from reader import ROOT
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "impl/python/src")}
 

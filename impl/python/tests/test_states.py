@@ -6,7 +6,7 @@ import mmap
 from collections.abc import Callable
 
 import pytest
-from vectors import NONCE, ROOT
+from reader import NONCE, ROOT
 
 from kcom5 import KcomError, unpack
 from kcom5.errors import ERRORS

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import bases
 import pytest
-import vectors
+import reader
 from engine import OUTCOMES
 from peer import answer_to  # of fuzz/differential
 
 
-@pytest.mark.parametrize("vector", vectors.load(), ids=lambda vector: vector.id)
+@pytest.mark.parametrize("vector", reader.load(), ids=lambda vector: vector.id)
 def test_the_core_does_what_the_vector_says(
-    vector: vectors.Vector, record_property: Callable[[str, object], None]
+    vector: reader.Vector, record_property: Callable[[str, object], None]
 ) -> None:
     for replay in bases.replays_of(vector):
         outcome, details = answer_to(replay.given)

@@ -1,4 +1,4 @@
-"""The vectors of the project: rows and conversations. Format: `vectors/README.md`."""
+"""The reader of the vectors for the tools and tests in Python. Format: README.md beside this file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[1]
 NONCE = b"\xaa\xbb\xcc"
 
 Step = tuple[Any, ...]
