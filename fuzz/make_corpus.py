@@ -21,20 +21,14 @@ MOST = 4096  # bytes; longer streams have the same fields with more data
 
 def inputs(vector: reader.Vector) -> list[tuple[str, bytes]]:
     """Returns the corpus and the input of each stream of a vector."""
-    if vector.role == "pack":
-        return [("address", vector.outcome["out"].encode())] if "out" in vector.outcome else []
-    if vector.role == "unpack":
-        return [("address", vector.give["in"].encode())]
-    if vector.role == "message":
-        return []
-    sent = b"".join(reader.joined(step[1:]) for step in vector.steps if step[0] == "send")
-    streams = [(vector.role, sent)]
+    if vector.role in ("pack", "unpack"):
+        return [("address", (vector.outcome.get("out", "") if vector.role == "pack" else vector.give["in"]).encode())]
+    streams = [(vector.role, vector.octets_of("send"))]
     if vector.role == "server":
-        expected = b"".join(reader.joined(step[1:]) for step in vector.steps if step[0] == "expect")
-        streams.append(("client", expected))
         message, data = vector.message, vector.data
         lengths = len(message).to_bytes(4, "little"), len(data).to_bytes(8, "little")
-        streams.append(("client", b"KCOM5" + reader.NONCE + lengths[0] + message + lengths[1] + data))
+        frame = lengths[0] + message + lengths[1] + data
+        streams += [("client", vector.octets_of("expect")), ("client", b"KCOM5" + reader.NONCE + frame)]
     return streams
 
 
@@ -53,8 +47,7 @@ def main() -> int:
         (folder / corpus).mkdir(parents=True)
         for octets, name in files.items():
             path = folder / corpus / name
-            if path.exists():  # a vector with two streams
-                path = folder / corpus / f"{name}+given"
+            path = path.with_name(f"{name}+given") if path.exists() else path  # a vector with two streams
             path.write_bytes(octets)
         print(f"{corpus}: {len(files)} inputs")
     return 0

@@ -37,6 +37,10 @@ class Vector:
     def data(self) -> bytes:
         return octets(self.give.get("data", ""))
 
+    def octets_of(self, kind: str) -> bytes:
+        """The octets of all steps of this kind, `send` or `expect`."""
+        return b"".join(joined(step[1:]) for step in self.steps if step[0] == kind)
+
 
 def octets(value: Any, nonce: bytes = NONCE) -> bytes:
     """The octets that a vector writes as pairs, text, or a size and a fill."""

@@ -51,7 +51,7 @@ def changed() -> list[tuple[bytes, bytes]]:
         if vector.role == "unpack":
             found.add((b"u", input_of(vector)[1:]))
         elif vector.role in ("client", "server"):
-            sent = b"".join(reader.joined(step[1:]) for step in vector.steps if step[0] == "send")
+            sent = vector.octets_of("send")
             if sent and len(sent) <= MOST and len(vector.message) <= MOST_TO_SEND:
                 found.add((opened(vector) + inputs.NUMBER_OF["connected"], sent))
     return sorted(found)
@@ -107,7 +107,7 @@ def expected(vector: reader.Vector) -> tuple[int, bytes]:
         return 0, head + inputs.sized(message) + len(data).to_bytes(8, "little") + data
     if outcome.get("error") == "message-not-utf8":
         return place, b""
-    sent = b"".join(reader.joined(step[1:]) for step in vector.steps if step[0] == "expect")
+    sent = vector.octets_of("expect")
     sent = sent[: len(sent) - len(vector.data)] if sent else sent
     is_confirmed = place == 0 and outcome.get("confirmed", True)
     flags = (HALF_CLOSED if sent else 0) | (CONFIRMED if is_confirmed else 0)
@@ -125,9 +125,8 @@ class Replay:
 
     def is_right(self, outcome: int, details: bytes) -> bool:
         """Returns whether an answer has the outcome and the details of the vector."""
-        if not self.has_offset:
-            details = details[:1] + bytes(4) + details[5:]
-        return (outcome, details) == (self.outcome, self.details)
+        compared = details if self.has_offset else details[:1] + bytes(4) + details[5:]
+        return (outcome, compared) == (self.outcome, self.details)
 
 
 def replayed() -> Iterator[Replay]:
@@ -143,7 +142,7 @@ def replays_of(vector: reader.Vector) -> Iterator[Replay]:
         yield Replay(given, OUTCOMES.index(vector.outcome["error"]), bytes(5))
     if vector.outcome.get("confirmed") is False:  # a live replay cannot fix the order of these events
         events = b"".join(inputs.NUMBER_OF[event] for event in ("early-end", "sent", "acknowledged"))
-        hello = b"".join(reader.joined(step[1:]) for step in vector.steps if step[0] == "send")
+        hello = vector.octets_of("send")
         given = opened(vector) + inputs.NUMBER_OF["connected"] + inputs.given(hello) + events
         yield Replay(given, *expected(vector), has_offset=False)
     if vector.is_live:
