@@ -72,7 +72,8 @@ def test_stop_first_ends_at_the_first_failure(tmp_path: Path, processes: str) ->
 
 def test_one_group_of_the_failures_can_be_run_again(tmp_path: Path) -> None:
     peer = ("--", *WRONG, "unpack-is-lenient")
-    inside("run", "--rule", "address.reject", "--report", "report", *peer, at=tmp_path)
+    cases = [word for name in ("space-before-dot", "tab-first") for word in ("--case", f"address.reject/{name}")]
+    inside("run", *cases, "--report", "report", *peer, at=tmp_path)
     groups = [group.results for group in roots.groups(read_json(tmp_path / "report/report.json"))]
     assert len(groups) > 1
     inside("run", "--failed", "report", "--group", "2", "--report", "two", *peer, at=tmp_path)

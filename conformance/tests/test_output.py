@@ -135,7 +135,7 @@ def test_report_is_written_though_the_runner_dies(tmp_path: Path, monkeypatch: p
         return original(self, case, *rest, **more)
 
     monkeypatch.setattr(Runner, "_result", dies)
-    done = inside("run", *FEW, "--report", "report", "--jobs", "1", "--processes", "1", "--", *RIGHT, at=tmp_path)
+    done = inside("run", *FEW, "--report", "report", "--", *RIGHT, at=tmp_path)
     assert done.returncode == 130
     document = json.loads((tmp_path / "report" / "report.json").read_text())
     assert (document["as_expected"], len(document["results"])) == (False, 2)
@@ -143,7 +143,8 @@ def test_report_is_written_though_the_runner_dies(tmp_path: Path, monkeypatch: p
 
 
 def test_processes_share_the_cases(tmp_path: Path) -> None:
-    some = [word for name in ("address.canonical/*", "echo.exact/*", "hello.form/*") for word in ("--case", name)]
+    names = ("address.canonical/*", f"echo.exact/*@{VIA}", f"hello.form/*@{VIA}")
+    some = [word for name in names for word in ("--case", name)]
     for count in ("1", "3"):
         done = inside("run", *some, "--processes", count, "--report", count, "--", *RIGHT, at=tmp_path)
         assert done.returncode == 0, done.stderr
@@ -154,13 +155,10 @@ def test_processes_share_the_cases(tmp_path: Path) -> None:
 
 
 def test_suites_on_one_machine_do_not_disturb_each_other(tmp_path: Path) -> None:
-    """All of them need the default port."""
-    line = f"suite run --case '*default*@{VIA}' -- $right > $one & " * 4
-    names = iter("abcd")
-    while "$one" in line:
-        line = line.replace("$one", next(names), 1)
-    shell(f"{line} wait", tmp_path)
-    for name in "abcd":
+    """Both need the default port."""
+    cases = f"--rule listen.default --via {VIA} --jobs 1 --processes 1 --repeat 9"
+    shell("".join(f"suite run {cases} -- $right > {name} & " for name in "ab") + "wait", tmp_path)
+    for name in "ab":
         said = (tmp_path / name).read_text()
         assert said.rstrip().endswith(": as expected"), said
         assert "not-run" not in said

@@ -186,9 +186,13 @@ def test_a_program_that_is_too_long_is_not_made() -> None:
     assert re.fullmatch(r"a program would have 10\d,\d+ characters", reason)
 
 
+FRAME = frame(b"hi", b"123")
+ECHO_IN_PIECES = Script("client", steps=(("send", bytes(6)), ("pause", "tick"), ("send", bytes(2) + FRAME), ("end",)))
+
+
 def test_failed_replays_the_conversations_that_failed(tmp_path: Path) -> None:
-    (tmp_path / "peers.toml").write_text(f"[mine]\ncommand = {json.dumps([*WRONG, 'leaks-descriptors'])}\n")
-    script = Script("client", steps=(("send", bytes(8) + FRAME), ("end",)))
+    (tmp_path / "peers.toml").write_text(f"[mine]\ncommand = {json.dumps([*WRONG, 'one-recv-for-the-echo'])}\n")
+    script = replace(ECHO_IN_PIECES, via=VIA)
     inside("explore", "--replay", to_text(script), "--report", "report", at=tmp_path)
     again_failed = ("run", "--failed", "report", "--report", "report")
     assert inside(*again_failed, at=tmp_path).returncode == 1
@@ -199,14 +203,10 @@ def test_failed_replays_the_conversations_that_failed(tmp_path: Path) -> None:
     is_error(inside(*again_failed, at=tmp_path), 2, "no case failed in report")
 
 
-FRAME = frame(b"hi", b"123")
-
-
 @pytest.mark.parametrize(
     ("name", "script", "rule"),
     [
-        ("one-recv-for-the-echo", Script("client", steps=(("send", bytes(6)), ("pause", "tick"),
-                                                          ("send", bytes(2) + FRAME), ("end",))), "echo.segments"),
+        ("one-recv-for-the-echo", ECHO_IN_PIECES, "echo.segments"),
         ("full-queue-is-io", Script("client", via="unix", steps=(("full",),), close=1), "time.connect"),
         ("constant-nonce", Script("client", steps=(("send", bytes(8) + FRAME), ("end",))), "hello.nonce"),
         ("leaks-descriptors", Script("client", steps=(("send", bytes(8) + FRAME), ("end",))), "close.residue"),
@@ -217,17 +217,14 @@ FRAME = frame(b"hi", b"123")
 def test_a_conversation_is_replayed_and_its_program_shows_it(
     name: str, script: Script, rule: str, tmp_path: Path
 ) -> None:
-    """Runs exactly that conversation again, with the same failure and name."""
     script = replace(script, via=VIA) if script.via == "tcp6" else script
-    for folder in ("one", "two"):
-        arguments = ("--strict", "--replay", to_text(script), "--report", folder, "--", *WRONG, name)
-        assert inside("explore", *arguments, at=tmp_path).returncode == 1
-    runs = [read_json(tmp_path / folder / "report.json") for folder in ("one", "two")]
-    results = [next(one for one in run.results if one.problems and one.problems[0].rule == rule) for run in runs]
-    assert results[0].id == results[1].id
-    assert results[0].script == to_text(script)
-    assert f"--replay {shlex.quote(to_text(script))} " in again(runs[0], results[0])
-    assert is_shown(results[0].reproduction, name)
+    arguments = ("--strict", "--replay", to_text(script), "--report", "report", "--", *WRONG, name)
+    assert inside("explore", *arguments, at=tmp_path).returncode == 1
+    run = read_json(tmp_path / "report" / "report.json")
+    result = next(one for one in run.results if one.problems and one.problems[0].rule == rule)
+    assert result.script == to_text(script)
+    assert f"--replay {shlex.quote(to_text(script))} " in again(run, result)
+    assert is_shown(result.reproduction, name)
 
 
 def test_a_conversation_is_replayed_from_what_was_saved_or_from_a_short_word(tmp_path: Path) -> None:
