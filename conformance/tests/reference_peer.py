@@ -14,12 +14,10 @@ import json
 import math
 import os
 import select
-import shutil
 import socket
 import stat
 import struct
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +51,9 @@ class Source:
             self.size = status.st_size
             is_unknown = self.size <= 65536 and status.st_blocks == 0
             if not stat.S_ISREG(status.st_mode) or self.size == 0 or is_unknown:
+                import shutil  # these take long, and only files need them
+                import tempfile
+
                 with self.file as pipe:
                     self.file = tempfile.TemporaryFile()  # noqa: SIM115
                     shutil.copyfileobj(pipe, self.file)
@@ -100,6 +101,8 @@ class Sink:
         elif self.target:
             if self.target.exists():
                 self.mode = stat.S_IMODE(self.target.stat().st_mode)
+            import tempfile
+
             descriptor, name = tempfile.mkstemp(dir=self.target.parent)
             self.temporary = Path(name)
             self.file = os.fdopen(descriptor, "wb")

@@ -21,7 +21,7 @@ from kcom5_conformance.selection import every_case
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "src" / "kcom5_conformance"
 ROOT = HERE.parents[1]
-RIGHT = [sys.executable, str(HERE / "reference_peer.py")]
+RIGHT = [sys.executable, str(HERE / "right_peer.py")]
 WRONG = [sys.executable, str(HERE / "mutants")]
 ODD = [sys.executable, str(HERE / "odd_adapter.py")]
 VIA = "tcp4" if why_not("tcp6") else "tcp6"

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import socket
 import struct
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import suite_command
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from suite_command import HERE_VIAS, VIA
+from suite_command import HERE_VIAS, ODD, VIA, WRONG
 
 from kcom5_conformance import verify
 from kcom5_conformance.cases import matrix
@@ -30,8 +30,7 @@ from kcom5_conformance.harness.smoke import Smoke, smoke
 from kcom5_conformance.harness.subject import Subject
 from kcom5_conformance.results import Result, Verdict
 
-HERE = Path(__file__).parent
-RIGHT = Subject("right", [sys.executable, str(HERE / "reference_peer.py")])
+RIGHT = Subject("right", suite_command.RIGHT)
 Ends = Callable[[trio.SocketStream, trio.SocketStream], Awaitable[None]]
 
 
@@ -250,11 +249,11 @@ def conduct(subjects: list[Subject], chosen: list[Cell], complaint: str = "") ->
 
 
 def wrong(name: str) -> Subject:
-    return Subject("wrong", [sys.executable, str(HERE / "mutants"), name])
+    return Subject("wrong", [*WRONG, name])
 
 
 def odd(manner: str) -> Subject:
-    return Subject("odd", [sys.executable, str(HERE / "odd_adapter.py"), manner])
+    return Subject("odd", [*ODD, manner])
 
 
 @pytest.mark.parametrize(
