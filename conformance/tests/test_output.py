@@ -155,10 +155,10 @@ def test_processes_share_the_cases(tmp_path: Path) -> None:
 
 
 def test_suites_on_one_machine_do_not_disturb_each_other(tmp_path: Path) -> None:
-    """Both need the default port."""
+    """All of them need the default port."""
     cases = f"--rule listen.default --via {VIA} --jobs 1 --processes 1 --repeat 9"
-    shell("".join(f"suite run {cases} -- $right > {name} & " for name in "ab") + "wait", tmp_path)
-    for name in "ab":
+    shell("".join(f"suite run {cases} -- $right > {name} & " for name in "abcd") + "wait", tmp_path)
+    for name in "abcd":
         said = (tmp_path / name).read_text()
         assert said.rstrip().endswith(": as expected"), said
         assert "not-run" not in said

@@ -198,9 +198,16 @@ ECHO_IN_PIECES = Script("client", steps=(("send", bytes(6)), ("pause", "tick"), 
 def test_failed_replays_the_conversations_that_failed(tmp_path: Path) -> None:
     (tmp_path / "peers.toml").write_text(f"[mine]\ncommand = {json.dumps([*WRONG, 'one-recv-for-the-echo'])}\n")
     script = replace(ECHO_IN_PIECES, via=VIA)
+
+    def failures() -> list[str]:
+        results = read_json(tmp_path / "report" / "report.json").results
+        return [result.id for result in results if result.problems]
+
     inside("explore", "--replay", to_text(script), "--report", "report", at=tmp_path)
+    (found,) = failures()
     again_failed = ("run", "--failed", "report", "--report", "report")
     assert inside(*again_failed, at=tmp_path).returncode == 1
+    assert failures() == [found], "the same failure has the same name"
     (tmp_path / "peers.toml").write_text(f"[mine]\ncommand = {json.dumps(RIGHT)}\n")
     done = inside(*again_failed, at=tmp_path)
     assert (done.returncode, "1 fixed, 0 broken" in done.stdout) == (0, True), done.stdout
