@@ -139,7 +139,8 @@ def test_shrinking_finds_the_least() -> None:
 
 @pytest.mark.parametrize("role", ["server", "client"])
 def test_right_peer_is_failed_by_none(role: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _explore(role, "reference_peer.py", "--seconds", "6", "--strict") == 0, capsys.readouterr().out
+    options = ("--seconds", "6", "--examples", "100", "--strict")
+    assert _explore(role, "right_peer.py", *options) == 0, capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_wrong_peer_is_found(role: str, name: str, rule: str, tmp_path: Path) ->
     [("client", "seven-bit-nonce", "hello.nonce"), ("server", "forgives-a-line-end", "hello.alone")],
 )
 def test_broken_should_is_found(role: str, name: str, rule: str, tmp_path: Path) -> None:
-    options = ("--seconds", "90", "--first", "--strict", "--report", str(tmp_path))
+    options = ("--seconds", "90", "--first", "--strict", "--seed", "2", "--report", str(tmp_path))
     assert _explore(role, "mutants", name, *options) == 1
     assert rule in [result["rule"] for result in _failures(tmp_path)]
 
@@ -227,8 +228,15 @@ def test_conversation_shows_the_bug(name: str, script: Script, rule: str, tmp_pa
 
 def test_defect_of_the_suite_is_not_charged_to_the_implementation(capsys: pytest.CaptureFixture[str]) -> None:
     script = Script("client", via=VIA, steps=(("send", NUL), ("dance",)))
-    assert _explore("client", "reference_peer.py", "--replay", to_text(script)) == 4
-    assert "the suite itself is broken" in capsys.readouterr().err
+    assert _explore("client", "right_peer.py", "--replay", to_text(script)) == 4
+    told = capsys.readouterr().err
+    assert "the suite itself is broken" in told
+    assert "replayed as client: 1 conversation in " in told
+
+
+def test_time_that_is_over_at_once_ends_the_exploring(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _explore("client", "right_peer.py", "--first", "--seconds", "0") == 1
+    assert "0 conversations in " in capsys.readouterr().err
 
 
 def test_residue_is_found_and_charged(tmp_path: Path) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from suite_command import RIGHT, WRONG
 
 from kcom5_conformance.cli import run_command
 from kcom5_conformance.explore.machine import ALPHABETS, differences, draw, of_tables, to_dot
 from kcom5_conformance.explore.words import acts
-
-HERE = Path(__file__).resolve().parent
 
 
 def test_machines_of_the_tables() -> None:
@@ -59,15 +57,14 @@ def test_drawing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("role", ALPHABETS)
 def test_right_peer_is_equal_to_the_tables(role: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    right = [sys.executable, str(HERE / "reference_peer.py")]
-    arguments = ["learn", "--role", role, "--strict", "--report", str(tmp_path), "--", *right]
+    arguments = ["learn", "--role", role, "--strict", "--report", str(tmp_path), "--", *RIGHT]
     assert run_command(arguments) == 0, capsys.readouterr()
     assert "equal to the tables" in capsys.readouterr().err
-    assert (tmp_path / f"reference_peer-{role}.dot").exists()
+    assert (tmp_path / f"right_peer-{role}.dot").exists()
 
 
 def test_wrong_peer_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = [sys.executable, str(HERE / "mutants"), "over-limit-is-truncated"]
+    wrong = [*WRONG, "over-limit-is-truncated"]
     assert run_command(["learn", "--role", "client", "--report", str(tmp_path), "--", *wrong]) == 1
     assert "connect, whole, over: got truncated, expected over-limit" in capsys.readouterr().err
     result = json.loads((tmp_path / "report.json").read_text("utf-8"))["results"][0]

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import socket
 import struct
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import suite_command
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from suite_command import HERE_VIAS, VIA
+from suite_command import HERE_VIAS, ODD, VIA, WRONG
 
 from kcom5_conformance import verify
 from kcom5_conformance.cases import matrix
@@ -30,8 +30,7 @@ from kcom5_conformance.harness.smoke import Smoke, smoke
 from kcom5_conformance.harness.subject import Subject
 from kcom5_conformance.results import Result, Verdict
 
-HERE = Path(__file__).parent
-RIGHT = Subject("right", [sys.executable, str(HERE / "reference_peer.py")])
+RIGHT = Subject("right", suite_command.RIGHT)
 Ends = Callable[[trio.SocketStream, trio.SocketStream], Awaitable[None]]
 
 
@@ -90,11 +89,13 @@ def ends_of(passed: list[Passed]) -> list[tuple[bool, str]]:
 
 # ---- the relay
 
+MANNERS: list[Manner] = list(matrix.SIZES)
 payloads = st.lists(st.binary(min_size=1, max_size=3000) | st.just(b"\x00" * 20000), max_size=4)
 
 
-@pytest.mark.parametrize("manner", matrix.SIZES)
-@pytest.mark.parametrize("via", TRANSPORTS)
+@pytest.mark.parametrize(
+    ("via", "manner"), [*((via, "plain") for via in TRANSPORTS), *((VIA, manner) for manner in MANNERS[1:])]
+)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(there=payloads, back=payloads, seed=st.integers(0, 9))
 def test_wire_changes_no_octet(
@@ -248,21 +249,11 @@ def conduct(subjects: list[Subject], chosen: list[Cell], complaint: str = "") ->
 
 
 def wrong(name: str) -> Subject:
-    return Subject("wrong", [sys.executable, str(HERE / "mutants"), name])
+    return Subject("wrong", [*WRONG, name])
 
 
 def odd(manner: str) -> Subject:
-    return Subject("odd", [sys.executable, str(HERE / "odd_adapter.py"), manner])
-
-
-def some(servers: list[str], clients: list[str], message: str, vias: tuple[str, ...] = (VIA,)) -> list[Cell]:
-    return [
-        Cell(server, client, via, 1, manner, message)
-        for server in servers
-        for client in clients
-        for via in vias
-        for manner in matrix.SIZES
-    ]
+    return Subject("odd", [*ODD, manner])
 
 
 @pytest.mark.parametrize(
@@ -274,7 +265,8 @@ def some(servers: list[str], clients: list[str], message: str, vias: tuple[str, 
 )
 def test_peer_that_disagrees_fails_exactly_in_its_rows(name: str, rows: set[str]) -> None:
     names = ["right", "wrong"]
-    results = conduct([RIGHT, wrong(name)], some(names, names, "hi"))
+    cells = [Cell(server, client, VIA, 1, "plain", "hi") for server in names for client in names]
+    results = conduct([RIGHT, wrong(name)], cells)
     assert {result.peer for result in results if result.verdict is Verdict.FAIL} == rows
     assert {result.peer for result in results if result.verdict is Verdict.PASS} == {
         f"{server}>{client}" for server in names for client in names
@@ -283,7 +275,9 @@ def test_peer_that_disagrees_fails_exactly_in_its_rows(name: str, rows: set[str]
 
 
 def test_right_peer_passes_over_each_transport_in_each_manner() -> None:
-    results = conduct([RIGHT], some(["right"], ["right"], "hi", tuple(HERE_VIAS)))
+    results = conduct(
+        [RIGHT], [Cell("right", "right", via, 1, manner, "hi") for via in HERE_VIAS for manner in MANNERS]
+    )
     assert {result.verdict for result in results} == {Verdict.PASS}
 
 

@@ -159,12 +159,18 @@ class _Ladder:
             self.add("suite", "connect")
 
 
+def seen(peer: str, role: str, saw: str, steps: str, cause: str, **more: str) -> Situation:
+    """Returns the situation. `saw` is what was seen, or SEEN/EXPECTED."""
+    saw, _, expected = saw.partition("/")
+    return Situation(peer, role, saw, steps, cause, expected, **more)
+
+
 def server(peer: str, saw: str, steps: str, cause: str, **more: str) -> Situation:
-    return Situation(peer, "server", saw, steps, cause, **more)
+    return seen(peer, "server", saw, steps, cause, **more)
 
 
 def client(peer: str, saw: str, steps: str, cause: str, **more: str) -> Situation:
-    return Situation(peer, "client", saw, steps, cause, **more)
+    return seen(peer, "client", saw, steps, cause, **more)
 
 
 def row(peer: str, request: str, cause: str) -> Situation:
@@ -187,6 +193,16 @@ PARSER = "perhaps the language's number parser reads the port: it takes signs, s
 RANGE = "the port is not compared with 1 and 65535"
 ONE_NAME = "no name, and for other failures invalid-connection"
 SHORT_HELLO = "fewer than eight octets: part of the hello was not sent"
+CUT_IS_IO = "a close within the frame is reported as io"
+LEAVING_IS_IO = "a client that left without its end is reported as io"
+STAYING_IS_TIMEOUT = "a client that does not end within T is reported as timeout"
+NOBODY_IS_IO = "a place where nobody listens is reported as io"
+ANY_CASE = "the magic is compared without regard to case"
+PART_OF_IT = "only a part of the magic is compared"
+NUL_AFTER_IT = "a trailing NUL: the hello is sent as a C string"
+LINE_END_AFTER_IT = "a trailing newline: the hello is sent as a line"
+THREAD = "a thread of an exchange never ends"
+MEMORY = "memory of an exchange is never freed"
 COUNT = "the number of groups is not checked: it has to divide 48"
 
 SITUATIONS = [
@@ -241,7 +257,7 @@ SITUATIONS = [
     server("leaks-its-port", "residue", "listen=13600 err=in-use", ""),
     server("leaks-the-port", "residue", "listen=1 err=in-use", ""),
     server("does-not-half-close", "refuses", "listen connect >8 <25 err=unconfirmed", likely.NO_HALF_CLOSE),
-    server("template-c", "open", "listen connect up", likely.NO_HALF_CLOSE, expected="the end of the stream"),
+    server("template-c", "open/the end of the stream", "listen connect up", likely.NO_HALF_CLOSE),
     client("big-endian-data-length-read", "reset", "ask connect <8 >25 <reset err=over-limit", likely.NEEDS_MORE),
     server(
         "does-not-half-close", "refuses", "T=1 listen connect >8 <25 wait=1 <end err=unconfirmed", likely.NO_HALF_CLOSE
@@ -253,7 +269,7 @@ SITUATIONS = [
     client("wants-a-message", "name", "ask connect <8 >none err=malformed-message", likely.REFUSES_EMPTY),
     client("checks-too-much", "refuses", "ask connect <8 >25 err=malformed-message", likely.REFUSES_RIGHT),
     client("checks-too-much", "reset", "ask connect <8 >25 <reset err=malformed-message", likely.REFUSES_RIGHT),
-    server("sends-ill-formed", "name", "listen err=in-use", likely.UNCHECKED, expected="message-not-utf8"),
+    server("sends-ill-formed", "name/message-not-utf8", "listen err=in-use", likely.UNCHECKED),
     # Its connection does not end.
     server("waits-for-eight", "open", "listen connect >magic wait=5 up", ""),
     server("waits-for-eight", "open", "listen connect >bad wait=5 up", likely.EIGHT_FIRST),
@@ -269,18 +285,8 @@ SITUATIONS = [
     # It stops sending.
     client("waits-for-a-banner", "silent", "ask connect wait=5 up", likely.SPEAKS_SECOND),
     client("waits-for-a-greeting", "silent", "T=1 ask connect wait=2 up", likely.SPEAKS_SECOND),
-    client(
-        "omits-the-nonce",
-        "silent",
-        "ask connect <5 wait=5 up",
-        "fewer than eight octets: part of the hello was not sent",
-    ),
-    client(
-        "sends-the-magic-alone",
-        "silent",
-        "T=1 ask connect <5 up",
-        "fewer than eight octets: part of the hello was not sent",
-    ),
+    client("omits-the-nonce", "silent", "ask connect <5 wait=5 up", SHORT_HELLO),
+    client("sends-the-magic-alone", "silent", "T=1 ask connect <5 up", SHORT_HELLO),
     server("reads-a-line", "silent", "listen connect >8 wait=5 up", likely.MORE_HELLO),
     server("reads-nine-octets", "silent", "T=1 listen connect >8 wait=2 up", likely.MORE_HELLO),
     server("wants-an-answer", "silent", "listen connect >8 <8 wait=5 up", likely.ECHO_ANSWER),
@@ -334,25 +340,18 @@ SITUATIONS = [
     # It sends what does not belong.
     client("says-thanks", "surplus", "ask connect <8 >25 <more", likely.MORE_THAN_HELLO),
     client("acknowledges-the-echo", "surplus", "ask connect <8 >8 <more", likely.MORE_THAN_HELLO),
-    client("sends-nine-octets", "surplus", "ask connect <nul-byte", "a trailing NUL: the hello is sent as a C string"),
-    client("sends-a-line", "surplus", "ask connect <newline", "a trailing newline: the hello is sent as a line"),
+    client("sends-nine-octets", "surplus", "ask connect <nul-byte", NUL_AFTER_IT),
+    client("sends-a-line", "surplus", "ask connect <newline", LINE_END_AFTER_IT),
     server("greets-at-once", "surplus", "listen connect >3 <part", likely.TOO_EARLY),
     server("answers-at-the-fifth", "surplus", "listen connect >5 <5", likely.TOO_EARLY),
     server("says-why", "surplus", "listen connect >magic <part", OWN_WORDS),
     server("greets-first", "surplus", "listen connect >magic <25", OWN_WORDS),
     server("takes-every-hello", "surplus", "listen connect >magic <magic", NOT_COMPARED),
     server("echoes-before-it-looks", "surplus", "listen connect >magic <magic <more", NOT_COMPARED),
-    server(
-        "takes-every-case", "surplus", "listen connect >lower <lower", "the magic is compared without regard to case"
-    ),
-    server(
-        "upper-cases-first",
-        "surplus",
-        "listen connect >lower <lower <more",
-        "the magic is compared without regard to case",
-    ),
-    server("compares-four-octets", "surplus", "listen connect >part <part", "only a part of the magic is compared"),
-    server("looks-for-kcom", "surplus", "listen connect >part <part <more", "only a part of the magic is compared"),
+    server("takes-every-case", "surplus", "listen connect >lower <lower", ANY_CASE),
+    server("upper-cases-first", "surplus", "listen connect >lower <lower <more", ANY_CASE),
+    server("compares-four-octets", "surplus", "listen connect >part <part", PART_OF_IT),
+    server("looks-for-kcom", "surplus", "listen connect >part <part <more", PART_OF_IT),
     server("takes-more-than-eight", "surplus", "listen connect >8 >more <25", likely.NINTH),
     server("template-node", "surplus", "listen connect >8 >more <8", likely.NINTH),
     server("sends-a-trailer", "surplus", "listen connect >8 <25 <more", ""),
@@ -379,200 +378,98 @@ SITUATIONS = [
     row("pack-wraps-the-port", '{"op":"pack","port":65537,"key":"00"}', likely.PACK_PORT),
     row("pack-takes-any-key", '{"op":"pack","port":1,"key":"0001020304"}', likely.PACK_KEY),
     row("pack-takes-empty-key", '{"op":"pack","port":1,"key":""}', likely.PACK_KEY),
-    server(
-        "template-node", "accepts", "big listen connect >8 end> <30 ok reset>", likely.CUT_SHORT, expected="unconfirmed"
-    ),
-    server("closes-at-once", "accepts", "listen connect >8 <25 ok wait=1 reset>", EARLY_END, expected="unconfirmed"),
-    server("returns-before-it-sends", "accepts", "T=1 listen connect >8 ok wait=1", EARLY_END, expected="unconfirmed"),
-    server(
-        "takes-a-reset-for-success",
-        "accepts",
-        "listen connect >8 <25 reset> ok",
-        likely.RESET_OK,
-        expected="unconfirmed",
-    ),
-    server("template-node", "accepts", "big listen connect >8 <30 reset> ok", likely.RESET_OK, expected="unconfirmed"),
-    server("unconfirmed-is-ok", "accepts", "T=1 listen connect >8 <25 <end wait=1 ok", IGNORED, expected="unconfirmed"),
-    server("swallows-the-timeout", "accepts", "T=2 listen connect >8 <25 wait=2 ok", IGNORED, expected="unconfirmed"),
+    server("template-node", "accepts/unconfirmed", "big listen connect >8 end> <30 ok reset>", likely.CUT_SHORT),
+    server("closes-at-once", "accepts/unconfirmed", "listen connect >8 <25 ok wait=1 reset>", EARLY_END),
+    server("returns-before-it-sends", "accepts/unconfirmed", "T=1 listen connect >8 ok wait=1", EARLY_END),
+    server("takes-a-reset-for-success", "accepts/unconfirmed", "listen connect >8 <25 reset> ok", likely.RESET_OK),
+    server("template-node", "accepts/unconfirmed", "big listen connect >8 <30 reset> ok", likely.RESET_OK),
+    server("unconfirmed-is-ok", "accepts/unconfirmed", "T=1 listen connect >8 <25 <end wait=1 ok", IGNORED),
+    server("swallows-the-timeout", "accepts/unconfirmed", "T=2 listen connect >8 <25 wait=2 ok", IGNORED),
     server(
         "talk-extends-the-close",
-        "accepts",
+        "accepts/unconfirmed",
         "T=1 listen connect >8 <25 >more wait=1 end> ok",
         likely.CLOSE_ENDLESS,
-        expected="unconfirmed",
     ),
     server(
-        "template-node",
-        "accepts",
-        "T=2 listen connect >8 <25 >more wait=3 end> ok",
-        likely.CLOSE_ENDLESS,
-        expected="unconfirmed",
+        "template-node", "accepts/unconfirmed", "T=2 listen connect >8 <25 >more wait=3 end> ok", likely.CLOSE_ENDLESS
     ),
-    server("takes-every-hello", "accepts", "listen connect >magic <25 ok", NOT_COMPARED, expected="invalid-connection"),
-    server(
-        "takes-a-short-hello",
-        "accepts",
-        "listen connect >5 end> <25 ok",
-        likely.EOF_MISSED,
-        expected="invalid-connection",
-    ),
+    server("takes-every-hello", "accepts/invalid-connection", "listen connect >magic <25 ok", NOT_COMPARED),
+    server("takes-a-short-hello", "accepts/invalid-connection", "listen connect >5 end> <25 ok", likely.EOF_MISSED),
     client(
         "bound-per-call-at-the-client",
-        "accepts",
+        "accepts/timeout",
         "T=1 ask connect <8 >2 wait=0.7 >4 wait=0.7 >25 ok",
         likely.PIECES,
-        expected="timeout",
     ),
-    client("template-go", "accepts", "T=1 ask connect <8 >7 wait=2 >25 ok", likely.PIECES, expected="timeout"),
-    client(
-        "takes-ill-formed",
-        "accepts",
-        "ask connect <8 >malformed ok=\ufffd",
-        likely.REPLACED,
-        expected="malformed-message",
-    ),
-    client(
-        "template-node",
-        "accepts",
-        "ask connect <8 >malformed >more ok=\ufffd",
-        likely.REPLACED,
-        expected="malformed-message",
-    ),
-    client("limit-is-one-more", "accepts", "ask connect <8 >over ok", likely.OVER_LIMIT, expected="over-limit"),
-    client("has-no-limits", "accepts", "T=1 ask connect <8 >over ok", likely.OVER_LIMIT, expected="over-limit"),
-    server("in-use-is-io", "name", "listen err=io", "a place that is taken is reported as io", expected="in-use"),
-    client("refused-is-io", "name", "ask err=io", "a place where nobody listens is reported as io", expected="refused"),
-    client("waits-for-a-server", "name", "T=1 ask wait=1 err=timeout", likely.TRIES_ON, expected="refused"),
-    client("dials-until-t", "name", "T=2 ask wait=2 err=timeout", likely.TRIES_ON, expected="refused"),
-    client(
-        "truncated-is-io",
-        "name",
-        "ask connect <8 >15 end> err=io",
-        "a close within the frame is reported as io",
-        expected="truncated",
+    client("template-go", "accepts/timeout", "T=1 ask connect <8 >7 wait=2 >25 ok", likely.PIECES),
+    client("takes-ill-formed", "accepts/malformed-message", "ask connect <8 >malformed ok=\ufffd", likely.REPLACED),
+    client("template-node", "accepts/malformed-message", "ask connect <8 >malformed >more ok=\ufffd", likely.REPLACED),
+    client("limit-is-one-more", "accepts/over-limit", "ask connect <8 >over ok", likely.OVER_LIMIT),
+    client("has-no-limits", "accepts/over-limit", "T=1 ask connect <8 >over ok", likely.OVER_LIMIT),
+    server("in-use-is-io", "name/in-use", "listen err=io", "a place that is taken is reported as io"),
+    client("refused-is-io", "name/refused", "ask err=io", NOBODY_IS_IO),
+    client("waits-for-a-server", "name/refused", "T=1 ask wait=1 err=timeout", likely.TRIES_ON),
+    client("dials-until-t", "name/refused", "T=2 ask wait=2 err=timeout", likely.TRIES_ON),
+    client("truncated-is-io", "name/truncated", "ask connect <8 >15 end> err=io", CUT_IS_IO),
+    server("reset-is-io", "name/unconfirmed", "listen connect >8 <25 reset> err=io", LEAVING_IS_IO),
+    server(
+        "unconfirmed-is-timeout", "name/unconfirmed", "T=1 listen connect >8 <25 wait=1 err=timeout", STAYING_IS_TIMEOUT
     ),
     server(
-        "reset-is-io",
-        "name",
-        "listen connect >8 <25 reset> err=io",
-        "a client that left without its end is reported as io",
-        expected="unconfirmed",
-    ),
-    server(
-        "unconfirmed-is-timeout",
-        "name",
-        "T=1 listen connect >8 <25 wait=1 err=timeout",
-        "a client that does not end within T is reported as timeout",
-        expected="unconfirmed",
-    ),
-    server(
-        "waits-for-eight",
-        "name",
-        "T=1 listen connect >bad wait=1 err=timeout",
-        likely.EIGHT_FIRST,
-        expected="invalid-connection",
+        "waits-for-eight", "name/invalid-connection", "T=1 listen connect >bad wait=1 err=timeout", likely.EIGHT_FIRST
     ),
     client(
         "compares-the-echo-at-the-end",
-        "name",
+        "name/invalid-connection",
         "T=1 ask connect <8 >bad wait=1 err=timeout",
         likely.ECHO_LAST,
-        expected="invalid-connection",
     ),
     server(
         "close-in-the-hello-is-waited-out",
-        "name",
+        "name/invalid-connection",
         "T=1 listen connect >3 end> wait=1 err=timeout",
         likely.EOF_MISSED,
-        expected="invalid-connection",
     ),
-    server(
-        "one-recv-for-the-hello",
-        "name",
-        "T=1 listen connect >7 err=invalid-connection",
-        likely.ONE_RECV,
-        expected="timeout",
-    ),
-    server(
-        "has-one-name",
-        "name",
-        "T=1 listen connect >7 wait=1 err=io",
-        "this failure is reported as io",
-        expected="timeout",
-    ),
+    server("one-recv-for-the-hello", "name/timeout", "T=1 listen connect >7 err=invalid-connection", likely.ONE_RECV),
+    server("has-one-name", "name/timeout", "T=1 listen connect >7 wait=1 err=io", "this failure is reported as io"),
     client(
         "has-one-name-as-client",
-        "name",
+        "name/invalid-connection",
         "ask connect <8 >magic err=io",
         "this failure is reported as io",
-        expected="invalid-connection",
     ),
-    client("over-limit-is-truncated", "name", "ask connect <8 >over err=truncated", "", expected="over-limit"),
-    client("zero-is-at-once-as-client", "refuses", "T=0 ask connect <8 err=timeout", likely.ZERO, expected="success"),
-    server("negative-is-at-once", "refuses", "T=-1 listen err=timeout", likely.ZERO, expected="success"),
-    server(
-        "counts-milliseconds", "refuses", "T=2 listen connect >8 err=timeout", likely.MILLISECONDS, expected="success"
-    ),
-    client(
-        "divides-by-a-thousand", "refuses", "T=5 ask connect <8 err=timeout", likely.MILLISECONDS, expected="success"
-    ),
+    client("over-limit-is-truncated", "name/over-limit", "ask connect <8 >over err=truncated", ""),
+    client("zero-is-at-once-as-client", "refuses/success", "T=0 ask connect <8 err=timeout", likely.ZERO),
+    server("negative-is-at-once", "refuses/success", "T=-1 listen err=timeout", likely.ZERO),
+    server("counts-milliseconds", "refuses/success", "T=2 listen connect >8 err=timeout", likely.MILLISECONDS),
+    client("divides-by-a-thousand", "refuses/success", "T=5 ask connect <8 err=timeout", likely.MILLISECONDS),
     client(
         "bound-of-the-whole-at-the-client",
-        "refuses",
+        "refuses/success",
         "T=1 ask connect <8 >9 wait=0.6 >12 wait=0.6 err=timeout",
         likely.ONE_DEADLINE,
-        expected="success",
     ),
     client(
         "bound-of-the-clients-call",
-        "refuses",
+        "refuses/success",
         "T=2 ask connect <8 >8 wait=1.5 >15 wait=1 err=timeout",
         likely.ONE_DEADLINE,
-        expected="success",
     ),
     server(
         "cannot-rebind",
-        "refuses",
+        "refuses/that it listens",
         "listen=15000 connect >8 <25 listen=15000 err=in-use",
         likely.TIME_WAIT,
-        expected="that it listens",
     ),
-    server(
-        "rebinds-late",
-        "refuses",
-        "listen=15000 connect >8 listen=15000 err=io",
-        likely.TIME_WAIT,
-        expected="that it listens",
-    ),
+    server("rebinds-late", "refuses/that it listens", "listen=15000 connect >8 listen=15000 err=io", likely.TIME_WAIT),
+    client("one-recv-for-the-echo", "refuses/success", "ask connect <8 >3 >25 err=invalid-connection", likely.ONE_RECV),
+    client("wants-the-echo-alone", "refuses/success", "ask connect <8 >25 err=invalid-connection", likely.LARGE_RECV),
     client(
-        "one-recv-for-the-echo",
-        "refuses",
-        "ask connect <8 >3 >25 err=invalid-connection",
-        likely.ONE_RECV,
-        expected="success",
+        "compares-all-that-came", "refuses/success", "ask connect <8 >9 >25 err=invalid-connection", likely.LARGE_RECV
     ),
-    client(
-        "wants-the-echo-alone",
-        "refuses",
-        "ask connect <8 >25 err=invalid-connection",
-        likely.LARGE_RECV,
-        expected="success",
-    ),
-    client(
-        "compares-all-that-came",
-        "refuses",
-        "ask connect <8 >9 >25 err=invalid-connection",
-        likely.LARGE_RECV,
-        expected="success",
-    ),
-    server(
-        "one-recv-for-the-hello",
-        "refuses",
-        "listen connect >3 >8 err=invalid-connection",
-        likely.ONE_RECV,
-        expected="success",
-    ),
-    server("refuses-to-send-nothing", "refuses", "listen err=io", "", expected="success"),
+    server("one-recv-for-the-hello", "refuses/success", "listen connect >3 >8 err=invalid-connection", likely.ONE_RECV),
+    server("refuses-to-send-nothing", "refuses/success", "listen err=io", ""),
     # What is measured.
     server("sends-ill-formed", "listens", "listen", likely.UNCHECKED, message="ff"),
     server("template-node", "listens", "listen connect", likely.UNCHECKED, message="c080"),
@@ -583,39 +480,33 @@ SITUATIONS = [
     server("stops-after-four-octets", "untaken", "listen connect >5 up", ""),
     server(
         "template-go",
-        "",
+        "/that it waits, or success",
         "T=2 listen connect >8 <25 <end wait=2 err=unconfirmed",
         likely.ACKNOWLEDGED,
-        expected="that it waits, or success",
     ),
     server(
         "confirms-from-the-half-close",
-        "",
+        "/that it waits, or success",
         "T=2 listen connect >8 <25 <end wait=2 err=timeout",
         likely.ACKNOWLEDGED,
-        expected="that it waits, or success",
     ),
-    server("gives-up", "", "T=2 listen connect >8 <25 <end err=io", "", expected="that it waits, or success"),
+    server("gives-up", "/that it waits, or success", "T=2 listen connect >8 <25 <end err=io", ""),
     server("resets-in-the-end", "", "T=2 listen connect >8 <25 <reset err=unconfirmed", ""),
     server("has-one-name", "delivered", "listen connect >magic end> err=error", likely.NAMELESS, got=ONE_NAME),
     client("template-go", "delivered", "ask err=error", likely.NAMELESS, got=ONE_NAME),
     server("answers-twice", "delivered", "listen ok", "", got="success in spite of in-use"),
     server("is-early", "delivered", "listen connect >8 ok", "", got="the answer nothing with a client"),
-    client("template-go", "delivered", "ask connect <8 >huge err=error", likely.SIGNED, expected="no answer yet"),
-    client("template-java", "delivered", "ask connect <8 >half err=error", likely.SIGNED, expected="no answer yet"),
-    client("has-a-limit", "delivered", "ask connect <8 >large err=over-limit", "", expected="no answer yet"),
-    client("gives-up-at-once", "delivered", "ask connect <8 >8 err=timeout", "", expected="no answer yet"),
-    server("template-go", "accepts", "listen runs=method ok", likely.NINTH, expected="invalid-connection or timeout"),
-    server("takes-every-hello", "accepts", "listen runs=curl ok", "", expected="invalid-connection or timeout"),
+    client("template-go", "delivered/no answer yet", "ask connect <8 >huge err=error", likely.SIGNED),
+    client("template-java", "delivered/no answer yet", "ask connect <8 >half err=error", likely.SIGNED),
+    client("has-a-limit", "delivered/no answer yet", "ask connect <8 >large err=over-limit", ""),
+    client("gives-up-at-once", "delivered/no answer yet", "ask connect <8 >8 err=timeout", ""),
+    server("template-go", "accepts/invalid-connection or timeout", "listen runs=method ok", likely.NINTH),
+    server("takes-every-hello", "accepts/invalid-connection or timeout", "listen runs=curl ok", ""),
     server("wraps-the-server-port", "listens", "listen=70000", likely.PORT_UNCHECKED),
     server("leaves-the-port-to-the-kernel", "listens", "listen=65536", likely.PORT_UNCHECKED),
     server("binds-the-wildcard", "connects", "listen", likely.WILDCARD, got="it listens on 0.0.0.0"),
     server(
-        "binds-every-address",
-        "connects",
-        "listen",
-        likely.WILDCARD,
-        got="3 octets on a second connection to 127.0.0.2",
+        "binds-every-address", "connects", "listen", likely.WILDCARD, got="3 octets on a second connection to 127.0.0.2"
     ),
     server("binds-a-mapped-address", "connects", "listen", likely.MAPPED, got="it listens on ::ffff:127.0.0.1"),
     server(
@@ -673,16 +564,8 @@ SITUATIONS = [
     client("unpack-crashes", "crashes", "ask", "", got="the adapter ended (exit code 1)"),
     server("leaks-listeners", "residue", "listen", likely.DESCRIPTOR, got="3 more descriptors after 3 servers"),
     client("leaks-connections", "residue", "ask", likely.DESCRIPTOR, got="400 more descriptors after 400 exchanges"),
-    server(
-        "leaks-threads",
-        "residue",
-        "listen",
-        "a thread of an exchange never ends",
-        got="400 more threads after 400 exchanges",
-    ),
-    client(
-        "leaks-memory", "residue", "ask", "memory of an exchange is never freed", got="100 MiB more after 400 exchanges"
-    ),
+    server("leaks-threads", "residue", "listen", THREAD, got="400 more threads after 400 exchanges"),
+    client("leaks-memory", "residue", "ask", MEMORY, got="100 MiB more after 400 exchanges"),
     server("open-to-all", "residue", "listen", likely.MODE, got="the socket file has mode 0o666"),
     server("mode-of-the-umask", "residue", "listen", likely.MODE, got="the socket file has mode 0o755"),
     server(
@@ -701,58 +584,21 @@ SITUATIONS = [
     ),
     server("leaves-children", "residue", "listen", "", got="afterwards: got nothing"),
     client("leaves-the-temporary-file", "residue", "ask", "", got="left in the folder: .part"),
-    client(
-        "reads-the-hello-as-c",
-        "surplus",
-        "T=1 ask connect <nul-byte",
-        "a trailing NUL: the hello is sent as a C string",
-    ),
-    client(
-        "prints-the-hello", "surplus", "T=1 ask connect <newline", "a trailing newline: the hello is sent as a line"
-    ),
-    server("template-c", "name", "listen=13600 err=io", "a place that is taken is reported as io", expected="in-use"),
-    client(
-        "template-c", "name", "T=1 ask err=io", "a place where nobody listens is reported as io", expected="refused"
-    ),
-    client(
-        "has-one-name-as-client",
-        "name",
-        "ask connect <8 >11 reset> err=io",
-        "a close within the frame is reported as io",
-        expected="truncated",
-    ),
-    server(
-        "has-one-name",
-        "name",
-        "listen connect >8 <12 reset> err=io",
-        "a client that left without its end is reported as io",
-        expected="unconfirmed",
-    ),
-    server(
-        "template-go",
-        "name",
-        "T=2 listen connect >8 <25 <end wait=2 err=timeout",
-        "a client that does not end within T is reported as timeout",
-        expected="unconfirmed",
-    ),
+    client("reads-the-hello-as-c", "surplus", "T=1 ask connect <nul-byte", NUL_AFTER_IT),
+    client("prints-the-hello", "surplus", "T=1 ask connect <newline", LINE_END_AFTER_IT),
+    server("template-c", "name/in-use", "listen=13600 err=io", "a place that is taken is reported as io"),
+    client("template-c", "name/refused", "T=1 ask err=io", NOBODY_IS_IO),
+    client("has-one-name-as-client", "name/truncated", "ask connect <8 >11 reset> err=io", CUT_IS_IO),
+    server("has-one-name", "name/unconfirmed", "listen connect >8 <12 reset> err=io", LEAVING_IS_IO),
+    server("template-go", "name/unconfirmed", "T=2 listen connect >8 <25 <end wait=2 err=timeout", STAYING_IS_TIMEOUT),
     server("takes-every-hello", "orderly", "listen connect >magic <25 <end ok", ""),
     server("takes-a-short-hello", "orderly", "listen connect >5 end> <25 <end ok", ""),
     client(
         "compares-five-of-the-echo", "accepts", "ask connect <8 >other ok", "the echo is not compared beyond the magic"
     ),
+    client("takes-surrogates", "accepts/malformed-message", "ask connect <8 >malformed ok=x", likely.NOT_CHECKED),
     client(
-        "takes-surrogates",
-        "accepts",
-        "ask connect <8 >malformed ok=x",
-        likely.NOT_CHECKED,
-        expected="malformed-message",
-    ),
-    client(
-        "takes-the-long-nul",
-        "accepts",
-        "ask connect <8 >malformed >more ok=y",
-        likely.NOT_CHECKED,
-        expected="malformed-message",
+        "takes-the-long-nul", "accepts/malformed-message", "ask connect <8 >malformed >more ok=y", likely.NOT_CHECKED
     ),
     client("takes-every-echo", "orderly", "ask connect <8 >other <end ok", "the echo is not compared beyond the magic"),
     client("takes-ill-formed", "orderly", "ask connect <8 >malformed <end ok", ""),
@@ -772,20 +618,8 @@ SITUATIONS = [
     server("buffers-in-vain", "memory", "listen connect >8", "", got="the process grew by 96 MiB"),
     client("falls-over", "crashes", "ask connect", "", got="the adapter ended (killed by SIGSEGV)"),
     server("asserts", "crashes", "listen", "", got="the adapter ended (killed by SIGABRT)"),
-    client(
-        "leaks-threads-as-client",
-        "residue",
-        "ask",
-        "a thread of an exchange never ends",
-        got="9 more threads after 400 exchanges",
-    ),
-    server(
-        "leaks-memory-as-server",
-        "residue",
-        "listen",
-        "memory of an exchange is never freed",
-        got="40 MiB more after 400 exchanges",
-    ),
+    client("leaks-threads-as-client", "residue", "ask", THREAD, got="9 more threads after 400 exchanges"),
+    server("leaks-memory-as-server", "residue", "listen", MEMORY, got="40 MiB more after 400 exchanges"),
 ]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from lxml import etree
@@ -105,32 +107,40 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 class Page:
     """Opens the page of a run in the browser, at one of its tabs, or "" for the first."""
 
+    loads = itertools.count()
+    emulated: ClassVar[dict[str, dict[str, object]]] = {}
+    """The last parameters of each command of the browser."""
+
     def __init__(self, browser: webdriver.Chrome, run: Run, path: Path, tab: str = "cases") -> None:
         write_html(run, path)
         self.browser = browser
         self.size(1280, 900)
         self.media("light")
         self.address = path.as_uri()
-        self.load(self.address + (tab and f"#{tab}"))
+        self.load(tab and f"#{tab}")
 
-    def load(self, address: str) -> None:
-        """Loads the address anew. On a busy machine `get` may take the end of the load before for that of its own."""
-        loaded = "return document.readyState === 'complete' && location.href.startsWith(arguments[0])"
-        wait = WebDriverWait(self.browser, 120)
-        self.browser.get("about:blank")
-        wait.until(lambda _: self.script(loaded, "about:blank"))
-        self.browser.get(address)
-        wait.until(lambda _: self.script(loaded, self.address))
+    def load(self, fragment: str = "") -> None:
+        """Loads the page anew. On a busy machine `get` may take the end of the load before for that of its own.
+
+        The query makes this a load of its own. A detour by `about:blank` would start a process of the browser.
+        """
+        address = f"{self.address}?{next(self.loads)}"
+        self.browser.get(address + fragment)
+        loaded = "return document.readyState === 'complete' && location.href.split('#')[0] === arguments[0]"
+        WebDriverWait(self.browser, 120).until(lambda _: self.script(loaded, address))
 
     def size(self, width: int, height: int) -> None:
-        self.browser.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
-        )
+        self.emulate("setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def media(self, scheme: str, kind: str = "") -> None:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": kind, "features": features})
+        self.emulate("setEmulatedMedia", media=kind, features=features)
+
+    def emulate(self, command: str, **parameters: object) -> None:
+        """Gives the command if its parameters are new, because the browser draws everything again after it."""
+        if self.emulated.get(command) != parameters:
+            self.browser.execute_cdp_cmd(f"Emulation.{command}", parameters)
+            self.emulated[command] = parameters
 
     def all(self, css: str) -> list[WebElement]:
         return self.browser.find_elements(By.CSS_SELECTOR, css)
@@ -139,7 +149,8 @@ class Page:
         return self.browser.find_element(By.CSS_SELECTOR, css)
 
     def ids(self) -> list[str]:
-        return [element.text for element in self.all(".case .id")]
+        """The ids of the cases that can be seen, by one call: Selenium takes milliseconds for each element."""
+        return self.list("[...document.querySelectorAll('.case .id')].filter(isSeen).map((e) => e.textContent)")
 
     def keys(self, *keys: str) -> None:
         for key in keys:
@@ -150,7 +161,7 @@ class Page:
 
     def shown(self) -> list[str]:
         """The sections that can be seen."""
-        return [attribute(section, "id") for section in self.all("main > section") if section.is_displayed()]
+        return self.list("[...document.querySelectorAll('main > section')].filter(isSeen).map((e) => e.id)")
 
     def choose(self, filter_id: str, value: str) -> None:
         self.one(f"#{filter_id} option[value='{value}']").click()
@@ -160,6 +171,13 @@ class Page:
 
     def script(self, code: str, *arguments: object) -> object:
         return self.browser.execute_script(code, *arguments)
+
+    def list(self, expression: str) -> list[str]:
+        found = self.script(
+            f"const isSeen = (e) => e.checkVisibility({{visibilityProperty: true}}); return {expression}"
+        )
+        assert isinstance(found, list)
+        return found
 
 
 def attribute(element: WebElement, name: str) -> str:
@@ -185,7 +203,7 @@ def page(browser: webdriver.Chrome, tmp_path: Path) -> Iterator[Page]:
 
 
 def test_the_page_opens_with_what_failed(page: Page) -> None:
-    page.load(page.address)
+    page.load()
     assert page.shown() == ["groups"]
     page.tab("cases")
     assert page.one(".verdict").text.startswith("NOT as expected: 6 failed")
@@ -256,9 +274,8 @@ def test_the_search_looks_at_ids_notes_causes_and_reasons(page: Page) -> None:
         assert page.one("#count").text == f"{len(ids)} of 33 cases"
 
 
-@pytest.mark.parametrize(
-    ("filter_id", "value", "count"),
-    [
+def test_a_filter_keeps_what_it_names(page: Page) -> None:
+    for filter_id, value, count in (
         ("verdict", "known-failure", 1),
         ("rule", "message.length", 2),
         ("rule", "close.confirm", 4),
@@ -266,12 +283,10 @@ def test_the_search_looks_at_ids_notes_causes_and_reasons(page: Page) -> None:
         ("via", "unix", 9),
         ("role", "client", 2),
         ("level", "SHOULD", 2),
-    ],
-)
-def test_a_filter_keeps_what_it_names(page: Page, filter_id: str, value: str, count: int) -> None:
-    page.one("#clear").click()
-    page.choose(filter_id, value)
-    assert len(page.ids()) == count
+    ):
+        page.one("#clear").click()
+        page.choose(filter_id, value)
+        assert len(page.ids()) == count, value
 
 
 def test_filters_and_search_work_together(page: Page) -> None:
@@ -323,12 +338,12 @@ def test_the_keyboard_is_enough(page: Page) -> None:
 
 def test_a_link_leads_to_a_case(page: Page) -> None:
     page.all(".case")[1].click()
-    there = page.browser.current_url
+    there = "#" + page.browser.current_url.partition("#")[2]
     assert "case=mine%7Cmessage.length%2Ftwo%40tcp6" in there
     page.load(there)
     assert page.one("li.open .id").text == "message.length/two@tcp6"
     assert len(page.ids()) == 6
-    page.load(there.partition("#")[0] + "#case=mine%7Cmessage.length%2Ftwo%40tcp6")
+    page.load("#case=mine%7Cmessage.length%2Ftwo%40tcp6")
     assert page.ids() == ["message.length/two@tcp6"]
     assert len(page.all(".detail")) == 1
 
@@ -419,7 +434,7 @@ def test_without_a_script_everything_is_there(page: Page) -> None:
 def test_without_a_script_the_page_is_readable_and_has_no_dead_control(page: Page) -> None:
     page.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
-        page.load(page.address)
+        page.load()
         tree = page.browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     finally:
         page.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
@@ -477,15 +492,16 @@ def said(page: Page, start: str) -> str:
     return page.one("#said").text
 
 
-def changes(page: Page) -> dict[str, list[str]]:
-    found = {}
-    for box in page.all("#compared details"):
-        rows = box.find_elements(By.TAG_NAME, "li")
-        texts = [
-            " ".join(attribute(part, "textContent") for part in row.find_elements(By.XPATH, "./*")) for row in rows
-        ]
-        found[attribute(box.find_element(By.TAG_NAME, "summary"), "textContent")] = texts
-    return found
+COMPARED = """
+  const row = (e) => [...e.children].map((part) => part.textContent).join(" ");
+  return Object.fromEntries([...document.querySelectorAll("#compared details")]
+    .map((box) => [box.querySelector("summary").textContent, [...box.querySelectorAll("li")].map(row)]));
+"""
+
+
+def changes(page: Page) -> object:
+    """Returns the rows of each list of the comparison."""
+    return page.script(COMPARED)
 
 
 @pytest.mark.parametrize(
@@ -530,7 +546,9 @@ def test_a_renamed_case_is_paired_as_the_command_does(page: Page, tmp_path: Path
     write_json(run, tmp_path / "other.json")
     page.script(DROP, [["other.json", (tmp_path / "other.json").read_text(encoding="utf-8")]])
     assert said(page, "Compared").endswith("renamed 1, same 32.")
-    (row,) = changes(page)["renamed (1)"]
+    found = changes(page)
+    assert isinstance(found, dict)
+    (row,) = found["renamed (1)"]
     assert f" {there} → {here} " in row
 
 
@@ -545,29 +563,29 @@ def test_a_chosen_report_is_compared(page: Page, tmp_path: Path) -> None:
 RESULT = {"id": "a.b/c", "peer": "x", "verdict": "pass", "problems": []}
 
 
-@pytest.mark.parametrize(
-    ("document", "why"),
-    [
-        ("no JSON", "it is not JSON"),
-        ("null", "it has no results"),
-        ("[]", "it has no results"),
-        ({"format": 1, "started": "", "results": {}}, "it has no results"),
-        ({"format": 2, "started": "", "results": []}, "its format is 2, and this page reads 1"),
-        ({"results": []}, "its format is undefined, and this page reads 1"),
-        ({"format": 1, "started": 5, "results": []}, "it does not say when it started"),
-        ({"format": 1, "started": "", "results": [RESULT, None]}, "result 2 is none"),
-        ({"format": 1, "started": "", "results": [RESULT | {"id": 1}]}, "result 1 is none"),
-        ({"format": 1, "started": "", "results": [RESULT | {"verdict": "<b>"}]}, "result 1 is none"),
-        ({"format": 1, "started": "", "results": [RESULT | {"problems": None}]}, "result 1 is none"),
-        ({"format": 1, "started": "", "results": [RESULT | {"problems": [{"rule": 1}]}]}, "result 1 is none"),
-    ],
-)
-def test_a_file_that_is_no_report_gets_one_message(page: Page, document: object, why: str) -> None:
-    text = document if isinstance(document, str) else json.dumps(document)
-    page.script(DROP, [["<b>bad</b>", text]])
-    message = f"<b>bad</b> is not a report that can be compared: {why}. Take the report.json of another run."
-    assert said(page, "<b>bad") == message
-    assert page.all("#compared *") == []
+NOT_COMPARED: list[tuple[object, str]] = [
+    ("no JSON", "it is not JSON"),
+    ("null", "it has no results"),
+    ("[]", "it has no results"),
+    ({"format": 1, "started": "", "results": {}}, "it has no results"),
+    ({"format": 2, "started": "", "results": []}, "its format is 2, and this page reads 1"),
+    ({"results": []}, "its format is undefined, and this page reads 1"),
+    ({"format": 1, "started": 5, "results": []}, "it does not say when it started"),
+    ({"format": 1, "started": "", "results": [RESULT, None]}, "result 2 is none"),
+    ({"format": 1, "started": "", "results": [RESULT | {"id": 1}]}, "result 1 is none"),
+    ({"format": 1, "started": "", "results": [RESULT | {"verdict": "<b>"}]}, "result 1 is none"),
+    ({"format": 1, "started": "", "results": [RESULT | {"problems": None}]}, "result 1 is none"),
+    ({"format": 1, "started": "", "results": [RESULT | {"problems": [{"rule": 1}]}]}, "result 1 is none"),
+]
+
+
+def test_a_file_that_is_no_report_gets_one_message(page: Page) -> None:
+    for number, (document, why) in enumerate(NOT_COMPARED):
+        name = f"<b>bad {number}</b>"
+        page.script(DROP, [[name, document if isinstance(document, str) else json.dumps(document)]])
+        message = f"{name} is not a report that can be compared: {why}. Take the report.json of another run."
+        assert said(page, name) == message
+        assert page.all("#compared *") == []
 
 
 def test_runs_of_other_implementations_have_nothing_to_compare(page: Page) -> None:
@@ -638,29 +656,30 @@ def test_text_of_a_peer_stays_text_in_every_field(page: Page, tmp_path: Path) ->
     assert len(hostile.all(".detail")) == 6
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read_in_light_and_dark(page: Page, scheme: str) -> None:
-    page.media(scheme)
+def test_text_can_be_read_in_light_and_dark(page: Page) -> None:
     page.one("#search").send_keys("message.length/one")
     page.one(".case").click()
-    for name in TABS:
-        page.tab(name)
-        assert page.script(FAINT) == []
-    dark = page.script("return getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 27)"
-    assert dark == (scheme == "dark")
+    for scheme in ("light", "dark"):
+        page.media(scheme)
+        for name in TABS:
+            page.tab(name)
+            assert page.script(FAINT) == []
+        dark = page.script("return getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 27)"
+        assert dark == (scheme == "dark")
 
 
-@pytest.mark.parametrize("width", [360, 768, 1280])
-def test_nothing_is_wider_than_the_screen(page: Page, width: int) -> None:
-    page.size(width, 740)
+def test_nothing_is_wider_than_the_screen(page: Page) -> None:
     page.one("#clear").click()
     for button in page.all(".case")[:9]:
         button.click()
-    for name in TABS:
-        page.tab(name)
-        assert page.script("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
-        assert page.script(WIDE) == []
-        assert page.script(SCROLLS if width == 360 else "return []") == []
+    for width in (1280, 768, 360):
+        page.size(width, 740)
+        for name in TABS:
+            page.tab(name)
+            beyond = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert page.script(beyond) == 0
+            assert page.script(WIDE) == []
+            assert page.script(SCROLLS if width == 360 else "return []") == []
 
 
 def test_what_was_explored_fits_a_narrow_screen(browser: webdriver.Chrome, tmp_path: Path) -> None:

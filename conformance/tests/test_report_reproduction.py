@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +49,10 @@ def failed(name: str, case_id: str) -> Result:
 def shown(program: str) -> str:
     """Returns the output without nonces, memory sizes and paths, which differ between runs."""
     command = ["bash", "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE * 20, check=False)
+    running = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}  # another one may start slowly
+    done = subprocess.run(
+        command, env={**os.environ, **running}, capture_output=True, text=True, timeout=PATIENCE * 20, check=False
+    )
     assert "Error" not in done.stderr, done.stderr
     # The nonce of the suite's hello stays: a server has to send it back.
     nonces = list(dict.fromkeys(re.findall(NONCE, done.stdout)))
@@ -186,12 +191,23 @@ def test_a_program_that_is_too_long_is_not_made() -> None:
     assert re.fullmatch(r"a program would have 10\d,\d+ characters", reason)
 
 
+FRAME = frame(b"hi", b"123")
+ECHO_IN_PIECES = Script("client", steps=(("send", bytes(6)), ("pause", "tick"), ("send", bytes(2) + FRAME), ("end",)))
+
+
 def test_failed_replays_the_conversations_that_failed(tmp_path: Path) -> None:
-    (tmp_path / "peers.toml").write_text(f"[mine]\ncommand = {json.dumps([*WRONG, 'leaks-descriptors'])}\n")
-    script = Script("client", steps=(("send", bytes(8) + FRAME), ("end",)))
+    (tmp_path / "peers.toml").write_text(f"[mine]\ncommand = {json.dumps([*WRONG, 'one-recv-for-the-echo'])}\n")
+    script = replace(ECHO_IN_PIECES, via=VIA)
+
+    def failures() -> list[str]:
+        results = read_json(tmp_path / "report" / "report.json").results
+        return [result.id for result in results if result.problems]
+
     inside("explore", "--replay", to_text(script), "--report", "report", at=tmp_path)
+    (found,) = failures()
     again_failed = ("run", "--failed", "report", "--report", "report")
     assert inside(*again_failed, at=tmp_path).returncode == 1
+    assert failures() == [found], "the same failure has the same name"
     (tmp_path / "peers.toml").write_text(f"[mine]\ncommand = {json.dumps(RIGHT)}\n")
     done = inside(*again_failed, at=tmp_path)
     assert (done.returncode, "1 fixed, 0 broken" in done.stdout) == (0, True), done.stdout
@@ -199,14 +215,10 @@ def test_failed_replays_the_conversations_that_failed(tmp_path: Path) -> None:
     is_error(inside(*again_failed, at=tmp_path), 2, "no case failed in report")
 
 
-FRAME = frame(b"hi", b"123")
-
-
 @pytest.mark.parametrize(
     ("name", "script", "rule"),
     [
-        ("one-recv-for-the-echo", Script("client", steps=(("send", bytes(6)), ("pause", "tick"),
-                                                          ("send", bytes(2) + FRAME), ("end",))), "echo.segments"),
+        ("one-recv-for-the-echo", ECHO_IN_PIECES, "echo.segments"),
         ("full-queue-is-io", Script("client", via="unix", steps=(("full",),), close=1), "time.connect"),
         ("constant-nonce", Script("client", steps=(("send", bytes(8) + FRAME), ("end",))), "hello.nonce"),
         ("leaks-descriptors", Script("client", steps=(("send", bytes(8) + FRAME), ("end",))), "close.residue"),
@@ -217,17 +229,14 @@ FRAME = frame(b"hi", b"123")
 def test_a_conversation_is_replayed_and_its_program_shows_it(
     name: str, script: Script, rule: str, tmp_path: Path
 ) -> None:
-    """Runs exactly that conversation again, with the same failure and name."""
     script = replace(script, via=VIA) if script.via == "tcp6" else script
-    for folder in ("one", "two"):
-        arguments = ("--strict", "--replay", to_text(script), "--report", folder, "--", *WRONG, name)
-        assert inside("explore", *arguments, at=tmp_path).returncode == 1
-    runs = [read_json(tmp_path / folder / "report.json") for folder in ("one", "two")]
-    results = [next(one for one in run.results if one.problems and one.problems[0].rule == rule) for run in runs]
-    assert results[0].id == results[1].id
-    assert results[0].script == to_text(script)
-    assert f"--replay {shlex.quote(to_text(script))} " in again(runs[0], results[0])
-    assert is_shown(results[0].reproduction, name)
+    arguments = ("--strict", "--replay", to_text(script), "--report", "report", "--", *WRONG, name)
+    assert inside("explore", *arguments, at=tmp_path).returncode == 1
+    run = read_json(tmp_path / "report" / "report.json")
+    result = next(one for one in run.results if one.problems and one.problems[0].rule == rule)
+    assert result.script == to_text(script)
+    assert f"--replay {shlex.quote(to_text(script))} " in again(run, result)
+    assert is_shown(result.reproduction, name)
 
 
 def test_a_conversation_is_replayed_from_what_was_saved_or_from_a_short_word(tmp_path: Path) -> None:

@@ -93,6 +93,8 @@ class Explorer:
         self.patience, self.known = self.target.patience, self.target.known
         self._shrinking, self._generating = trio.Lock(), trio.Lock()
         self._is_enough = self.is_replay = False
+        self._is_begun = trio.Event()
+        """Set when the first scripts that do not wait have been played."""
         self._playing = trio.CancelScope()
 
     @property
@@ -104,6 +106,11 @@ class Explorer:
             or visited.seconds > self.seconds
             or (bool(self.examples) and visited.conversations >= self.examples)
         )
+
+    @property
+    def _is_done(self) -> bool:
+        """Returns whether nothing more is played: the first failure was enough, or the suite cannot play a replay."""
+        return self._is_enough or (self.is_replay and bool(self.target.defects))
 
     async def run(self, saved: list[Script]) -> None:
         """Plays the saved scripts, then explores until the time is over."""
@@ -131,11 +138,15 @@ class Explorer:
             for script in scripts:
                 count = len(self.known)
                 await self._play_all([script] * (1 if script.is_timed else NONCES + 1), [lane], lambda script: None)
+                if self.target.defects:
+                    break
                 if len(self.known) == count and script.waits <= LONG:
                     await self._charge_residue([script])
         self.visited.seconds = trio.current_time() - self._start
 
     async def _explore(self, is_timed: bool, size: int, count: int) -> None:
+        if is_timed and self.is_first_enough:
+            await self._is_begun.wait()  # most failures come before it, and each of these lanes starts a process
         lanes = [Lane(self.target, is_timed) for _ in range(count)]
         number = self.seed * 2 + is_timed
         try:
@@ -155,8 +166,10 @@ class Explorer:
                 shrink = partial(self._shrink, is_timed, number, size, given)
                 await self._play_all(todo, lanes, shrink)
                 self.tell(self.visited)
+                self._is_begun.set()
                 number += 1 << 20
         finally:
+            self._is_begun.set()
             with trio.CancelScope(shield=True):
                 async with trio.open_nursery() as nursery:
                     for lane in lanes:
@@ -177,7 +190,7 @@ class Explorer:
         waiting = scripts[::-1]
 
         async def work(lane: Lane) -> None:
-            while waiting and not self._is_enough and trio.current_time() - self._start < self.seconds:
+            while waiting and not self._is_done and trio.current_time() - self._start < self.seconds:
                 script = waiting.pop()
                 if script.waits > LONG and trio.current_time() - self._start + script.waits > self.seconds:
                     continue

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,6 @@ _SHOWN = 48
 
 def write_html(run: Run, path: Path, spec_url: str = "") -> None:
     """Writes the page. Rules link to `spec_url`, or to the specification's file relative to the page."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= {"sha256": _sha256, "safe_text": safe, "headline": words.headline}
     counts = Counter((_row(result), result.verdict) for result in run.results)
     names = list(dict.fromkeys([*(peer.name for peer in run.peers), *(_row(result) for result in run.results)]))
     groups = [_group(run, group) for group in roots.groups(run)]
@@ -45,7 +42,7 @@ def write_html(run: Run, path: Path, spec_url: str = "") -> None:
         "explored": "Explored" if run.explored else "",
         "compare": "Compare",
     }
-    page = environment.get_template("report.html.j2").render(
+    page = _template().render(
         run=run,
         verdict=summary.verdict(run),
         verdicts=[verdict.value for verdict in Verdict if any(counts[name, verdict] for name in names)],
@@ -60,6 +57,15 @@ def write_html(run: Run, path: Path, spec_url: str = "") -> None:
         data=_embedded(_document(run, groups, spec_url or _seen_from(path))),
     )
     files.write(path, page.encode(errors="replace").decode())  # a lone surrogate cannot be encoded
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"sha256": _sha256, "safe_text": safe, "headline": words.headline}
+    return environment.get_template("report.html.j2")
 
 
 def _row(result: Result) -> str:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+import fastjsonschema
 
 from .. import files
 from ..results import Json, Run, run_from_json
@@ -20,21 +24,30 @@ def write_json(run: Run, path: Path) -> None:
 def read_json(path: Path, hint: str = "") -> Run:
     """Returns the run of a report. Raises `ValueError` if it is not a report, `UsageError` with the hint if it is
     unreadable."""
-    import jsonschema  # takes long, and only reading needs it
-
     octets = files.read(path, files.MOST_REPORT, hint)
     try:
         document = json.loads(octets.decode(), parse_constant=_no_number)
         if isinstance(document, dict):
             _complete(document)
-        jsonschema.Draft202012Validator(schema()).validate(document)
+        _check(document)
         return run_from_json(document)
-    except jsonschema.ValidationError as error:
-        raise ValueError(f"{path}: not a report: {error.json_path}: {error.message[:200]}") from None
     except RecursionError:
         raise ValueError(f"{path}: not a report: it is nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"{path}: not a report: {str(error)[:200]}") from None
+
+
+def _check(document: object) -> None:
+    """Raises ValueError if the document does not match the schema."""
+    with suppress(fastjsonschema.JsonSchemaValueException):
+        _quick_check()(document)
+        return
+    import jsonschema  # takes seconds for a large report, but says where the fault is
+
+    try:
+        jsonschema.Draft202012Validator(schema()).validate(document)
+    except jsonschema.ValidationError as error:
+        raise ValueError(f"{error.json_path}: {error.message[:200]}") from None
 
 
 def _complete(document: Json) -> None:
@@ -62,6 +75,13 @@ def _objects(value: object) -> list[Json]:
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is not a number of JSON")
+
+
+@cache
+def _quick_check() -> Callable[[object], object]:
+    draft = {"$schema": "http://json-schema.org/draft-07/schema#"}
+    check: Callable[[object], object] = fastjsonschema.compile({**schema(), **draft}, use_default=False)
+    return check
 
 
 @cache
