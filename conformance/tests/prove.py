@@ -140,7 +140,7 @@ def controls() -> list[dict[str, Any]]:
     listing = subprocess.run([sys.executable, script, "--list"], check=True, capture_output=True)
     found = [{**peer, "command": [script, peer["name"]]} for peer in json.loads(listing.stdout)]
     minimal = {"name": "minimal", "command": [HERE / "minimal_peer.py"], "leaves_out": SHOULDS}
-    return [{"name": "reference", "command": [HERE / "reference_peer.py"], "leaves_out": []}, minimal, *found]
+    return [{"name": "reference", "command": [HERE / "right_peer.py"], "leaves_out": []}, minimal, *found]
 
 
 def cases_for_right(supports: Collection[str]) -> list[Case]:
@@ -186,7 +186,7 @@ async def prove_all(peers: Iterable[dict[str, str]], console: Console, whole: bo
     waiting = list(peers)[::-1]
     proofs: list[Proof] = []
     done, next_done = trio.open_memory_channel[Proof](len(waiting))
-    reference = await smoke(Subject("reference", [sys.executable, str(HERE / "reference_peer.py")]), PATIENCE)
+    reference = await smoke(Subject("reference", [sys.executable, str(HERE / "right_peer.py")]), PATIENCE)
     reference.tick = TICK
 
     async def lane() -> None:
