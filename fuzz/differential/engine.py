@@ -106,18 +106,8 @@ def build_go(program: Path, peer: Path, replaced: dict[str, str]) -> None:
     """Links the Go core, with other files in place of some, to the source or the object file of the peer."""
     archive, overlay = program.with_suffix(".a"), program.with_suffix(".json")
     overlay.write_text(json.dumps({"Replace": replaced}))
-    command = [
-        "go",
-        "build",
-        "-buildmode=c-archive",
-        "-overlay",
-        f"{overlay}",
-        "-ldflags=-s -w",
-        "-o",
-        f"{archive}",
-        ".",
-    ]
-    call("the build of the Go core", *command, folder=GO_USER)
+    words = ["-buildmode=c-archive", "-trimpath", "-overlay", f"{overlay}", "-ldflags=-s -w", "-o", f"{archive}", "."]
+    call("the build of the Go core", "go", "build", *words, folder=GO_USER)
     build_cpp(program, peer, archive, "-pthread")
 
 

@@ -93,5 +93,6 @@ def build(groups: set[str]) -> None:
     codec = f"-DKCOM5_BENCH_CODEC={'ON' if 'codec' in groups else 'OFF'}"
     built("cmake", "-S", str(HERE), "-B", str(BUILD / "cmake"), *CONFIGURATION, codec)
     built("cmake", "--build", str(BUILD / "cmake"), "--parallel", str(os.cpu_count() or 1))
-    built("go", "build", "-o", str(BUILD / "bench_go"), ".", where=HERE / "go")
-    built("go", "build", "-o", f"{BUILD}/", "./cmd/kcom5", where=ROOT / "impl/go")
+    go = ("go", "build", "-buildmode=pie", "-trimpath", "-o")  # as the program is built for use
+    built(*go, str(BUILD / "bench_go"), ".", where=HERE / "go")
+    built(*go, f"{BUILD}/", "./cmd/kcom5", where=ROOT / "impl/go")
