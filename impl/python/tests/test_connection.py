@@ -41,7 +41,7 @@ def test_the_fin_of_the_half_close_is_no_byte_that_is_not_acknowledged(monkeypat
         socket.create_server(("::1", 0), family=socket.AF_INET6) as listener,
         socket.create_connection(listener.getsockname()[:2]) as ours,
     ):
-        stream = Stream(ours)
+        stream = Stream(ours, is_local=False)
         monkeypatch.setattr("fcntl.ioctl", lambda *_: (1).to_bytes(4, sys.byteorder))
         assert stream.unacknowledged() == 1
         stream.half_close()
@@ -56,7 +56,7 @@ def test_a_buffer_that_is_not_granted_goes_on_growing_by_itself(monkeypatch: pyt
                 connection.getsockopt(socket.SOL_SOCKET, SO_BUF_LOCK)
             except OSError:
                 pytest.skip("NOT RUN: needs Linux 5.14")
-            Stream(connection).enlarge_send_buffer()
+            Stream(connection, is_local=False).enlarge_send_buffer()
             assert (connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) >= 2 * wanted) == is_granted
             assert bool(connection.getsockopt(socket.SOL_SOCKET, SO_BUF_LOCK)) == is_granted
 

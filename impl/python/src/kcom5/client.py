@@ -144,7 +144,7 @@ def _connect(exchange: ClientExchange, place: Place, deadline: Deadline) -> Step
                         break
                     yield Wait(connection.fileno(), WRITE, deadline.left())
             if code in (0, errno.EISCONN):
-                stream = Stream(connection)
+                stream = Stream(connection, is_local=isinstance(place, str))
                 stream.reset_when_closed(True)
                 _check_peer(exchange, stream, name)
                 return stream

@@ -22,6 +22,7 @@ class Deadline:
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
+        self._added = None if seconds is None else min(seconds, _LONGEST)
         self.restart()
 
     def __str__(self) -> str:
@@ -30,7 +31,7 @@ class Deadline:
 
     def restart(self) -> None:
         """Start again, as after a byte of the frame (`time.stall`)."""
-        self._end = None if self._seconds is None else monotonic() + min(self._seconds, _LONGEST)
+        self._end = None if self._added is None else monotonic() + self._added
 
     def has_passed(self) -> bool:
         """Whether the time is over; never early (`time.bounds`).

@@ -141,7 +141,7 @@ class _Exchange:
         """
         if event not in EVENTS:
             raise ValueError(f"no event {event!r}")
-        return self._take(event, detail or self._words(event))
+        return self._take(event, detail)
 
     def refuse_peer(self) -> None:
         """Fail because the peer runs as another user (`unix.owner`). Raises InvalidConnection."""
@@ -156,10 +156,11 @@ class _Exchange:
         cell = self.table[self.state].get(event)
         if cell is None:
             return ""
-        self.state = cell.next
         if cell.error is not None:
-            self.error = cell.error(detail)
+            self.error = cell.error(detail or self._words(event))
+            self.state = cell.next
             raise self.error
+        self.state = cell.next
         return cell.action
 
     def _words(self, event: str) -> str:
@@ -254,7 +255,8 @@ class ClientExchange(_Exchange):
         """
         used = 0
         while used < len(octets) and self.state in _HEAD:
-            piece = octets[used : used + self.needed]
+            needed = self.needed
+            piece = octets[used : used + needed]
             self._field += piece
             used += len(piece)
             if self.state == "echo":
@@ -263,7 +265,7 @@ class ClientExchange(_Exchange):
                     self.consumed = wrong + 1
                     self._take("wrong", f"byte {self.consumed} of the echo differs from the hello")
             self.consumed += len(piece)
-            if self.needed == 0:
+            if len(piece) == needed:
                 self._complete()
         return used
 

@@ -6,7 +6,6 @@ Does: the transport of a ServerExchange. Does not: listen, or decide what a byte
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
 from .deadline import Deadline
@@ -106,9 +105,12 @@ class Sending:
         if exchange.state not in ("sending", "confirming"):
             stream.check()
             return
-        with suppress(BlockingIOError):
-            if not stream.receive(_DRAIN):
-                exchange.on("early-end" if stream.unacknowledged() else "end")
+        try:
+            octets = stream.receive(_DRAIN)
+        except BlockingIOError:
+            return
+        if not octets:
+            exchange.on("early-end" if stream.unacknowledged() else "end")
 
     def _half_close(self) -> None:
         # First, because the kernel may report a reset only now.

@@ -248,7 +248,7 @@ class Listener:
             yield Wait(self._socket.fileno(), READ, self._deadline.left())
         try:
             self.close()
-            stream = Stream(connection)
+            stream = Stream(connection, is_local=isinstance(self.place, str))
             if stream.is_local and is_of_another_user(connection):
                 exchange.refuse_peer()
         except BaseException:

@@ -14,8 +14,8 @@ import select
 import socket
 import struct
 import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from .errors import Io, KcomError
@@ -113,25 +113,30 @@ else:
         select.select(descriptors if wait.events & READ else [], writers, writers, seconds)
 
 
-@contextmanager
-def told_to(exchange: ClientExchange | ServerExchange, place: str) -> Iterator[None]:
-    """Report the end of the transport to the exchange, so that it always reaches a final state."""
-    try:
-        yield
-    except KcomError as error:
+class told_to:
+    """Reports the end of the transport to the exchange, so that it always reaches a final state."""
+
+    def __init__(self, exchange: ClientExchange | ServerExchange, place: str) -> None:
+        self._exchange, self._place = exchange, place
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        exchange = self._exchange
+        if isinstance(error, OSError) and not isinstance(error, KcomError):
+            detail = f"{self._place}: {reason(error)}"
+            if error.errno in RESETS:
+                exchange.on("reset")
+            exchange.on("failure", detail)
+            raise Io(detail) from error
         with suppress(KcomError):
-            exchange.on("failure", error.detail)
-        raise
-    except OSError as error:
-        detail = f"{place}: {reason(error)}"
-        if error.errno in RESETS:
-            exchange.on("reset")
-        exchange.on("failure", detail)
-        raise Io(detail) from error
-    except BaseException:
-        with suppress(KcomError):
-            exchange.on("cancel")
-        raise
+            if isinstance(error, KcomError):
+                exchange.on("failure", error.detail)
+            else:
+                exchange.on("cancel")
 
 
 def open_socket(family: int) -> socket.socket:
@@ -141,14 +146,21 @@ def open_socket(family: int) -> socket.socket:
     return new
 
 
+def _has_set(end: socket.socket, level: int, option: int, value: int | bytes) -> bool:
+    """Set an option that the connection can do without, and return whether it is set."""
+    try:
+        end.setsockopt(level, option, value)
+    except OSError:
+        return False
+    return True
+
+
 def _tune(new: socket.socket) -> None:
-    """Set TCP_NODELAY, and a congestion control that does not pace. Errors are ignored."""
-    with suppress(OSError):
-        new.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    """Set TCP_NODELAY, and a congestion control that does not pace."""
+    _has_set(new, socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_CONGESTION"):
         for name in (b"cubic", b"reno"):
-            with suppress(OSError):
-                new.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name)
+            if _has_set(new, socket.IPPROTO_TCP, socket.TCP_CONGESTION, name):
                 return
 
 
@@ -164,12 +176,12 @@ def is_of_another_user(connection: socket.socket) -> bool:
 
 
 class Stream:
-    """A connection. It must be ended by `close` or `abort`."""
+    """A connection over TCP, or over a Unix-domain socket if it is local. It must be ended by `close` or `abort`."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, *, is_local: bool) -> None:
         connection.setblocking(False)
         self.socket = connection
-        self.is_local = connection.family not in (socket.AF_INET, socket.AF_INET6)
+        self.is_local = is_local
         self._queue = 0
         self._is_half_closed = False
         if not self.is_local:
@@ -241,8 +253,7 @@ class Stream:
         """Choose how a TCP connection is closed, also by the kernel when the process is killed (`close.abort`)."""
         if not self.is_local:
             linger = struct.pack("hh" if sys.platform == "win32" else "ii", is_on, 0)
-            with suppress(OSError):
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            _has_set(self.socket, socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
     def read_away(self) -> None:
         """Discard what has arrived, because TCP resets a connection that is closed with unread bytes."""
