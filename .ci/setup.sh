@@ -167,7 +167,8 @@ install_venv() {
     say "hint: look at the network and at pip's settings, then run this again"
     exit 1
   }
-  cp .ci/suite.lock ".ci/$list.lock" "$VENV"
+  cp .ci/suite.lock "$VENV"
+  cp ".ci/$list.lock" "$VENV"
 }
 
 mkdir -p build

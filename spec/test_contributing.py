@@ -106,7 +106,7 @@ def test_each_test_that_is_named_exists() -> None:
     tests = "\n".join(
         f"{name}\n{(ROOT / name).read_text(encoding='utf-8')}"
         for name in tracked()
-        if re.search(r"test.*\.(cpp|go|py)$", name)
+        if re.search(r"test.*(\.(cpp|go|py)|/CMakeLists\.txt)$", name)
     )
     named = re.findall(r"`\./check (?!proof)\w+ -k (\w+)`", TEXT)
     assert len(named) >= 5

@@ -118,6 +118,7 @@ def expected(vector: reader.Vector) -> tuple[int, bytes]:
 class Replay:
     """A vector in one of its ways, and the expected answer."""
 
+    id: str
     given: bytes
     outcome: int
     details: bytes
@@ -139,17 +140,17 @@ def replays_of(vector: reader.Vector) -> Iterator[Replay]:
     """Returns a vector in each way."""
     if vector.setup == "other-user":
         given = opened(vector) + inputs.NUMBER_OF["wrong"]
-        yield Replay(given, OUTCOMES.index(vector.outcome["error"]), bytes(5))
+        yield Replay(vector.id, given, OUTCOMES.index(vector.outcome["error"]), bytes(5))
     if vector.outcome.get("confirmed") is False:  # a live replay cannot fix the order of these events
         events = b"".join(inputs.NUMBER_OF[event] for event in ("early-end", "sent", "acknowledged"))
         hello = vector.octets_of("send")
         given = opened(vector) + inputs.NUMBER_OF["connected"] + inputs.given(hello) + events
-        yield Replay(given, *expected(vector), has_offset=False)
+        yield Replay(vector.id, given, *expected(vector), has_offset=False)
     if vector.is_live:
         return
     outcome, details = expected(vector)
     if vector.role in ("pack", "unpack", "message"):
-        yield Replay(input_of(vector), outcome, details)
+        yield Replay(vector.id, input_of(vector), outcome, details)
         return
     acts = acts_of(vector)
     longest = max((sum(map(len, act)) for act in acts if isinstance(act, list)), default=0)
@@ -165,7 +166,7 @@ def replays_of(vector: reader.Vector) -> Iterator[Replay]:
         if vector.role == "client" and outcome == 0:
             yield from stopped(vector, b"".join(b"".join(act) for act in acts if isinstance(act, list)))
     for given in every:
-        yield Replay(given, outcome, details, "at" in vector.outcome or not details)
+        yield Replay(vector.id, given, outcome, details, "at" in vector.outcome or not details)
 
 
 def stopped(vector: reader.Vector, octets: bytes) -> Iterator[Replay]:
@@ -177,7 +178,7 @@ def stopped(vector: reader.Vector, octets: bytes) -> Iterator[Replay]:
         needed = next(end for end in ends if end > at) - at
         given = opened(vector) + inputs.NUMBER_OF["connected"] + inputs.given(octets[:at])
         details = bytes((HELLO_SENT,)) + at.to_bytes(4, "little") + needed.to_bytes(8, "little")
-        yield Replay(given, OUTCOMES.index("not ended"), details)
+        yield Replay(vector.id, given, OUTCOMES.index("not ended"), details)
 
 
 def given_of(vector: reader.Vector, acts: list[Any], way: str, at: int) -> bytes:

@@ -18,7 +18,8 @@ def test_the_core_does_what_the_vector_says(
     for replay in bases.replays_of(vector):
         outcome, details = answer_to(replay.given)
         assert replay.is_right(outcome, details), (
-            f"got {OUTCOMES[outcome]} {details.hex()}, expected {OUTCOMES[replay.outcome]} {replay.details.hex()}"
+            f"got {OUTCOMES[outcome]} {details.hex()}, expected {OUTCOMES[replay.outcome]} {replay.details.hex()}; "
+            "if every language says this, correct the vector in vectors/source, and run vectors/expand.py"
         )
     if not vector.is_live:
         record_property("replayed", vector.rule)
