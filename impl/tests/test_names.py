@@ -19,8 +19,7 @@ SOURCES = {
 
 def rows() -> list[list[str]]:
     table = (IMPL / "README.md").read_text().split("## Names")[1].split("\n## ")[0]
-    lines = [line for line in table.splitlines() if line.startswith("|")]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:1] == "|"]
     assert cells[0] == COLUMNS
     return cells[2:]
 

@@ -1,7 +1,4 @@
-"""What all tests share: fixtures, and the count of the vectors that were replayed, by rule.
-
-The last line of a run says it, and the file that KCOM5_REPLAYED names holds it as a JSON object.
-"""
+"""What all tests share: fixtures, and the count of the vectors that were replayed, by rule."""
 
 from __future__ import annotations
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from kcom5 import Client, Listening, Server
 
-T = 30.0
-"""Seconds of a timeout where it must not matter."""
+T = 30.0  # seconds of a timeout where it must not matter
 MIB = 1 << 20
 DATA = bytes(range(251)) * 20_000
 
