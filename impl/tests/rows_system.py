@@ -17,6 +17,7 @@ from world import MIB, NotRun, World, at, brief, told
 
 SIZE = 5 * MIB + 3
 CONTENT = brief(counter(SIZE))
+STORED = {"in": CONTENT, "out": CONTENT}
 CALLS = "flock,unlinkat,bind,listen"
 
 
@@ -54,8 +55,7 @@ def connection_rows() -> Iterator[Row]:
     yield row("connect() always fails: ETIMEDOUT", {"error": "timeout", "is_late": True}, gives_up, before=prepare)
     yield hand_over("connect() fails twice: ETIMEDOUT", receiver=failing("connect", "ETIMEDOUT:when=1..2"))
     for error in ("ECONNABORTED", "EPROTO"):
-        launcher = failing("accept,accept4", f"{error}:when=1")
-        yield hand_over(f"accept() fails once: {error}", sender=launcher)
+        yield hand_over(f"accept() fails once: {error}", sender=failing("accept,accept4", f"{error}:when=1"))
 
 
 def hand_over(name: str, via: str = "tcp6", sender: Sequence[str] = (), receiver: Sequence[str] = ()) -> Row:
@@ -67,8 +67,7 @@ def hand_over(name: str, via: str = "tcp6", sender: Sequence[str] = (), receiver
         received = world.ends("receive", *at(running.place()), "-o", "out", launcher=receiver)
         return {"sent": told(running.end()), "received": received}
 
-    whole = {"sent": {"code": 0}, "received": {"code": 0}, "files": {"in": CONTENT, "out": CONTENT}}
-    return row(f"{name}, {via}", whole, act, before=prepare)
+    return row(f"{name}, {via}", {"sent": {"code": 0}, "received": {"code": 0}, "files": STORED}, act, before=prepare)
 
 
 def file_rows() -> Iterator[Row]:
@@ -78,12 +77,14 @@ def file_rows() -> Iterator[Row]:
             yield hand_over(f"splice() fails: {error}", via, receiver=failing("splice", error))
 
     def no_pipe(world: World) -> Json:
-        first = 2 if world.name == "python" else 1  # Python's first pipe is for signals
-        launcher = failing("pipe2", f"EMFILE:when={first}+")
-        return world.give(frame(b"", counter(SIZE)), "-o", "out", launcher=launcher)
+        # Python's first pipe is for signals.
+        launcher = failing("pipe2", f"EMFILE:when={'2+' if world.name == 'python' else '1+'}")
+        try:
+            return world.give(frame(b"", counter(SIZE)), "-o", "out", launcher=launcher)
+        except AssertionError as error:
+            raise (NotRun("the runtime of Go 1.19 needs a pipe") if "runtime: pipe" in str(error) else error) from None
 
-    stored = {"code": 0, "server": "end", "files": {"in": CONTENT, "out": CONTENT}}
-    yield row("pipe2() fails", stored, no_pipe, before=prepare)
+    yield row("pipe2() fails", {"code": 0, "server": "end", "files": STORED}, no_pipe, before=prepare)
     for error in ("ENOSYS", "EACCES"):
         lost = {"error": "io", "server": "reset", "files": {"in": CONTENT}}
         octets, launcher = frame(b"", counter(SIZE)), failing("linkat", error)

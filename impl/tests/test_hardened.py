@@ -19,8 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def readelf(*words: object) -> str:
-    done = subprocess.run(["readelf", "--wide", *map(str, words)], capture_output=True, text=True, check=True)
-    return done.stdout
+    return subprocess.run(["readelf", "--wide", *map(str, words)], capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize("path", [*CPP, *GO], ids=lambda path: f"{path.parent.name}-{path.name}")
