@@ -1,4 +1,4 @@
-// What only a caller of the library sees, over live sockets: cancelling, callbacks, timeouts, signals and memory.
+// Tests of the library over live sockets: cancelling, callbacks, timeouts, signals and memory, which only a caller sees.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/time.h>
