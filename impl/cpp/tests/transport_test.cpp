@@ -1,4 +1,4 @@
-// Tests of the library over live sockets: cancelling, callbacks, timeouts, signals and memory, which only a caller sees.
+// Tests of the library over live sockets: cancelling, callbacks, timeouts, signals and memory, as a caller sees them.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/time.h>
