@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 from .deadline import Deadline
 from .errors import Io, Timeout
 from .output import Output, open_output
-from .stream import PIECE, WRITE, Steps, Wait
+from .stream import PIECE, RESETS, WRITE, Steps, Wait
 from .system import File, as_io, close_read, name_of_file, write_all
 
 _ATOMIC = 4096
@@ -285,10 +285,12 @@ class FileSink(Sink[int]):
         nonblock = 2  # SPLICE_F_NONBLOCK: the connection does not block, and the pipe is empty
         try:
             count = os.splice(connection.fileno(), into, min(most, PIECE), flags=nonblock)
+        except BlockingIOError:
+            raise
         except OSError as error:
-            if error.errno not in (errno.ENOSYS, errno.EINVAL, errno.EPERM):
+            if error.errno in RESETS:
                 raise
-            # A sandbox or another kernel, which does not have the call.
+            # Not available here; any other failure shows again in a read.
             self._close_pipe()
             return self.take(connection, most)
         left = count
